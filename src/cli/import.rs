@@ -1,0 +1,136 @@
+//! `mqlake import`
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytesize::ByteSize;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::open_lake;
+use crate::config::{Config, ContentPolicy};
+use crate::error::Result;
+use crate::ingest::{ImportRequest, Progress, Summary};
+
+/// Reads the logs below a store directory (`messagelog/` and `actionlog/` of a broker or slave, or `indexlog/`
+/// of a Java backup) and adds what the tables do not have yet.
+///
+/// It can be interrupted at any point and run again, and run again later for what is new: no row is lost or
+/// stored twice. Several broker groups go into the same tables, one after another.
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// The broker's store root (`store.root`), or a copy of it
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    /// The broker group the store belongs to
+    #[arg(long, value_name = "NAME")]
+    broker_group: String,
+    /// Go on behind damaged bytes and missing segments, and report what was passed over
+    #[arg(long)]
+    skip_corrupt: bool,
+    /// Which message contents to keep [default: all]
+    #[arg(long, value_enum)]
+    content: Option<ContentPolicy>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Import {
+    pub(super) async fn run(self, mut config: Config) -> Result<ExitCode> {
+        if let Some(content) = self.content {
+            config.import.content = content;
+        }
+        let started = Instant::now();
+        let lake = open_lake(&config).await?;
+        let progress = Arc::new(Progress::default());
+        let bar = show(progress.clone());
+        let request = ImportRequest {
+            store: self.store.clone(),
+            broker_group: self.broker_group.clone(),
+            skip_corrupt: self.skip_corrupt,
+        };
+        let outcome = lake.import(&request, &config, progress, chrono::Utc::now()).await;
+        if let Some(bar) = bar {
+            bar.abort();
+        }
+        let summary = outcome?;
+        if self.json {
+            print_json(&summary, started.elapsed());
+        } else {
+            print_text(&self.broker_group, &summary, started.elapsed());
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Draws a bar on standard error while there is a terminal to draw on.
+fn show(progress: Arc<Progress>) -> Option<tokio::task::JoinHandle<()>> {
+    if !std::io::stderr().is_terminal() {
+        return None;
+    }
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template(
+        "{msg:9} [{bar:40}] {bytes}/{total_bytes} {binary_bytes_per_sec}, {eta} left",
+    ) {
+        bar.set_style(style);
+    }
+    Some(tokio::spawn(async move {
+        let clear = ClearOnDrop(bar);
+        while !progress.is_finished() {
+            clear.0.set_length(progress.total());
+            clear.0.set_position(progress.bytes());
+            clear.0.set_message(progress.phase());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }))
+}
+
+/// Leaves the terminal clean however the task ends.
+struct ClearOnDrop(ProgressBar);
+
+impl Drop for ClearOnDrop {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+fn print_json(summary: &Summary, took: Duration) {
+    let mut value = serde_json::to_value(summary).unwrap_or_default();
+    if let Some(object) = value.as_object_mut() {
+        object.insert("seconds".to_owned(), took.as_secs_f64().into());
+    }
+    println!("{value}");
+}
+
+fn print_text(group: &str, summary: &Summary, took: Duration) {
+    let messages = summary.messages;
+    let actions = summary.actions;
+    println!("broker group      {group}");
+    println!(
+        "messages          {} ({} normal, {} retry, {} dead)",
+        messages.normal + messages.retry + messages.dead,
+        messages.normal,
+        messages.retry,
+        messages.dead
+    );
+    println!("records           {} (from {} pulls, {} acks)", actions.records, actions.pulls, actions.acks);
+    println!("unresolved acks   {}", actions.unresolved_acks);
+    if summary.unusable > 0 {
+        println!("unusable records  {}", summary.unusable);
+    }
+    if summary.forgotten_pull_ranges > 0 {
+        println!("forgotten pulls   {} (raise acks.max_ranges)", summary.forgotten_pull_ranges);
+    }
+    for gap in &summary.gaps {
+        println!("gap               {}: offsets {} to {} were removed by the broker", gap.stream, gap.from, gap.to);
+    }
+    for skipped in &summary.skipped {
+        println!("skipped           {} offsets {} to {}: {}", skipped.file, skipped.from, skipped.to, skipped.reason);
+    }
+    println!("read              {}", ByteSize(summary.bytes_read));
+    println!("time              {:.1} s, {} commits", took.as_secs_f64(), summary.commits);
+}

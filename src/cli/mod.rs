@@ -1,0 +1,130 @@
+//! The command line: one file a command.
+//!
+//! Results go to standard output, logs and progress to standard error. Exit codes are those of
+//! [`Error::exit_code`].
+
+mod demo;
+mod import;
+mod serve;
+mod sql;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::lake::{Lake, Store};
+
+/// Message history for QMQ (and RocketMQ): imports broker logs into Parquet tables and answers the QMQ backup
+/// server's HTTP API and SQL over them.
+///
+/// Try it: `mqlake demo`. Then: `mqlake import --store /data --broker-group GROUP` and `mqlake serve`.
+#[derive(Debug, Parser)]
+#[command(name = "mqlake", version, max_term_width = 110)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// Root of the tables: a directory or a URL such as s3://bucket/prefix [default: ./mqlake-data]
+    #[arg(long, global = true, env = "MQLAKE_DATA", value_name = "URL")]
+    data: Option<String>,
+    /// Settings file [default: mqlake.toml, if there is one]
+    #[arg(long, global = true, env = "MQLAKE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What to log: error, warn, info, debug, or directives such as mqlake=debug
+    #[arg(long, global = true, env = "MQLAKE_LOG", default_value = "warn,mqlake=info", value_name = "FILTER")]
+    log: String,
+    /// Log as JSON lines
+    #[arg(long, global = true)]
+    log_json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Import the logs of a QMQ broker, slave or Java backup
+    Import(import::Import),
+    /// Serve the HTTP API and SQL over the tables
+    Serve(serve::Serve),
+    /// Run one SQL statement and print its rows
+    Sql(sql::Sql),
+    /// Check every file and position of the tables
+    Verify(verify::Verify),
+    /// Import a small sample that comes with the program, serve it, and print requests to try
+    Demo(demo::Demo),
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    init_logging(&arguments.common);
+    // two TLS back ends are linked; without a choice the first use would panic
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the async runtime cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(run(arguments));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let mut config = Config::load(arguments.common.config.as_deref())?;
+    if let Some(data) = arguments.common.data {
+        config.data = data;
+    }
+    match arguments.command {
+        Command::Import(command) => command.run(config).await,
+        Command::Serve(command) => command.run(config).await,
+        Command::Sql(command) => command.run(config).await,
+        Command::Verify(command) => command.run(config).await,
+        Command::Demo(command) => command.run(config).await,
+    }
+}
+
+fn init_logging(common: &Common) {
+    let filter = EnvFilter::try_new(&common.log).unwrap_or_else(|error| {
+        eprintln!("warning: --log `{}` is not usable ({error}); logging warnings", common.log);
+        EnvFilter::new("warn")
+    });
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if common.log_json { builder.json().init() } else { builder.init() }
+}
+
+/// Opens the lake that the settings name.
+async fn open_lake(config: &Config) -> Result<Arc<Lake>> {
+    let store = Store::open(&config.data, &config.storage)?;
+    Ok(Arc::new(Lake::open(store, config.lake.clone()).await?))
+}
+
+/// Refuses to read a lake that nobody has written to, with a hint.
+fn require_existing(config: &Config) -> Result<()> {
+    let is_local = !config.data.contains("://");
+    if is_local && !std::path::Path::new(&config.data).exists() {
+        return Err(Error::Usage(format!(
+            "there is no data at {}; run `mqlake import` first, or pass --data",
+            config.data
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! The time zone of dates that carry none: by IANA name, or the system's.
+
+use chrono_tz::Tz;
+
+use crate::error::{Error, Result};
+
+/// A zone by its IANA name, such as `Asia/Shanghai`.
+///
+/// # Errors
+/// [`Error::Config`] if there is no such zone.
+pub fn parse_zone(name: &str) -> Result<Tz> {
+    name.parse().map_err(|_| {
+        Error::Config(format!("http.time_zone: no zone `{name}`; use an IANA name such as Asia/Shanghai"))
+    })
+}
+
+/// The zone of the variable `TZ`, else of the system, else UTC.
+#[must_use]
+pub fn system_zone() -> Tz {
+    let from_variable = std::env::var("TZ")
+        .ok()
+        .and_then(|name| name.trim_start_matches(':').parse().ok());
+    from_variable
+        .or_else(|| iana_time_zone::get_timezone().ok().and_then(|name| name.parse().ok()))
+        .unwrap_or(Tz::UTC)
+}

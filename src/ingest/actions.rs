@@ -1,0 +1,160 @@
+//! The action stream: as the message stream, with the ack state stored before each commit.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::commit::{TablePosition, blocking, encode};
+use super::messages::stopped;
+use super::{Summary, start_of};
+use crate::config::Config;
+use crate::error::Result;
+use crate::lake::schema::{RECORD, SYSTEM_QMQ, UNRESOLVED_ACK};
+use crate::lake::{Lake, StreamId};
+use crate::replay::{AckLimits, AckState, ActionBatch, ActionCounts, ActionReplay};
+use crate::source::{ActionFormat, LogFormat, LogReader, ReadOptions, Segments, Skipped};
+
+/// Where replay begins, and where each table stands.
+pub(super) struct ActionStart {
+    pub(super) from: u64,
+    /// Position of the ack state to begin with.
+    state_at: Option<u64>,
+    tables: [TablePosition; 2],
+}
+
+struct Flush {
+    batch: ActionBatch,
+    state: Bytes,
+    to: u64,
+}
+
+struct ReadResult {
+    counts: ActionCounts,
+    skipped: Vec<Skipped>,
+    unusable: u64,
+    forgotten: u64,
+}
+
+impl Lake {
+    pub(super) async fn action_start(
+        &self,
+        stream: &StreamId,
+        segments: &Segments,
+        summary: &mut Summary,
+    ) -> Result<ActionStart> {
+        let tables = self.positions(stream, [&UNRESOLVED_ACK, &RECORD]).await?;
+        let state_at = match tables.map(|table| table.position) {
+            [Some(unresolved), Some(record)] => Some(unresolved.min(record)),
+            _ => None,
+        };
+        let from = start_of(stream, segments, ActionFormat::SEGMENT_BYTES, state_at, summary)?;
+        Ok(ActionStart { from, state_at, tables })
+    }
+
+    pub(super) async fn import_actions(
+        &self,
+        segments: &Segments,
+        stream: &StreamId,
+        start: ActionStart,
+        config: &Config,
+        options: &ReadOptions,
+        summary: &mut Summary,
+    ) -> Result<()> {
+        let limits = AckLimits {
+            max_ranges: config.acks.max_ranges,
+            settled_per_consumer: config.acks.settled_ranges_per_consumer,
+        };
+        let acks = match start.state_at {
+            Some(position) => {
+                let stored = self.ack_state(SYSTEM_QMQ, &stream.broker_group, position).await?;
+                AckState::from_bytes(stored, limits)?
+            }
+            None => AckState::new(limits),
+        };
+        let [unresolved_floor, record_floor] = start.tables.map(|table| table.position.unwrap_or(0));
+        let replay = ActionReplay::new(acks, record_floor, unresolved_floor);
+        let (sender, mut flushes) = mpsc::channel::<Flush>(1);
+        let flush_rows = config.import.flush_rows;
+        let (from, read_options, log) = (start.from, options.clone(), segments.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            read(&log, read_options, from, replay, flush_rows, &sender)
+        });
+        let mut tables = start.tables;
+        let mut committing = Ok(());
+        while let Some(flush) = flushes.recv().await {
+            committing = self.commit_actions(flush, stream, &mut tables, summary).await;
+            if committing.is_err() {
+                break;
+            }
+        }
+        drop(flushes);
+        let read = reading.await?;
+        committing?;
+        let read = read?;
+        summary.actions = read.counts;
+        summary.unusable += read.unusable;
+        summary.skipped.extend(read.skipped);
+        summary.forgotten_pull_ranges = read.forgotten;
+        Ok(())
+    }
+
+    async fn commit_actions(
+        &self,
+        flush: Flush,
+        stream: &StreamId,
+        tables: &mut [TablePosition; 2],
+        summary: &mut Summary,
+    ) -> Result<()> {
+        if tables.iter().all(|table| table.position.is_some_and(|known| known >= flush.to)) {
+            return Ok(());
+        }
+        let group = &stream.broker_group;
+        self.put_ack_state(SYSTEM_QMQ, group, flush.to, flush.state).await?;
+        let batch = Arc::new(flush.batch);
+        let job = |pick: fn(&ActionBatch) -> &dyn crate::replay::Rows| {
+            let (group, settings) = (group.clone(), self.settings.clone());
+            blocking(&batch, move |batch: &ActionBatch| encode(pick(batch), &batch.context(&group), &settings))
+        };
+        let (unresolved, records) =
+            tokio::try_join!(job(|batch| &batch.unresolved), job(|batch| &batch.records))?;
+        for (encoded, position) in [unresolved, records].into_iter().zip(tables.iter_mut()) {
+            if self.commit_encoded(encoded, stream, position, flush.to).await? {
+                summary.commits += 1;
+            }
+        }
+        if let Some(lowest) = tables.iter().map(|table| table.position.unwrap_or(0)).min() {
+            self.drop_ack_states_below(SYSTEM_QMQ, group, lowest).await?;
+        }
+        Ok(())
+    }
+}
+
+fn read(
+    segments: &Segments,
+    options: ReadOptions,
+    from: u64,
+    mut replay: ActionReplay,
+    flush_rows: usize,
+    sender: &mpsc::Sender<Flush>,
+) -> Result<ReadResult> {
+    let mut reader = LogReader::<ActionFormat>::new(segments, options);
+    let send = |replay: &mut ActionReplay, to: u64| {
+        let state = replay.acks.to_bytes()?;
+        sender.blocking_send(Flush { batch: replay.take(), state, to }).map_err(|_| stopped())
+    };
+    let end = reader.read(from, |offset, next, action| {
+        replay.action(offset, &action);
+        if replay.pending().rows() >= flush_rows {
+            send(&mut replay, next)?;
+        }
+        Ok(())
+    })?;
+    send(&mut replay, end)?;
+    Ok(ReadResult {
+        counts: replay.counts,
+        skipped: reader.skipped,
+        unusable: reader.unusable,
+        forgotten: replay.acks.forgotten,
+    })
+}

@@ -1,0 +1,105 @@
+//! From rows to a commit: sort, encode, store, and name them in the Delta log with the stream's position.
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+
+use crate::config;
+use crate::error::{Error, Result};
+use crate::lake::schema::TableDef;
+use crate::lake::{EncodedFile, FileEncoder, Lake, Level, Move, Outcome, StreamId};
+use crate::replay::{BatchContext, Rows};
+
+/// Rows turned into columns at a time.
+const CHUNK_ROWS: usize = 16 * 1024;
+
+/// Files of one table, not yet stored.
+pub(super) struct Encoded {
+    def: &'static TableDef,
+    files: Vec<(NaiveDate, Level, EncodedFile)>,
+}
+
+/// Position of one table in a stream during a run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TablePosition {
+    pub(super) def: &'static TableDef,
+    pub(super) position: Option<u64>,
+}
+
+/// Sorts and encodes rows, one file a day.
+pub(super) fn encode(
+    rows: &dyn Rows,
+    context: &BatchContext<'_>,
+    settings: &config::Lake,
+) -> Result<Encoded> {
+    let def = rows.def();
+    let mut files = Vec::new();
+    for day in rows.sorted(context) {
+        let level =
+            if day.order.len() >= settings.settled_rows { Level::Settled } else { Level::Recent };
+        let mut encoder = FileEncoder::new(def, settings)?;
+        for chunk in day.order.chunks(CHUNK_ROWS) {
+            encoder.write(&rows.batch(chunk, context)?)?;
+        }
+        files.push((day.day, level, encoder.finish()?));
+    }
+    Ok(Encoded { def, files })
+}
+
+impl Lake {
+    /// Stores files and commits them with the stream's move to `to`.
+    pub(super) async fn commit_encoded(
+        &self,
+        encoded: Encoded,
+        stream: &StreamId,
+        position: &mut TablePosition,
+        to: u64,
+    ) -> Result<bool> {
+        if position.position.is_some_and(|known| known >= to) {
+            // the table is ahead of the others after a crash; replay has dropped its rows
+            return Ok(false);
+        }
+        let table = self.table(encoded.def)?.clone();
+        let mut files = Vec::with_capacity(encoded.files.len());
+        for (day, level, file) in encoded.files {
+            files.push(self.store_file(&table, day, level, file).await?);
+        }
+        let stream_move = Move { stream: stream.clone(), from: position.position, to };
+        match table.append(&files, &[stream_move], self.settings.commit_attempts).await? {
+            Outcome::Committed => {
+                position.position = Some(to);
+                Ok(true)
+            }
+            Outcome::Moved => Err(Error::Usage(format!(
+                "another process is importing {stream} into table `{}`; one writer per broker group, please",
+                table.def.name
+            ))),
+        }
+    }
+
+    /// Positions of tables in a stream.
+    pub(super) async fn positions<const N: usize>(
+        &self,
+        stream: &StreamId,
+        defs: [&'static TableDef; N],
+    ) -> Result<[TablePosition; N]> {
+        let mut positions = defs.map(|def| TablePosition { def, position: None });
+        for entry in &mut positions {
+            entry.position = self.table(entry.def)?.position(stream).await?;
+        }
+        Ok(positions)
+    }
+}
+
+/// Runs blocking work that needs a shared batch.
+pub(super) async fn blocking<B, T>(
+    batch: &Arc<B>,
+    work: impl FnOnce(&B) -> Result<T> + Send + 'static,
+) -> Result<T>
+where
+    B: Send + Sync + 'static,
+    T: Send + 'static,
+{
+    let batch = batch.clone();
+    tokio::task::spawn_blocking(move || work(&batch)).await?
+}

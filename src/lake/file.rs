@@ -1,0 +1,234 @@
+//! A data file of a table as the lake knows it without opening it: path, day, level, size, statistics.
+//!
+//! Statistics travel as Delta's JSON; [`FileStats`] is their typed form, used to prune files before any is
+//! opened.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, SecondsFormat};
+use deltalake::kernel::{Add, LogicalFileView};
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::statistics::Statistics;
+use serde_json::{Value, json};
+
+use super::paths::{Level, level_of};
+use super::schema::{ColumnType, DAY_COLUMN, TableDef};
+use crate::error::{Error, Result};
+
+/// A bound of a column.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bound {
+    /// Integers and times (milliseconds).
+    Number(i64),
+    /// Text.
+    Text(String),
+}
+
+/// Least and greatest value and the number of nulls of a column in one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnStats {
+    /// Least value.
+    pub min: Bound,
+    /// Greatest value.
+    pub max: Bound,
+    /// Nulls.
+    pub nulls: u64,
+}
+
+/// Statistics of one file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileStats {
+    /// Rows.
+    pub rows: u64,
+    /// By column; a column without values is missing.
+    pub columns: BTreeMap<String, ColumnStats>,
+}
+
+/// A data file of a table.
+#[derive(Debug, Clone)]
+pub struct LakeFile {
+    /// Path relative to the table.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// UTC day of all its rows.
+    pub day: NaiveDate,
+    /// Level.
+    pub level: Level,
+    /// Statistics.
+    pub stats: FileStats,
+}
+
+impl FileStats {
+    /// Gathers the statistics of a written file from its footer.
+    #[must_use]
+    pub fn from_parquet(def: &TableDef, metadata: &ParquetMetaData) -> FileStats {
+        let mut stats = FileStats { rows: 0, columns: BTreeMap::new() };
+        for group in metadata.row_groups() {
+            stats.rows += u64::try_from(group.num_rows()).unwrap_or(0);
+            for column in group.columns() {
+                let parts = column.column_path().parts();
+                let [name] = parts else { continue };
+                if def.index_of(name).is_none() {
+                    continue;
+                }
+                let Some(statistics) = column.statistics() else { continue };
+                let nulls = statistics.null_count_opt().unwrap_or(0);
+                let Some((min, max)) = bounds(statistics) else { continue };
+                stats
+                    .columns
+                    .entry(name.clone())
+                    .and_modify(|known| {
+                        known.nulls += nulls;
+                        if min < known.min {
+                            known.min = min.clone();
+                        }
+                        if max > known.max {
+                            known.max = max.clone();
+                        }
+                    })
+                    .or_insert(ColumnStats { min, max, nulls });
+            }
+        }
+        stats
+    }
+
+    /// Delta's JSON form.
+    #[must_use]
+    pub fn to_delta(&self, def: &TableDef) -> String {
+        let mut min_values = serde_json::Map::new();
+        let mut max_values = serde_json::Map::new();
+        let mut null_count = serde_json::Map::new();
+        for (name, column) in &self.columns {
+            let is_time =
+                def.columns.iter().any(|c| c.name == name && c.column_type == ColumnType::Time);
+            min_values.insert(name.clone(), bound_json(&column.min, is_time));
+            max_values.insert(name.clone(), bound_json(&column.max, is_time));
+            null_count.insert(name.clone(), json!(column.nulls));
+        }
+        json!({"numRecords": self.rows, "minValues": min_values, "maxValues": max_values, "nullCount": null_count})
+            .to_string()
+    }
+
+    fn from_delta(text: &str) -> Option<FileStats> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let mut columns = BTreeMap::new();
+        if let Some(min_values) = value.get("minValues").and_then(Value::as_object) {
+            for (name, min) in min_values {
+                let max = value.get("maxValues").and_then(|v| v.get(name));
+                let nulls = value.get("nullCount").and_then(|v| v.get(name)).and_then(Value::as_u64);
+                let is_time = name.ends_with("_time");
+                if let (Some(min), Some(max)) =
+                    (bound_from_json(min, is_time), max.and_then(|v| bound_from_json(v, is_time)))
+                {
+                    columns.insert(name.clone(), ColumnStats { min, max, nulls: nulls.unwrap_or(0) });
+                }
+            }
+        }
+        Some(FileStats { rows: value.get("numRecords")?.as_u64()?, columns })
+    }
+
+    /// Whether a row with `column` between `least` and `greatest` can be in the file.
+    #[must_use]
+    pub fn may_overlap(&self, column: &str, least: &Bound, greatest: &Bound) -> bool {
+        self.columns.get(column).is_none_or(|c| c.min <= *greatest && c.max >= *least)
+    }
+
+    /// Whether a row with this text can be in the file.
+    #[must_use]
+    pub fn may_contain_text(&self, column: &str, text: &str) -> bool {
+        match self.columns.get(column) {
+            Some(ColumnStats { min: Bound::Text(min), max: Bound::Text(max), .. }) => {
+                min.as_str() <= text && text <= max.as_str()
+            }
+            _ => true,
+        }
+    }
+
+    /// Least and greatest number of a column.
+    #[must_use]
+    pub fn number_range(&self, column: &str) -> Option<(i64, i64)> {
+        match self.columns.get(column) {
+            Some(ColumnStats { min: Bound::Number(min), max: Bound::Number(max), .. }) => Some((*min, *max)),
+            _ => None,
+        }
+    }
+}
+
+fn bounds(statistics: &Statistics) -> Option<(Bound, Bound)> {
+    match statistics {
+        Statistics::Int32(s) => {
+            Some((Bound::Number(i64::from(*s.min_opt()?)), Bound::Number(i64::from(*s.max_opt()?))))
+        }
+        Statistics::Int64(s) => Some((Bound::Number(*s.min_opt()?), Bound::Number(*s.max_opt()?))),
+        Statistics::ByteArray(s) => {
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok().map(Bound::Text);
+            Some((text(s.min_opt()?.data())?, text(s.max_opt()?.data())?))
+        }
+        _ => None,
+    }
+}
+
+fn bound_json(bound: &Bound, is_time: bool) -> Value {
+    match bound {
+        Bound::Text(text) => json!(text),
+        Bound::Number(number) if is_time => DateTime::from_timestamp_millis(*number)
+            .map_or(Value::Null, |t| json!(t.to_rfc3339_opts(SecondsFormat::Millis, true))),
+        Bound::Number(number) => json!(number),
+    }
+}
+
+fn bound_from_json(value: &Value, is_time: bool) -> Option<Bound> {
+    match value {
+        Value::String(text) if is_time => {
+            DateTime::parse_from_rfc3339(text).ok().map(|t| Bound::Number(t.timestamp_millis()))
+        }
+        Value::String(text) => Some(Bound::Text(text.clone())),
+        Value::Number(number) => number.as_i64().map(Bound::Number),
+        _ => None,
+    }
+}
+
+impl LakeFile {
+    /// Reads a file's entry of the Delta log.
+    ///
+    /// # Errors
+    /// [`Error::Invariant`] if it lacks its day or statistics, which mqlake always writes.
+    pub fn from_log(table: &str, entry: &LogicalFileView) -> Result<LakeFile> {
+        let path = entry.path().into_owned();
+        let broken = |what: &str| {
+            Error::Invariant(format!("table `{table}`: the log entry of {path} has no usable {what}"))
+        };
+        let partition = entry.partition_values_map();
+        let day = partition
+            .get(DAY_COLUMN)
+            .and_then(Option::as_deref)
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| broken(DAY_COLUMN))?;
+        let stats = entry
+            .stats()
+            .as_deref()
+            .and_then(FileStats::from_delta)
+            .ok_or_else(|| broken("statistics"))?;
+        let level = level_of(&path);
+        Ok(LakeFile { size: u64::try_from(entry.size()).unwrap_or(0), day, level, stats, path })
+    }
+
+    /// The entry of the Delta log.
+    #[must_use]
+    pub fn to_add(&self, def: &TableDef, modified_ms: i64) -> Add {
+        Add {
+            path: self.path.clone(),
+            partition_values: [(DAY_COLUMN.to_owned(), Some(self.day.to_string()))].into(),
+            size: i64::try_from(self.size).unwrap_or(i64::MAX),
+            modification_time: modified_ms,
+            data_change: true,
+            stats: Some(self.stats.to_delta(def)),
+            tags: None,
+            deletion_vector: None,
+            base_row_id: None,
+            default_row_commit_version: None,
+            clustering_provider: None,
+        }
+    }
+}

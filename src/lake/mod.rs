@@ -1,0 +1,114 @@
+//! The lake: Delta tables of sorted Parquet in an object store.
+//!
+//! It turns sorted batches into files, commits files together with stream positions, settles closed days
+//! and verifies itself. It knows nothing of QMQ's bytes and nothing of queries; it never reads a clock or
+//! a local path.
+
+mod encode;
+mod file;
+pub mod paths;
+pub mod scan;
+pub mod schema;
+mod settle;
+mod sidecar;
+mod store;
+mod stream;
+mod table;
+pub mod verify;
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use uuid::Uuid;
+
+pub use encode::{EncodedFile, FileEncoder};
+pub use file::{Bound, ColumnStats, FileStats, LakeFile};
+pub use paths::Level;
+pub use settle::Settled;
+pub use sidecar::StreamInfo;
+pub use store::Store;
+pub use stream::{Log, Move, StreamId};
+pub use table::{Outcome, Snapshot, Table};
+
+use crate::config;
+use crate::error::{Error, Result};
+
+/// All tables under one root.
+pub struct Lake {
+    /// Where it lives.
+    pub store: Store,
+    /// Settings of files and tables.
+    pub settings: config::Lake,
+    tables: Vec<Arc<Table>>,
+}
+
+impl Lake {
+    /// Opens the tables, creating those that are missing.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn open(store: Store, settings: config::Lake) -> Result<Lake> {
+        let mut tables = Vec::with_capacity(schema::TABLES.len());
+        for def in schema::TABLES {
+            tables.push(Arc::new(Table::open(&store, def).await?));
+        }
+        Ok(Lake { store, settings, tables })
+    }
+
+    /// All tables.
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+        self.tables.iter()
+    }
+
+    /// One table.
+    ///
+    /// # Errors
+    /// [`Error::Invariant`] if `def` is not one of [`schema::TABLES`].
+    pub fn table(&self, def: &TableDef) -> Result<&Arc<Table>> {
+        self.tables
+            .iter()
+            .find(|table| table.def.name == def.name)
+            .ok_or_else(|| Error::Invariant(format!("there is no table `{}`", def.name)))
+    }
+
+    /// Stores an encoded file; it belongs to the table only once a commit names it.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn store_file(
+        &self,
+        table: &Table,
+        day: NaiveDate,
+        level: Level,
+        encoded: EncodedFile,
+    ) -> Result<LakeFile> {
+        let path = paths::data_file(level, day, Uuid::new_v4());
+        let size = encoded.bytes.len() as u64;
+        self.store.put_durably(&scan::object_path(&table.folder, &path), encoded.bytes).await?;
+        Ok(LakeFile { path, size, day, level, stats: encoded.stats })
+    }
+
+    /// Level of a new file: large ones are right-sized from the start.
+    #[must_use]
+    pub fn level_for(&self, rows: usize) -> Level {
+        if rows >= self.settings.settled_rows { Level::Settled } else { Level::Recent }
+    }
+
+    /// Deletes files that no reader within the grace period can still need.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn vacuum(&self) -> Result<usize> {
+        let mut deleted = 0;
+        for table in &self.tables {
+            deleted += table.vacuum(self.settings.grace_period).await?;
+        }
+        Ok(deleted)
+    }
+}
+
+use schema::TableDef;
+
+fn sql_error(error: datafusion::error::DataFusionError) -> Error {
+    Error::store("reading data files", error)
+}

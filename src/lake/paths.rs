@@ -1,0 +1,78 @@
+//! Where every object of the lake lives, made and parsed in one place.
+//!
+//! ```text
+//! <root>/<table>/_delta_log/…                        commits (Delta's own)
+//! <root>/<table>/recent/<id>.parquet                 recent files: rewritten freely
+//! <root>/<table>/dt=YYYY-MM-DD/<id>.parquet          settled files: never rewritten
+//! <root>/_mqlake/streams/<system>/<group>.json       what each broker group was read from
+//! <root>/_mqlake/acks/<system>/<group>/<position>.parquet   ack state at a position of the action log
+//! ```
+
+use chrono::NaiveDate;
+use object_store::path::Path;
+
+/// Level of a data file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Small, frequent, merged later.
+    Recent,
+    /// Right-sized, or the rest of a closed day.
+    Settled,
+}
+
+impl Level {
+    /// `recent` or `settled`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Recent => "recent",
+            Level::Settled => "settled",
+        }
+    }
+}
+
+/// Path of a new data file relative to its table.
+#[must_use]
+pub fn data_file(level: Level, day: NaiveDate, id: uuid::Uuid) -> String {
+    match level {
+        Level::Recent => format!("recent/{id}.parquet"),
+        Level::Settled => format!("dt={day}/{id}.parquet"),
+    }
+}
+
+/// Level of a data file, from its path relative to its table.
+#[must_use]
+pub fn level_of(path: &str) -> Level {
+    if path.starts_with("recent/") { Level::Recent } else { Level::Settled }
+}
+
+/// The sidecar that says what a broker group was read from.
+#[must_use]
+pub fn stream_sidecar(root: &Path, system: &str, broker_group: &str) -> Path {
+    // `child` escapes what an object path cannot hold
+    streams_folder(root, system).join(format!("{broker_group}.json"))
+}
+
+/// Folder of the sidecars of a system.
+#[must_use]
+pub fn streams_folder(root: &Path, system: &str) -> Path {
+    root.clone().join("_mqlake").join("streams").join(system)
+}
+
+/// Folder of the ack states of a broker group.
+#[must_use]
+pub fn ack_folder(root: &Path, system: &str, broker_group: &str) -> Path {
+    root.clone().join("_mqlake").join("acks").join(system).join(broker_group)
+}
+
+/// Ack state of a broker group at a position of its action log.
+#[must_use]
+pub fn ack_state(root: &Path, system: &str, broker_group: &str, position: u64) -> Path {
+    ack_folder(root, system, broker_group).join(format!("{position:020}.parquet"))
+}
+
+/// Position of an ack state, from its path.
+#[must_use]
+pub fn ack_position(path: &Path) -> Option<u64> {
+    path.filename()?.strip_suffix(".parquet")?.parse().ok()
+}

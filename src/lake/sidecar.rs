@@ -1,0 +1,124 @@
+//! Small objects beside the tables: what each broker group was read from, and its ack state.
+//!
+//! A sidecar is written before the commit that relies on it, under a name that never changes its content
+//! (ack states carry their position), so a crash between the two leaves only an unused object.
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt};
+use serde::{Deserialize, Serialize};
+
+use super::stream::{Log, StreamId};
+use super::{Lake, paths};
+use crate::error::{Error, Result};
+
+/// What the rows of a broker group come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamInfo {
+    /// `qmq`.
+    pub system: String,
+    /// Broker group.
+    pub broker_group: String,
+    /// The log that messages are read from; it cannot change, since offsets of different logs do not compare.
+    pub messages_from: Log,
+}
+
+impl StreamInfo {
+    /// The stream of messages.
+    #[must_use]
+    pub fn messages(&self) -> StreamId {
+        StreamId::qmq(&self.broker_group, self.messages_from)
+    }
+
+    /// The stream of actions.
+    #[must_use]
+    pub fn actions(&self) -> StreamId {
+        StreamId::qmq(&self.broker_group, Log::Action)
+    }
+}
+
+impl Lake {
+    /// What a broker group was read from so far.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn stream_info(&self, system: &str, broker_group: &str) -> Result<Option<StreamInfo>> {
+        let path = paths::stream_sidecar(&self.store.root, system, broker_group);
+        match self.store.objects.get(&path).await {
+            Ok(found) => Ok(Some(parse(&path, &found.bytes().await?)?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(Error::store(format!("reading {path}"), error)),
+        }
+    }
+
+    /// Remembers what a broker group is read from.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn put_stream_info(&self, info: &StreamInfo) -> Result<()> {
+        let path = paths::stream_sidecar(&self.store.root, &info.system, &info.broker_group);
+        let text = serde_json::to_vec_pretty(info)
+            .map_err(|error| Error::Invariant(format!("stream description: {error}")))?;
+        self.store.put_durably(&path, Bytes::from(text)).await
+    }
+
+    /// All broker groups.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn streams(&self) -> Result<Vec<StreamInfo>> {
+        let folder = paths::streams_folder(&self.store.root, super::schema::SYSTEM_QMQ);
+        let objects: Vec<_> = self.store.objects.list(Some(&folder)).try_collect().await?;
+        let mut streams = Vec::with_capacity(objects.len());
+        for object in objects {
+            let bytes = self.store.objects.get(&object.location).await?.bytes().await?;
+            streams.push(parse(&object.location, &bytes)?);
+        }
+        streams.sort_by(|a, b| a.broker_group.cmp(&b.broker_group));
+        Ok(streams)
+    }
+
+    /// The ack state of a broker group at a position of its action log, as stored.
+    ///
+    /// # Errors
+    /// [`Error::Store`]; [`Error::Invariant`] if there is none, since every commit of actions has one.
+    pub async fn ack_state(&self, system: &str, broker_group: &str, position: u64) -> Result<Bytes> {
+        let path = paths::ack_state(&self.store.root, system, broker_group, position);
+        match self.store.objects.get(&path).await {
+            Ok(found) => Ok(found.bytes().await?),
+            Err(object_store::Error::NotFound { .. }) => Err(Error::Invariant(format!(
+                "the ack state {path} is missing; acks after it cannot be resolved. Import into a new data root"
+            ))),
+            Err(error) => Err(Error::store(format!("reading {path}"), error)),
+        }
+    }
+
+    /// Stores an ack state.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn put_ack_state(&self, system: &str, broker_group: &str, position: u64, state: Bytes) -> Result<()> {
+        let path = paths::ack_state(&self.store.root, system, broker_group, position);
+        self.store.put_durably(&path, state).await
+    }
+
+    /// Deletes ack states below `position`, which every table has passed.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn drop_ack_states_below(&self, system: &str, broker_group: &str, position: u64) -> Result<()> {
+        let folder = paths::ack_folder(&self.store.root, system, broker_group);
+        let objects: Vec<_> = self.store.objects.list(Some(&folder)).try_collect().await?;
+        for object in objects {
+            if paths::ack_position(&object.location).is_some_and(|known| known < position) {
+                self.store.objects.delete(&object.location).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn parse(path: &object_store::path::Path, bytes: &[u8]) -> Result<StreamInfo> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Error::Invariant(format!("{path} is not a stream description: {error}")))
+}

@@ -1,0 +1,79 @@
+//! Names of the streams that feed the tables, and their movements.
+//!
+//! A stream is one log of one broker group; its positions are byte offsets in that log. Offsets of
+//! different kinds of logs never mix: the message log of a broker and the index log of a Java backup are
+//! different streams.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Which log of a broker group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Log {
+    /// QMQ's message log, or the index stream derived from it: offsets of the message log.
+    Message,
+    /// A Java backup's own index log: offsets of that log.
+    Index,
+    /// QMQ's action log.
+    Action,
+}
+
+impl Log {
+    /// `message`, `index` or `action`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Log::Message => "message",
+            Log::Index => "index",
+            Log::Action => "action",
+        }
+    }
+}
+
+/// One stream.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StreamId {
+    /// `qmq`.
+    pub system: String,
+    /// Broker group.
+    pub broker_group: String,
+    /// The log.
+    pub log: Log,
+}
+
+impl StreamId {
+    /// A stream of a QMQ broker group.
+    #[must_use]
+    pub fn qmq(broker_group: &str, log: Log) -> StreamId {
+        StreamId {
+            system: super::schema::SYSTEM_QMQ.to_owned(),
+            broker_group: broker_group.to_owned(),
+            log,
+        }
+    }
+
+    /// Name of the stream's application transaction in the Delta log.
+    #[must_use]
+    pub fn application_id(&self) -> String {
+        format!("mqlake/{self}")
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.system, self.broker_group, self.log.name())
+    }
+}
+
+/// A stretch of a stream that a commit covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Move {
+    /// The stream.
+    pub stream: StreamId,
+    /// Position before; `None` before the first commit.
+    pub from: Option<u64>,
+    /// Position after.
+    pub to: u64,
+}

@@ -1,0 +1,12 @@
+//! mqlake: message history and trace analytics for message queues, on columnar storage.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod cli;
+pub mod config;
+pub mod error;
+pub mod ingest;
+pub mod lake;
+pub mod qmq;
+pub mod replay;
+pub mod source;

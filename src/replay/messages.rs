@@ -1,0 +1,184 @@
+//! Replay of messages: one log record becomes its rows.
+
+use super::names::Names;
+use super::rows::{BatchContext, ContentRows, DeadRows, MessageRow, MessageRows, NO_TIME, RecordRows, Rows};
+use super::{ACTION_DEAD, DEAD_MARKER_DELAY_MS};
+use crate::config::ContentPolicy;
+use crate::lake::schema::SYSTEM_QMQ;
+use crate::qmq::Kind;
+use crate::qmq::index_log::IndexRecord;
+use crate::source::MessageItem;
+
+/// Position of each table in the message stream: rows of earlier records are in the table already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Floors {
+    /// `message`.
+    pub message: u64,
+    /// `dead_message`.
+    pub dead_message: u64,
+    /// `content`.
+    pub content: u64,
+    /// `record` (markers of dead letters).
+    pub record: u64,
+}
+
+impl Floors {
+    /// Where replay has to begin.
+    #[must_use]
+    pub fn lowest(&self) -> u64 {
+        self.message.min(self.dead_message).min(self.content).min(self.record)
+    }
+}
+
+/// How many messages of each kind were read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct MessageCounts {
+    /// Normal messages.
+    pub normal: u64,
+    /// Retries.
+    pub retry: u64,
+    /// Dead letters.
+    pub dead: u64,
+}
+
+/// Rows made from a stretch of the message stream.
+#[derive(Debug, Default)]
+pub struct MessageBatch {
+    /// Names the rows refer to.
+    pub names: Names,
+    /// `message`.
+    pub messages: MessageRows,
+    /// `dead_message`.
+    pub dead: DeadRows,
+    /// `content`.
+    pub contents: ContentRows,
+    /// Markers of dead letters for `record`.
+    pub markers: RecordRows,
+}
+
+impl MessageBatch {
+    /// Rows held.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.messages.len() + self.dead.len()
+    }
+
+    /// Bytes of ids and bodies held.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.messages.heap_bytes() + self.contents.heap_bytes()
+    }
+
+    /// What the rows refer to.
+    #[must_use]
+    pub fn context<'a>(&'a self, broker_group: &'a str) -> BatchContext<'a> {
+        BatchContext::new(SYSTEM_QMQ, broker_group, &self.names)
+    }
+}
+
+/// Turns message records into rows.
+#[derive(Debug)]
+pub struct MessageReplay {
+    floors: Floors,
+    content: ContentPolicy,
+    max_body: usize,
+    batch: MessageBatch,
+    tags: Vec<u32>,
+    /// Messages read so far.
+    pub counts: MessageCounts,
+}
+
+impl MessageReplay {
+    /// A replay that keeps contents as told and drops rows that tables already have.
+    #[must_use]
+    pub fn new(floors: Floors, content: ContentPolicy, max_body: usize) -> MessageReplay {
+        MessageReplay {
+            floors,
+            content,
+            max_body,
+            batch: MessageBatch::default(),
+            tags: Vec::new(),
+            counts: MessageCounts::default(),
+        }
+    }
+
+    /// Adds a record of the message log. The subject of the record's header counts, not the payload's: a
+    /// broker re-queues messages with the payload unchanged.
+    pub fn message(&mut self, offset: u64, item: &MessageItem<'_>) {
+        let names = &mut self.batch.names;
+        let place = names.place(item.record.subject);
+        self.tags.clear();
+        self.tags.extend(item.payload.tags().map(|tag| names.number(tag)));
+        let row = MessageRow {
+            place,
+            sequence: item.record.sequence,
+            message_id: item.payload.message_id,
+            create_time_ms: item.payload.create_time_ms,
+            store_time_ms: item.record.store_time_ms,
+            tags: Some(&self.tags),
+        };
+        let keep_content = match self.content {
+            ContentPolicy::All => true,
+            ContentPolicy::Dead => place.kind == Kind::Dead,
+            ContentPolicy::None => false,
+        };
+        if keep_content && offset >= self.floors.content {
+            let payload_subject = names.number(item.payload.subject);
+            self.batch.contents.push(&row, &item.payload, payload_subject, self.max_body);
+        }
+        push(&mut self.batch, &mut self.counts, self.floors, offset, &row);
+    }
+
+    /// Adds a record of an index log.
+    pub fn index(&mut self, offset: u64, record: &IndexRecord<'_>) {
+        let row = MessageRow {
+            place: self.batch.names.place(record.subject),
+            sequence: record.sequence,
+            message_id: record.message_id,
+            create_time_ms: record.create_time_ms,
+            store_time_ms: NO_TIME,
+            tags: None,
+        };
+        push(&mut self.batch, &mut self.counts, self.floors, offset, &row);
+    }
+
+    /// Rows since the last call of [`MessageReplay::take`].
+    #[must_use]
+    pub fn pending(&self) -> &MessageBatch {
+        &self.batch
+    }
+
+    /// Hands the rows over and begins a new batch.
+    pub fn take(&mut self) -> MessageBatch {
+        std::mem::take(&mut self.batch)
+    }
+}
+
+fn push(
+    batch: &mut MessageBatch,
+    counts: &mut MessageCounts,
+    floors: Floors,
+    offset: u64,
+    row: &MessageRow<'_>,
+) {
+    match row.place.kind {
+        Kind::Normal => counts.normal += 1,
+        Kind::Retry => counts.retry += 1,
+        Kind::Dead => counts.dead += 1,
+    }
+    if row.place.kind != Kind::Dead {
+        if offset >= floors.message {
+            batch.messages.push(row);
+        }
+        return;
+    }
+    if offset >= floors.dead_message {
+        batch.dead.push(row);
+    }
+    if offset >= floors.record {
+        let nobody = batch.names.number(b"");
+        let time = row.create_time_ms.saturating_add(DEAD_MARKER_DELAY_MS);
+        let sequences = (row.sequence, row.sequence);
+        batch.markers.push(row.place, sequences, row.place.consumer_group, ACTION_DEAD, time, nobody);
+    }
+}

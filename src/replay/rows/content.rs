@@ -1,0 +1,154 @@
+//! Rows of `content`.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BinaryBuilder, Int8Array, Int32Array, MapBuilder, MapFieldNames, StringBuilder};
+use arrow::datatypes::{DataType, Field};
+use arrow::record_batch::RecordBatch;
+
+use super::super::names::{constant_column, text_column};
+use super::message::MessageRow;
+use super::{BatchContext, DayRows, NO_TIME, NameLists, Rows, Texts, batch_of, by_day, day_of, gather, integers, times};
+use crate::error::Result;
+use crate::lake::schema::{CONTENT, TableDef};
+use crate::qmq::payload::{Payload, attributes};
+
+/// Rows of `content`.
+#[derive(Debug, Default)]
+pub struct ContentRows {
+    subject: Vec<u32>,
+    kind: Vec<i8>,
+    consumer_group: Vec<u32>,
+    sequence: Vec<i64>,
+    message_id: Texts,
+    create_time: Vec<i64>,
+    store_time: Vec<i64>,
+    payload_subject: Vec<u32>,
+    flags: Vec<i8>,
+    expire_time: Vec<i64>,
+    schedule_time: Vec<i64>,
+    tags: NameLists,
+    body_size: Vec<i32>,
+    /// Bodies back to back, as received; empty where not kept.
+    bodies: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl ContentRows {
+    /// Adds the content of a message; of a body over `max_body` bytes only the size is kept.
+    pub fn push(&mut self, row: &MessageRow<'_>, payload: &Payload<'_>, payload_subject: u32, max_body: usize) {
+        self.subject.push(row.place.subject);
+        self.kind.push(row.place.kind.as_i8());
+        self.consumer_group.push(row.place.consumer_group);
+        self.sequence.push(row.sequence);
+        self.message_id.push(row.message_id);
+        self.create_time.push(row.create_time_ms);
+        self.store_time.push(row.store_time_ms);
+        self.payload_subject.push(payload_subject);
+        self.flags.push(payload.flags.cast_signed());
+        let third = payload.expire_or_schedule_time_ms;
+        let delayed = payload.is_delay();
+        self.expire_time.push(if delayed { NO_TIME } else { third });
+        self.schedule_time.push(if delayed { third } else { NO_TIME });
+        self.tags.push(row.tags.unwrap_or_default());
+        self.body_size.push(i32::try_from(payload.body.len()).unwrap_or(i32::MAX));
+        if payload.body.len() <= max_body {
+            self.bodies.extend_from_slice(payload.body);
+        }
+        self.ends.push(self.bodies.len());
+    }
+
+    /// Bytes of bodies and ids.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.bodies.len() + self.message_id.bytes.len()
+    }
+
+    fn body(&self, row: usize) -> &[u8] {
+        let start = row.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        let end = self.ends.get(row).copied().unwrap_or(start);
+        self.bodies.get(start..end).unwrap_or_default()
+    }
+
+    /// The attribute maps, and the raw bytes of bodies that are none.
+    fn bodies(&self, order: &[u32]) -> Result<(ArrayRef, ArrayRef)> {
+        let names = MapFieldNames {
+            entry: "key_value".to_owned(),
+            key: "key".to_owned(),
+            value: "value".to_owned(),
+        };
+        let mut maps = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new())
+            .with_values_field(Field::new("value", DataType::Utf8, false));
+        let mut raw = BinaryBuilder::new();
+        for row in order {
+            let body = self.body(*row as usize);
+            let omitted = body.is_empty()
+                && self.body_size.get(*row as usize).is_some_and(|size| *size > 0);
+            match attributes(body) {
+                Ok(pairs) if !omitted => {
+                    for (key, value) in pairs {
+                        maps.keys().append_value(key);
+                        maps.values().append_value(value);
+                    }
+                    maps.append(true)?;
+                    raw.append_null();
+                }
+                Ok(_) => {
+                    maps.append(false)?;
+                    raw.append_null();
+                }
+                Err(_) => {
+                    maps.append(false)?;
+                    raw.append_value(body);
+                }
+            }
+        }
+        Ok((Arc::new(maps.finish()), Arc::new(raw.finish())))
+    }
+}
+
+impl Rows for ContentRows {
+    fn def(&self) -> &'static TableDef {
+        &CONTENT
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn sorted(&self, context: &BatchContext<'_>) -> Vec<DayRows> {
+        let rows = self.subject.iter().zip(&self.kind).zip(&self.sequence).zip(&self.create_time).enumerate();
+        by_day(
+            rows.map(|(row, (((subject, kind), sequence), time))| {
+                (day_of(*time), (context.rank(*subject), *kind, *sequence), row as u32)
+            })
+            .collect(),
+        )
+    }
+
+    fn batch(&self, order: &[u32], context: &BatchContext<'_>) -> Result<RecordBatch> {
+        let (attributes, body) = self.bodies(order)?;
+        batch_of(
+            &CONTENT,
+            vec![
+                constant_column(context.system, order.len())?,
+                text_column(gather(&self.subject, order), &context.dictionary)?,
+                Arc::new(Int8Array::from_iter_values(gather(&self.kind, order))),
+                text_column(gather(&self.consumer_group, order), &context.dictionary)?,
+                constant_column(context.broker_group, order.len())?,
+                integers(&self.sequence, order),
+                self.message_id.column(order),
+                times(&self.create_time, order, false),
+                times(&self.store_time, order, true),
+                text_column(gather(&self.payload_subject, order), &context.dictionary)?,
+                Arc::new(Int8Array::from_iter_values(gather(&self.flags, order))),
+                times(&self.expire_time, order, true),
+                times(&self.schedule_time, order, true),
+                self.tags.column(order, context.names, true),
+                attributes,
+                Arc::new(Int32Array::from_iter_values(gather(&self.body_size, order))),
+                body,
+            ],
+        )
+    }
+}

@@ -1,0 +1,171 @@
+//! Rows of `message` and `dead_message`.
+
+use std::sync::Arc;
+
+use arrow::array::Int8Array;
+use arrow::record_batch::RecordBatch;
+
+use super::super::names::{Place, constant_column, text_column};
+use super::{BatchContext, DayRows, NameLists, Rows, Texts, batch_of, by_day, day_of, gather, integers, times};
+use crate::error::Result;
+use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, TableDef};
+
+/// What both tables hold of a message.
+#[derive(Debug, Default)]
+struct Columns {
+    subject: Vec<u32>,
+    consumer_group: Vec<u32>,
+    sequence: Vec<i64>,
+    message_id: Texts,
+    create_time: Vec<i64>,
+    store_time: Vec<i64>,
+    tags: NameLists,
+    tags_known: bool,
+}
+
+/// One message, as both tables take it.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageRow<'a> {
+    /// Where it belongs.
+    pub place: Place,
+    /// Sequence in its subject on its broker group.
+    pub sequence: i64,
+    /// Id.
+    pub message_id: &'a [u8],
+    /// Producer's clock.
+    pub create_time_ms: i64,
+    /// Broker's clock, or `NO_TIME`.
+    pub store_time_ms: i64,
+    /// Numbers of the tags; `None` if the source does not tell.
+    pub tags: Option<&'a [u32]>,
+}
+
+impl Columns {
+    fn push(&mut self, row: &MessageRow<'_>) {
+        self.subject.push(row.place.subject);
+        self.consumer_group.push(row.place.consumer_group);
+        self.sequence.push(row.sequence);
+        self.message_id.push(row.message_id);
+        self.create_time.push(row.create_time_ms);
+        self.store_time.push(row.store_time_ms);
+        self.tags_known = row.tags.is_some();
+        self.tags.push(row.tags.unwrap_or_default());
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.message_id.bytes.len()
+    }
+}
+
+/// Rows of `message`.
+#[derive(Debug, Default)]
+pub struct MessageRows {
+    columns: Columns,
+    kind: Vec<i8>,
+}
+
+impl MessageRows {
+    /// Adds a message.
+    pub fn push(&mut self, row: &MessageRow<'_>) {
+        self.kind.push(row.place.kind.as_i8());
+        self.columns.push(row);
+    }
+
+    /// Bytes of ids.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.columns.heap_bytes()
+    }
+}
+
+impl Rows for MessageRows {
+    fn def(&self) -> &'static TableDef {
+        &MESSAGE
+    }
+
+    fn len(&self) -> usize {
+        self.kind.len()
+    }
+
+    fn sorted(&self, context: &BatchContext<'_>) -> Vec<DayRows> {
+        let rows = self.columns.subject.iter().zip(&self.columns.create_time).enumerate();
+        by_day(
+            rows.map(|(row, (subject, time))| {
+                (day_of(*time), (context.rank(*subject), std::cmp::Reverse(*time)), row as u32)
+            })
+            .collect(),
+        )
+    }
+
+    fn batch(&self, order: &[u32], context: &BatchContext<'_>) -> Result<RecordBatch> {
+        let c = &self.columns;
+        batch_of(
+            &MESSAGE,
+            vec![
+                constant_column(context.system, order.len())?,
+                text_column(gather(&c.subject, order), &context.dictionary)?,
+                Arc::new(Int8Array::from_iter_values(gather(&self.kind, order))),
+                text_column(gather(&c.consumer_group, order), &context.dictionary)?,
+                constant_column(context.broker_group, order.len())?,
+                integers(&c.sequence, order),
+                c.message_id.column(order),
+                times(&c.create_time, order, false),
+                times(&c.store_time, order, true),
+                c.tags.column(order, context.names, c.tags_known),
+            ],
+        )
+    }
+}
+
+/// Rows of `dead_message`.
+#[derive(Debug, Default)]
+pub struct DeadRows {
+    columns: Columns,
+}
+
+impl DeadRows {
+    /// Adds a dead letter.
+    pub fn push(&mut self, row: &MessageRow<'_>) {
+        self.columns.push(row);
+    }
+}
+
+impl Rows for DeadRows {
+    fn def(&self) -> &'static TableDef {
+        &DEAD_MESSAGE
+    }
+
+    fn len(&self) -> usize {
+        self.columns.subject.len()
+    }
+
+    fn sorted(&self, context: &BatchContext<'_>) -> Vec<DayRows> {
+        let c = &self.columns;
+        let rows = c.subject.iter().zip(&c.consumer_group).zip(&c.create_time).enumerate();
+        by_day(
+            rows.map(|(row, ((subject, group), time))| {
+                let key = (context.rank(*subject), context.rank(*group), std::cmp::Reverse(*time));
+                (day_of(*time), key, row as u32)
+            })
+            .collect(),
+        )
+    }
+
+    fn batch(&self, order: &[u32], context: &BatchContext<'_>) -> Result<RecordBatch> {
+        let c = &self.columns;
+        batch_of(
+            &DEAD_MESSAGE,
+            vec![
+                constant_column(context.system, order.len())?,
+                text_column(gather(&c.subject, order), &context.dictionary)?,
+                text_column(gather(&c.consumer_group, order), &context.dictionary)?,
+                constant_column(context.broker_group, order.len())?,
+                integers(&c.sequence, order),
+                c.message_id.column(order),
+                times(&c.create_time, order, false),
+                times(&c.store_time, order, true),
+                c.tags.column(order, context.names, c.tags_known),
+            ],
+        )
+    }
+}

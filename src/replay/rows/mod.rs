@@ -1,0 +1,221 @@
+//! Rows of a batch, column by column, and their order inside a file.
+//!
+//! A batch holds the rows of one broker group between two commits. It is sorted by day and by the table's
+//! sort order through a permutation; the columns themselves never move.
+
+mod content;
+mod message;
+mod record;
+mod unresolved;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, ListBuilder, StringBuilder, TimestampMillisecondArray};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::record_batch::RecordBatch;
+use chrono::NaiveDate;
+
+pub use content::ContentRows;
+pub use message::{DeadRows, MessageRow, MessageRows};
+pub use record::RecordRows;
+pub use unresolved::UnresolvedRows;
+
+use super::names::Names;
+use crate::error::Result;
+use crate::lake::schema::TableDef;
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 3600 * 1000;
+/// Marks a time that is not known.
+pub(super) const NO_TIME: i64 = i64::MIN;
+
+/// The rows of one day, as positions in file order.
+#[derive(Debug)]
+pub struct DayRows {
+    /// UTC day.
+    pub day: NaiveDate,
+    /// Positions of the rows.
+    pub order: Vec<u32>,
+}
+
+/// What names and constants a batch's rows refer to.
+#[derive(Debug)]
+pub struct BatchContext<'a> {
+    /// `qmq`.
+    pub system: &'a str,
+    /// Broker group.
+    pub broker_group: &'a str,
+    /// Names by number.
+    pub names: &'a Names,
+    /// [`Names::dictionary`].
+    pub dictionary: ArrayRef,
+    /// [`Names::ranks`].
+    pub ranks: Vec<u32>,
+}
+
+/// Rows of one table.
+pub trait Rows: Send + Sync {
+    /// The table.
+    fn def(&self) -> &'static TableDef;
+
+    /// Number of rows.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows by day, each day in file order; rows that the order leaves equal keep the log's order.
+    fn sorted(&self, context: &BatchContext<'_>) -> Vec<DayRows>;
+
+    /// The rows at these positions as columns.
+    ///
+    /// # Errors
+    /// If columns and schema disagree, which is a defect.
+    fn batch(&self, order: &[u32], context: &BatchContext<'_>) -> Result<RecordBatch>;
+}
+
+impl<'a> BatchContext<'a> {
+    /// Prepares names for columns.
+    #[must_use]
+    pub fn new(system: &'a str, broker_group: &'a str, names: &'a Names) -> BatchContext<'a> {
+        BatchContext { system, broker_group, names, dictionary: names.dictionary(), ranks: names.ranks() }
+    }
+
+    fn rank(&self, number: u32) -> u32 {
+        // an absent name sorts first
+        self.ranks.get(number as usize).map_or(0, |rank| rank + 1)
+    }
+}
+
+/// UTC day of a time, as days since the epoch.
+fn day_of(time_ms: i64) -> i32 {
+    i32::try_from(time_ms.div_euclid(DAY_MS)).unwrap_or(0)
+}
+
+fn date_of(day: i32) -> NaiveDate {
+    NaiveDate::default()
+        .checked_add_signed(chrono::Duration::days(i64::from(day)))
+        .unwrap_or_default()
+}
+
+/// Sorts rows by a key that begins with the day, and splits them by day.
+fn by_day<K: Ord + Send>(mut keys: Vec<(i32, K, u32)>) -> Vec<DayRows> {
+    // the row number makes keys distinct, so an unstable sort keeps the log's order
+    keys.sort_unstable();
+    let mut days: Vec<DayRows> = Vec::new();
+    let mut current = None;
+    for (day, _, row) in keys {
+        if current != Some(day) {
+            days.push(DayRows { day: date_of(day), order: Vec::new() });
+            current = Some(day);
+        }
+        if let Some(last) = days.last_mut() {
+            last.order.push(row);
+        }
+    }
+    days
+}
+
+fn gather<'a, T: Copy + Default>(values: &'a [T], order: &'a [u32]) -> impl Iterator<Item = T> + 'a {
+    order.iter().map(|row| values.get(*row as usize).copied().unwrap_or_default())
+}
+
+fn times(values: &[i64], order: &[u32], nullable: bool) -> ArrayRef {
+    let buffer: ScalarBuffer<i64> = gather(values, order).collect::<Vec<_>>().into();
+    let nulls = nullable.then(|| NullBuffer::from_iter(buffer.iter().map(|time| *time != NO_TIME)));
+    let array = TimestampMillisecondArray::new(buffer, nulls.filter(|nulls| nulls.null_count() > 0));
+    Arc::new(array.with_timezone("UTC"))
+}
+
+fn integers(values: &[i64], order: &[u32]) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(gather(values, order)))
+}
+
+/// Puts columns under the table's names; dictionary columns stand for the plain type they hold.
+fn batch_of(def: &TableDef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+    let fields: Vec<Field> = def
+        .columns
+        .iter()
+        .zip(&columns)
+        .map(|(c, array)| Field::new(c.name, array.data_type().clone(), c.nullable))
+        .collect();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
+/// Text of any content, back to back.
+#[derive(Debug, Default)]
+struct Texts {
+    bytes: String,
+    ends: Vec<u32>,
+}
+
+impl Texts {
+    fn push(&mut self, text: &[u8]) {
+        match std::str::from_utf8(text) {
+            Ok(text) => self.bytes.push_str(text),
+            Err(_) => self.bytes.push_str(&String::from_utf8_lossy(text)),
+        }
+        self.ends.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+    }
+
+    fn get(&self, row: usize) -> &str {
+        let start = row.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        let end = self.ends.get(row).copied().unwrap_or(start);
+        self.bytes.get(start as usize..end as usize).unwrap_or("")
+    }
+
+    fn column(&self, order: &[u32]) -> ArrayRef {
+        Arc::new(arrow::array::StringArray::from_iter_values(
+            order.iter().map(|row| self.get(*row as usize)),
+        ))
+    }
+}
+
+/// Lists of names; equal lists are kept once.
+#[derive(Debug, Default)]
+struct NameLists {
+    /// Number of each row's list; 0 is the empty list.
+    rows: Vec<u32>,
+    known: hashbrown::HashMap<Box<[u32]>, u32>,
+    lists: Vec<Box<[u32]>>,
+}
+
+impl NameLists {
+    fn push(&mut self, list: &[u32]) {
+        if list.is_empty() {
+            self.rows.push(0);
+            return;
+        }
+        let number = match self.known.get(list) {
+            Some(number) => *number,
+            None => {
+                self.lists.push(list.into());
+                let number = self.lists.len() as u32;
+                self.known.insert(list.into(), number);
+                number
+            }
+        };
+        self.rows.push(number);
+    }
+
+    /// The lists of these rows; null where `known` says that tags are not known.
+    fn column(&self, order: &[u32], names: &Names, known: bool) -> ArrayRef {
+        let field = Field::new("element", DataType::Utf8, false);
+        let mut builder = ListBuilder::new(StringBuilder::new()).with_field(field);
+        for number in gather(&self.rows, order) {
+            if !known {
+                builder.append(false);
+                continue;
+            }
+            let list = number.checked_sub(1).and_then(|n| self.lists.get(n as usize));
+            for name in list.map(AsRef::as_ref).unwrap_or_default() {
+                builder.values().append_value(names.text(*name));
+            }
+            builder.append(true);
+        }
+        Arc::new(builder.finish())
+    }
+}

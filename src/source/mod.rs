@@ -1,0 +1,14 @@
+//! From files to records: finding a broker's logs on disk and walking them record by record.
+//!
+//! This room knows segments, torn tails, gaps and corruption. It never interprets a record beyond what
+//! proves it sound, and never writes anything.
+
+mod format;
+mod reader;
+mod segments;
+mod store_dir;
+
+pub use format::{ActionFormat, IndexFormat, LogFormat, MessageFormat, MessageItem, Step};
+pub use reader::{LogReader, ReadOptions, Skipped};
+pub use segments::{Segment, Segments};
+pub use store_dir::{BrokerStore, MessageSource};

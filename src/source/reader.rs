@@ -1,0 +1,375 @@
+//! Walking a log from segment to segment, in bounded memory.
+//!
+//! The rules for what is not a record:
+//! - at the end of the last segment it is the torn tail or the zeros of a preallocated file: the log ends;
+//! - unless a record that provably continues the log stands behind it: then the log is damaged;
+//! - in any other segment it is damage.
+//!
+//! Damage stops the walk with file, offset and reason, or, when told so, is skipped up to the next record
+//! that proves itself (magic, checksum or exact lengths, and order), else to the next segment.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use memchr::memmem;
+
+use super::format::{LogFormat, Step};
+use super::segments::{Segment, Segments};
+use crate::error::{Error, Result};
+
+/// Bytes read at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Largest record that is believed; a greater length is damage.
+const MAX_RECORD_BYTES: usize = 64 << 20;
+
+/// How a log is read.
+#[derive(Debug, Clone, Default)]
+pub struct ReadOptions {
+    /// Go on behind damage and missing segments.
+    pub skip_corrupt: bool,
+    /// Counts bytes as they are read, for progress.
+    pub bytes_read: Arc<AtomicU64>,
+}
+
+/// A stretch that was passed over.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Skipped {
+    /// The segment file.
+    pub file: String,
+    /// First offset passed over.
+    pub from: u64,
+    /// Offset at which reading went on.
+    pub to: u64,
+    /// What was wrong.
+    pub reason: String,
+}
+
+/// Reads one log.
+pub struct LogReader<F: LogFormat> {
+    segments: Vec<Segment>,
+    options: ReadOptions,
+    /// What was passed over.
+    pub skipped: Vec<Skipped>,
+    /// Whole records without usable content.
+    pub unusable: u64,
+    progress: F::Progress,
+}
+
+enum Ended {
+    NextSegment,
+    LogEnd(u64),
+}
+
+impl<F: LogFormat> LogReader<F> {
+    /// A reader over checked segments.
+    #[must_use]
+    pub fn new(segments: &Segments, options: ReadOptions) -> Self {
+        LogReader {
+            segments: segments.list.clone(),
+            options,
+            skipped: Vec::new(),
+            unusable: 0,
+            progress: F::Progress::default(),
+        }
+    }
+
+    /// Calls `visit(offset, next offset, record)` for every record from `from` on, and returns the offset at
+    /// which the log ends.
+    ///
+    /// Reading begins at the base of the segment that holds `from`, so that a position that is not between two
+    /// records (a position of another log) is noticed.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Input`], or whatever `visit` returns.
+    pub fn read(
+        &mut self,
+        from: u64,
+        mut visit: impl FnMut(u64, u64, F::Record<'_>) -> Result<()>,
+    ) -> Result<u64> {
+        let segments = std::mem::take(&mut self.segments);
+        let mut end = from;
+        let mut expected = None;
+        for (index, segment) in segments.iter().enumerate() {
+            let segment_end = segment.base + F::SEGMENT_BYTES;
+            if segment_end <= from {
+                continue;
+            }
+            if let Some(expected) = expected.filter(|expected| *expected != segment.base) {
+                self.skip(segment, expected, segment.base, "segments are missing".to_owned());
+            }
+            let last = index + 1 == segments.len();
+            match self.read_segment(segment, last, from, &mut visit)? {
+                Ended::NextSegment => end = segment_end,
+                Ended::LogEnd(offset) => end = offset,
+            }
+            expected = Some(segment_end);
+        }
+        self.segments = segments;
+        Ok(end.max(from))
+    }
+
+    fn read_segment(
+        &mut self,
+        segment: &Segment,
+        last: bool,
+        from: u64,
+        visit: &mut impl FnMut(u64, u64, F::Record<'_>) -> Result<()>,
+    ) -> Result<Ended> {
+        let mut window = Window::open(segment, self.options.bytes_read.clone())?;
+        let mut position: u64 = 0;
+        loop {
+            let limit = usize::try_from(F::SEGMENT_BYTES - position).unwrap_or(usize::MAX);
+            let offset = segment.base + position;
+            let damage = match F::step(window.at(position)?, limit) {
+                Step::Record { record, size } => {
+                    let next = offset + size as u64;
+                    F::note(&mut self.progress, &record);
+                    if offset >= from {
+                        visit(offset, next, record)?;
+                    } else if next > from {
+                        return Err(foreign_position::<F>(segment, from));
+                    }
+                    position += size as u64;
+                    continue;
+                }
+                Step::Unusable { size, reason } => {
+                    if offset >= from {
+                        tracing::warn!(file = %segment.path.display(), offset, reason, "record without usable content");
+                        self.unusable += 1;
+                    }
+                    position += size as u64;
+                    continue;
+                }
+                Step::EndOfSegment => return Ok(Ended::NextSegment),
+                Step::ZeroRest if last => return Ok(Ended::LogEnd(offset)),
+                Step::ZeroRest => return Ok(Ended::NextSegment),
+                Step::Blank(start) if position == 0 => {
+                    position = u64::from(start);
+                    continue;
+                }
+                Step::Blank(_) => Some("a blank record in mid-segment".to_owned()),
+                Step::Incomplete => None,
+                Step::Invalid(reason) => Some(reason),
+            };
+            let reason = match damage {
+                Some(reason) => reason,
+                None if window.grow() => continue,
+                None if last && window.is_zero_from(position)? => return Ok(Ended::LogEnd(offset)),
+                None => "the file ends inside a record".to_owned(),
+            };
+            match self.behind_damage(&mut window, segment, last, position, reason)? {
+                Some(next) => position = next,
+                None if last => return Ok(Ended::LogEnd(offset)),
+                None => return Ok(Ended::NextSegment),
+            }
+        }
+    }
+
+    /// Decides what bytes that are no record mean; returns the position to go on from, or `None` if nothing
+    /// more comes in this segment.
+    fn behind_damage(
+        &mut self,
+        window: &mut Window,
+        segment: &Segment,
+        last: bool,
+        position: u64,
+        reason: String,
+    ) -> Result<Option<u64>> {
+        let next = self.find_provable(window, position + 1)?;
+        if position == 0 && window.is_zero_until(next.unwrap_or(u64::MAX))? && next.is_some() {
+            // a slave joined the log here; the zeros before its first record are no loss
+            return Ok(next);
+        }
+        if next.is_none() && last && (!F::MAGIC.is_empty() || window.is_zero_from(position)?) {
+            return Ok(None);
+        }
+        let resume = next.unwrap_or(F::SEGMENT_BYTES);
+        if !self.options.skip_corrupt {
+            return Err(Error::Corrupt {
+                path: segment.path.display().to_string(),
+                offset: segment.base + position,
+                position,
+                reason,
+                next: (next.is_some() || !last).then_some(segment.base + resume),
+            });
+        }
+        self.skip(segment, segment.base + position, segment.base + resume, reason);
+        Ok(next)
+    }
+
+    fn skip(&mut self, segment: &Segment, from: u64, to: u64, reason: String) {
+        tracing::warn!(file = %segment.path.display(), from, to, reason, "skipped");
+        self.skipped.push(Skipped { file: segment.path.display().to_string(), from, to, reason });
+    }
+
+    fn find_provable(&self, window: &mut Window, start: u64) -> Result<Option<u64>> {
+        let Some(shared) = F::MAGIC.first().and_then(|magic| magic.get(..3)) else { return Ok(None) };
+        let finder = memmem::Finder::new(shared);
+        let mut position = start;
+        while position < window.file_bytes {
+            let bytes = window.at(position)?;
+            if bytes.is_empty() {
+                break;
+            }
+            let Some(found) = finder.find(bytes) else {
+                let step = bytes.len().saturating_sub(shared.len() - 1).max(1);
+                position += step as u64;
+                continue;
+            };
+            position += found as u64;
+            if self.is_provable(window, position)? {
+                return Ok(Some(position));
+            }
+            position += 1;
+        }
+        Ok(None)
+    }
+
+    fn is_provable(&self, window: &mut Window, position: u64) -> Result<bool> {
+        let limit = usize::try_from(F::SEGMENT_BYTES - position).unwrap_or(usize::MAX);
+        loop {
+            match F::step(window.at(position)?, limit) {
+                Step::Record { record, .. } => return Ok(F::continues(&self.progress, &record)),
+                Step::Incomplete => {}
+                _ => return Ok(false),
+            }
+            if !window.grow() {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+fn foreign_position<F: LogFormat>(segment: &Segment, from: u64) -> Error {
+    Error::input(
+        &segment.path,
+        format!(
+            "the position {from} reached by an earlier import lies inside a record: this is not the same {} \
+             (another broker group, or the broker's log was recreated). Use another --broker-group or --data",
+            F::NAME
+        ),
+    )
+}
+
+/// A sliding view of a segment file.
+struct Window {
+    file: File,
+    path: std::path::PathBuf,
+    file_bytes: u64,
+    start: u64,
+    buffer: Vec<u8>,
+    wanted: usize,
+    bytes_read: Arc<AtomicU64>,
+    /// Bytes of the file known to be zero from its start.
+    zero_until: Option<u64>,
+}
+
+impl Window {
+    fn open(segment: &Segment, bytes_read: Arc<AtomicU64>) -> Result<Window> {
+        let file = File::open(&segment.path)
+            .map_err(|error| Error::input(&segment.path, format!("cannot be read: {error}")))?;
+        Ok(Window {
+            file,
+            path: segment.path.clone(),
+            file_bytes: segment.bytes,
+            start: 0,
+            buffer: Vec::new(),
+            wanted: CHUNK_BYTES,
+            bytes_read,
+            zero_until: None,
+        })
+    }
+
+    /// The bytes from `position` on, at least a chunk's quarter of them if the file has them.
+    fn at(&mut self, position: u64) -> Result<&[u8]> {
+        let end = self.start + self.buffer.len() as u64;
+        let have = end.saturating_sub(position);
+        let enough = if self.wanted > CHUNK_BYTES { self.wanted } else { CHUNK_BYTES / 4 };
+        if position < self.start || (have < enough as u64 && end < self.file_bytes) {
+            self.fill(position)?;
+        }
+        let skip = usize::try_from(position - self.start).unwrap_or(usize::MAX);
+        Ok(self.buffer.get(skip..).unwrap_or_default())
+    }
+
+    /// Asks for more bytes at the next [`Window::at`]; `false` if the file or the limit on records has no more.
+    fn grow(&mut self) -> bool {
+        let end = self.start + self.buffer.len() as u64;
+        if end >= self.file_bytes || self.buffer.len() >= MAX_RECORD_BYTES {
+            return false;
+        }
+        self.wanted = (self.buffer.len().max(CHUNK_BYTES) * 2).min(MAX_RECORD_BYTES);
+        true
+    }
+
+    fn fill(&mut self, position: u64) -> Result<()> {
+        let end = self.start + self.buffer.len() as u64;
+        if position >= self.start && position < end {
+            let done = usize::try_from(position - self.start).unwrap_or(usize::MAX);
+            self.buffer.drain(..done.min(self.buffer.len()));
+        } else {
+            self.buffer.clear();
+        }
+        self.start = position;
+        let have = self.buffer.len();
+        let from = position + have as u64;
+        let left = usize::try_from(self.file_bytes.saturating_sub(from)).unwrap_or(usize::MAX);
+        let more = self.wanted.saturating_sub(have).min(left);
+        self.buffer.resize(have + more, 0);
+        let read = (|| {
+            self.file.seek(SeekFrom::Start(from))?;
+            let mut filled = have;
+            while let Some(rest) = self.buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+                match self.file.read(rest)? {
+                    0 => break,
+                    count => filled += count,
+                }
+            }
+            Ok::<usize, std::io::Error>(filled)
+        })();
+        let filled = read.map_err(|error| Error::input(&self.path, format!("cannot be read: {error}")))?;
+        self.buffer.truncate(filled);
+        self.bytes_read.fetch_add((filled - have) as u64, Ordering::Relaxed);
+        self.wanted = CHUNK_BYTES;
+        Ok(())
+    }
+
+    fn is_zero_from(&mut self, position: u64) -> Result<bool> {
+        let mut position = position;
+        while position < self.file_bytes {
+            let bytes = self.at(position)?;
+            if bytes.is_empty() {
+                break;
+            }
+            if bytes.iter().any(|b| *b != 0) {
+                return Ok(false);
+            }
+            position += bytes.len() as u64;
+        }
+        Ok(true)
+    }
+
+    /// Whether all bytes of the file before `end` are zero.
+    fn is_zero_until(&mut self, end: u64) -> Result<bool> {
+        if let Some(zero_until) = self.zero_until {
+            return Ok(zero_until >= end);
+        }
+        let mut position = 0;
+        while position < self.file_bytes.min(end) {
+            let bytes = self.at(position)?;
+            if bytes.is_empty() {
+                break;
+            }
+            let zeros = bytes.iter().take_while(|b| **b == 0).count();
+            let all = zeros == bytes.len();
+            position += zeros as u64;
+            if !all {
+                break;
+            }
+        }
+        self.zero_until = Some(position);
+        Ok(position >= end)
+    }
+}
