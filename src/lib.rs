@@ -5,8 +5,10 @@
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod http;
 pub mod ingest;
 pub mod lake;
 pub mod qmq;
+pub mod query;
 pub mod replay;
 pub mod source;

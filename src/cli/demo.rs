@@ -1,10 +1,183 @@
 //! `mqlake demo`
-use crate::config::Config;
-use crate::error::Result;
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-/// demo
-#[derive(Debug, clap::Args)]
-pub(super) struct Demo {}
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+
+use super::open_lake;
+use super::serve::serve;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::ingest::{ImportRequest, Progress};
+
+/// The end of the sample's week, 2024-05-27 00:00 in its zone: lists without a window look back from here.
+const SAMPLE_END: &str = "2024-05-26T16:00:00Z";
+/// The zone of the sample.
+const SAMPLE_ZONE: &str = "Asia/Shanghai";
+
+/// A log of the sample, as packed segment.
+struct Log {
+    broker_group: &'static str,
+    folder: &'static str,
+    segment: &'static str,
+    packed: &'static [u8],
+}
+
+/// A week of a small cluster: two broker groups, 10,583 messages, 30,178 actions.
+const SAMPLE: [Log; 4] = [
+    Log {
+        broker_group: "bg1",
+        folder: "messagelog",
+        segment: "00000000000000000000",
+        packed: include_bytes!("../../tests/data/qmq-week-a/bg1/messagelog/00000000000000000000.seg.gz"),
+    },
+    Log {
+        broker_group: "bg1",
+        folder: "actionlog",
+        segment: "00000000000000000000",
+        packed: include_bytes!("../../tests/data/qmq-week-a/bg1/actionlog/00000000000000000000.seg.gz"),
+    },
+    Log {
+        broker_group: "bg2",
+        folder: "messagelog",
+        segment: "00000000003221225472",
+        packed: include_bytes!("../../tests/data/qmq-week-a/bg2/messagelog/00000000003221225472.seg.gz"),
+    },
+    Log {
+        broker_group: "bg2",
+        folder: "actionlog",
+        segment: "00000000000000000000",
+        packed: include_bytes!("../../tests/data/qmq-week-a/bg2/actionlog/00000000000000000000.seg.gz"),
+    },
+];
+
+/// Imports a sample week of two broker groups into a temporary directory, serves it, and prints requests to
+/// paste. Nothing is left behind when it is stopped with Ctrl-C.
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Address and port to listen on [default: 127.0.0.1:8080, or a free port if that is taken]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Keep the data in this directory
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+}
+
 impl Demo {
-    pub(super) async fn run(self, _config: Config) -> Result<ExitCode> { Ok(ExitCode::SUCCESS) }
+    pub(super) async fn run(self, mut config: Config) -> Result<ExitCode> {
+        let scratch = Scratch::new()?;
+        let data = self.keep.clone().unwrap_or_else(|| scratch.0.join("data"));
+        config.data = data.display().to_string();
+        config.http.time_zone.get_or_insert_with(|| SAMPLE_ZONE.to_owned());
+        config.http.listen = match self.listen {
+            Some(listen) => listen,
+            None => free_address(config.http.listen).await,
+        };
+        let now: DateTime<Utc> = SAMPLE_END.parse().map_err(|_| Error::Config("the sample's end".to_owned()))?;
+        println!("replaying the sample: one week, two broker groups …");
+        import(&config, &scratch.0.join("store")).await?;
+        serve(config, Arc::new(move || now), |address| println!("{}", tour(address, &data))).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn import(config: &Config, store: &Path) -> Result<()> {
+    let lake = open_lake(config).await?;
+    for log in &SAMPLE {
+        unpack(log, store)?;
+    }
+    for broker_group in ["bg1", "bg2"] {
+        let request = ImportRequest {
+            store: store.join(broker_group),
+            broker_group: broker_group.to_owned(),
+            skip_corrupt: false,
+        };
+        let summary = lake.import(&request, config, Arc::new(Progress::default()), Utc::now()).await?;
+        let messages = summary.messages;
+        println!(
+            "  {broker_group}: {} messages, {} retries, {} dead letters, {} records",
+            messages.normal, messages.retry, messages.dead, summary.actions.records
+        );
+    }
+    Ok(())
+}
+
+fn unpack(log: &Log, store: &Path) -> Result<()> {
+    let folder = store.join(log.broker_group).join(log.folder);
+    let path = folder.join(log.segment);
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(log.packed)
+        .read_to_end(&mut bytes)
+        .and_then(|_| std::fs::create_dir_all(&folder))
+        .and_then(|()| std::fs::write(&path, bytes))
+        .map_err(|error| Error::input(&path, format!("the sample cannot be unpacked: {error}")))
+}
+
+async fn free_address(wanted: SocketAddr) -> SocketAddr {
+    match tokio::net::TcpListener::bind(wanted).await {
+        Ok(_) => wanted,
+        Err(_) => SocketAddr::new(wanted.ip(), 0),
+    }
+}
+
+/// A directory that goes away with the value.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Scratch> {
+        let path = std::env::temp_dir().join(format!("mqlake-demo-{}", std::process::id()));
+        std::fs::create_dir_all(&path)
+            .map_err(|error| Error::input(&path, format!("cannot be created: {error}")))?;
+        Ok(Scratch(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn tour(address: SocketAddr, data: &Path) -> String {
+    let url = format!("http://{address}");
+    let data = data.display();
+    format!(
+        r#"
+listening on {url} (the clock stands at the end of the sample's week)
+
+# the newest messages of a subject
+curl -sG {url}/api/message --data-urlencode 'backupQuery={{"subject":"order.paid","len":3}}'
+
+# one message by its id, whatever its age
+curl -sG {url}/api/message --data-urlencode 'backupQuery={{"subject":"order.paid","messageId":"240526.205842.10.2.93.5.19500.9059"}}'
+
+# its content
+curl -sG {url}/api/message/detail --data-urlencode 'backupQuery={{"subject":"order.paid","brokerGroup":"bg1","sequence":106}}'
+
+# who pulled and acknowledged it
+curl -sG {url}/api/message/records --data-urlencode 'recordQuery={{"subject":"order.paid","brokerGroup":"bg1","sequence":106,"recordCode":0}}'
+
+# dead letters of a subject, and why one died
+curl -sG {url}/api/message/dead --data-urlencode 'backupQuery={{"subject":"dead.end","len":3}}'
+curl -sG {url}/api/message/records --data-urlencode 'recordQuery={{"subject":"dead.end","messageId":"240526.203424.10.0.24.116.23589.9027","recordCode":1}}'
+
+# SQL, as JSON, CSV, NDJSON or Arrow
+curl -s {url}/api/sql -d 'SELECT subject, count(*) AS messages FROM message GROUP BY subject ORDER BY 2 DESC LIMIT 5'
+curl -s {url}/api/sql -H 'Accept: text/csv' -d 'SELECT * FROM redelivery ORDER BY retries DESC LIMIT 5'
+curl -s {url}/api/sql -d 'SHOW TABLES'
+
+# for operators
+curl -s {url}/api/status
+curl -s {url}/metrics
+
+# the files themselves, for any engine
+#   {data}/message/dt=*/*.parquet
+
+Ctrl-C ends the demo."#
+    )
 }

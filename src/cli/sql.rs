@@ -1,10 +1,81 @@
 //! `mqlake sql`
-use crate::config::Config;
-use crate::error::Result;
+
+use std::io::Write;
 use std::process::ExitCode;
-/// sql
-#[derive(Debug, clap::Args)]
-pub(super) struct Sql {}
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use arrow::util::pretty::pretty_format_batches_with_options;
+use clap::{Args, ValueEnum};
+
+use super::{open_lake, require_existing};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::query::{Catalog, SqlEngine};
+
+/// Runs one read-only statement. `SHOW TABLES` lists tables and views, `DESCRIBE message` the columns.
+#[derive(Debug, Args)]
+pub(super) struct Sql {
+    /// The statement
+    statement: String,
+    /// How to print the rows
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table for people
+    Table,
+    /// One JSON array
+    Json,
+    /// One JSON object a line
+    Ndjson,
+    /// Comma-separated values with a header
+    Csv,
+}
+
 impl Sql {
-    pub(super) async fn run(self, _config: Config) -> Result<ExitCode> { Ok(ExitCode::SUCCESS) }
+    pub(super) async fn run(self, config: Config) -> Result<ExitCode> {
+        require_existing(&config)?;
+        let lake = open_lake(&config).await?;
+        let catalog = Arc::new(Catalog::open(lake, &config.cache).await?);
+        let engine = SqlEngine::new(catalog, config.sql.clone())?;
+        let mut rows = engine.query(&self.statement).await?;
+        let mut batches: Vec<RecordBatch> = vec![RecordBatch::new_empty(rows.schema.clone())];
+        while let Some(batch) = rows.next().await? {
+            batches.push(batch);
+        }
+        let text = render(&batches, self.format)?;
+        // a closed pipe (`mqlake sql … | head`) is no error
+        let _ = std::io::stdout().write_all(&text);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn render(batches: &[RecordBatch], format: Format) -> Result<Vec<u8>> {
+    let fail = |error: arrow::error::ArrowError| Error::Sql(format!("the rows cannot be printed: {error}"));
+    let nulls = || arrow::json::WriterBuilder::new().with_explicit_nulls(true);
+    match format {
+        Format::Table => {
+            let options = arrow::util::display::FormatOptions::default();
+            let table = pretty_format_batches_with_options(batches, &options).map_err(fail)?;
+            Ok(format!("{table}\n").into_bytes())
+        }
+        Format::Json => {
+            let mut writer = nulls().build::<_, arrow::json::writer::JsonArray>(Vec::new());
+            batches.iter().try_for_each(|batch| writer.write(batch)).map_err(fail)?;
+            writer.finish().map_err(fail)?;
+            let mut text = writer.into_inner();
+            text.push(b'\n');
+            Ok(text)
+        }
+        Format::Ndjson => {
+            let mut writer = nulls().build::<_, arrow::json::writer::LineDelimited>(Vec::new());
+            batches.iter().try_for_each(|batch| writer.write(batch)).map_err(fail)?;
+            writer.finish().map_err(fail)?;
+            Ok(writer.into_inner())
+        }
+        Format::Csv => crate::http::csv_text(batches),
+    }
 }

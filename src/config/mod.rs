@@ -52,6 +52,8 @@ pub struct Http {
     pub time_zone: Option<String>,
     /// `true`: answer unusable queries and failures with status 200 and an empty form, as the original did.
     pub legacy_errors: bool,
+    /// Rows of a page when `len` is missing or not positive.
+    pub default_len: usize,
     /// Most rows of one page of a list; a longer `len` is cut to this, with `next`.
     pub max_len: usize,
     /// How far back a list without `msgCreateTimeBegin` looks, in calendar days.
@@ -63,6 +65,9 @@ pub struct Http {
     pub timeout: Duration,
     /// Most requests worked on at once; more wait, then get 503.
     pub max_concurrency: usize,
+    /// How often new commits are looked for.
+    #[serde(with = "humantime_serde")]
+    pub refresh: Duration,
     /// How long requests may go on after a stop was asked for.
     #[serde(with = "humantime_serde")]
     pub shutdown_grace: Duration,
@@ -176,11 +181,13 @@ impl Default for Http {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             time_zone: None,
             legacy_errors: false,
+            default_len: 20,
             max_len: 1000,
             default_window_days: 30,
             retry_records_window_days: 30,
             timeout: Duration::from_secs(30),
             max_concurrency: 256,
+            refresh: Duration::from_secs(1),
             shutdown_grace: Duration::from_secs(10),
         }
     }
@@ -260,6 +267,7 @@ impl Config {
 
     fn check(&self) -> Result<()> {
         let positive = [
+            ("http.default_len", self.http.default_len),
             ("http.max_len", self.http.max_len),
             ("http.max_concurrency", self.http.max_concurrency),
             ("import.flush_rows", self.import.flush_rows),

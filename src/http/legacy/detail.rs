@@ -1,0 +1,75 @@
+//! `/api/message/detail`: one message with its attributes, from the stored content.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::super::App;
+use super::Refusal;
+use super::request::BackupQuery;
+use crate::lake::schema::CONTENT;
+use crate::qmq::subject::SubjectName;
+use crate::query::lookup::{Condition, ContentRow, find};
+
+/// Attribute that carries the create time of the message's header.
+const CREATE_TIME: &str = "qmq_createTime";
+/// Attribute that says that the body is no attribute map.
+const CORRUPT: &str = "qmq_corruptData";
+
+/// A message.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Detail {
+    sequence: String,
+    broker_group: String,
+    message_id: String,
+    subject: String,
+    tags: Vec<String>,
+    store_at_failed: bool,
+    durable: bool,
+    attrs: BTreeMap<String, String>,
+}
+
+pub(super) async fn detail(app: &App, text: &str) -> Result<Option<Detail>, Refusal> {
+    let query = BackupQuery::parse(text, app.zone)?;
+    let (Some(subject), Some(broker_group)) = (query.subject, query.broker_group) else { return Ok(None) };
+    let name = SubjectName::parse(&subject);
+    let mut conditions = vec![
+        Condition::text("subject", name.subject),
+        Condition::number("kind", i64::from(name.kind.as_i8())),
+        Condition::number("sequence", query.sequence),
+        Condition::text("broker_group", broker_group.clone()),
+    ];
+    conditions.extend(name.consumer_group.map(|group| Condition::text("consumer_group", group)));
+    let pinned = app.catalog.pin();
+    let table = pinned.table(&CONTENT)?;
+    let mut newest: Option<ContentRow> = None;
+    for batch in find(&app.catalog.files, table, &conditions, &ContentRow::COLUMNS).await? {
+        for row in ContentRow::of(&batch)? {
+            // a broker that crashed can use a sequence twice; the later message is the one it has now
+            if newest.as_ref().is_none_or(|known| row.store_time_ms >= known.store_time_ms) {
+                newest = Some(row);
+            }
+        }
+    }
+    Ok(newest.map(|row| Detail {
+        sequence: query.sequence.to_string(),
+        broker_group,
+        attrs: attributes(&row),
+        message_id: row.message_id,
+        subject: row.payload_subject,
+        tags: row.tags,
+        store_at_failed: false,
+        durable: true,
+    }))
+}
+
+fn attributes(row: &ContentRow) -> BTreeMap<String, String> {
+    let mut attributes: BTreeMap<String, String> =
+        row.attributes.iter().flatten().cloned().collect();
+    if row.undecodable {
+        attributes.insert(CORRUPT.to_owned(), "true".to_owned());
+    }
+    attributes.insert(CREATE_TIME.to_owned(), row.create_time_ms.to_string());
+    attributes
+}

@@ -1,0 +1,177 @@
+//! The four documented routes of QMQ's backup server, unchanged for their clients.
+//!
+//! Where the original loses or hides data the better answer is given; where it answers an error with status
+//! 200 and an empty form, that form is kept for `http.legacy_errors = true` and an honest status is the
+//! default.
+
+mod detail;
+mod list;
+mod records;
+pub mod request;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use super::{App, Problem, json};
+use crate::error::Error;
+use request::{BadQuery, parameter};
+
+/// The routes.
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/message", get(message))
+        .route("/api/message/dead", get(dead))
+        .route("/api/message/detail", get(message_detail))
+        .route("/api/message/records", get(message_records))
+}
+
+/// A route's own part in the original's way of answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Message,
+    Dead,
+    Detail,
+    Records,
+}
+
+/// Why a query has no answer.
+enum Refusal {
+    /// The query cannot be used.
+    Query(BadQuery),
+    /// The page token cannot be used.
+    Token(String),
+    /// Something failed.
+    Failed(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        Refusal::Failed(error)
+    }
+}
+
+impl From<BadQuery> for Refusal {
+    fn from(query: BadQuery) -> Refusal {
+        Refusal::Query(query)
+    }
+}
+
+async fn message(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
+    respond(&app, Route::Message, query.as_deref()).await
+}
+
+async fn dead(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
+    respond(&app, Route::Dead, query.as_deref()).await
+}
+
+async fn message_detail(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
+    respond(&app, Route::Detail, query.as_deref()).await
+}
+
+async fn message_records(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
+    respond(&app, Route::Records, query.as_deref()).await
+}
+
+async fn respond(app: &App, route: Route, raw_query: Option<&str>) -> Response {
+    let text = match parameter(raw_query, route.parameter()) {
+        Ok(Some(text)) if !text.is_empty() => text,
+        Ok(_) => return route.missing(app),
+        // the original's container refuses these before its own code runs
+        Err(error) => {
+            return Problem::new(StatusCode::BAD_REQUEST, "bad-request", error.to_string())
+                .field(Some(route.parameter().to_owned()))
+                .hint("percent-encode the JSON text as UTF-8")
+                .into_response();
+        }
+    };
+    let answer = tokio::time::timeout(app.config.http.timeout, route.answer(app, &text)).await;
+    match answer {
+        Ok(Ok(response)) => response,
+        Ok(Err(refusal)) => route.refused(app, refusal),
+        Err(_) => route.refused(
+            app,
+            Refusal::Failed(Error::store(
+                "answering",
+                format!(
+                    "no answer within {} (http.timeout)",
+                    humantime::format_duration(app.config.http.timeout)
+                ),
+            )),
+        ),
+    }
+}
+
+impl Route {
+    fn parameter(self) -> &'static str {
+        match self {
+            Route::Records => "recordQuery",
+            _ => "backupQuery",
+        }
+    }
+
+    async fn answer(self, app: &App, text: &str) -> Result<Response, Refusal> {
+        match self {
+            Route::Message => Ok(json(&list::messages(app, text).await?)),
+            Route::Dead => Ok(json(&list::dead_letters(app, text).await?)),
+            Route::Detail => Ok(json(&detail::detail(app, text).await?)),
+            Route::Records => Ok(json(&records::records(app, text).await?)),
+        }
+    }
+
+    fn missing(self, app: &App) -> Response {
+        if app.config.http.legacy_errors {
+            return match self {
+                Route::Records => form("{\"records\":[]}\n"),
+                _ => ().into_response(),
+            };
+        }
+        let name = self.parameter();
+        Problem::new(StatusCode::BAD_REQUEST, "bad-query", format!("the parameter `{name}` is missing or empty"))
+            .field(Some(name.to_owned()))
+            .hint(format!("{name} is a JSON object, for example {}", self.example()))
+            .into_response()
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Route::Message | Route::Dead => r#"{"subject":"order.paid","len":10}"#,
+            Route::Detail => r#"{"subject":"order.paid","brokerGroup":"bg1","sequence":0}"#,
+            Route::Records => r#"{"subject":"order.paid","brokerGroup":"bg1","sequence":0,"recordCode":0}"#,
+        }
+    }
+
+    fn refused(self, app: &App, refusal: Refusal) -> Response {
+        if app.config.http.legacy_errors {
+            return match (self, refusal) {
+                (Route::Records, _) => form("{\"records\":[]}\n"),
+                (_, Refusal::Query(_)) => form("[]\n"),
+                (Route::Message | Route::Dead, _) => form("{\"list\":[]}\n"),
+                (Route::Detail, _) => form("null\n"),
+            };
+        }
+        match refusal {
+            Refusal::Query(bad) => {
+                let detail = bad.to_string();
+                Problem::new(StatusCode::BAD_REQUEST, "bad-query", detail)
+                    .field(bad.field)
+                    .hint(format!("{} is a JSON object, for example {}", self.parameter(), self.example()))
+                    .into_response()
+            }
+            Refusal::Token(reason) => Problem::new(StatusCode::BAD_REQUEST, "bad-token", reason)
+                .field(Some("start".to_owned()))
+                .hint("pass `next` of the previous page of the same query unchanged, or leave `start` out")
+                .into_response(),
+            Refusal::Failed(error) => Problem::from(error).into_response(),
+        }
+    }
+}
+
+fn form(text: &'static str) -> Response {
+    let kind = HeaderValue::from_static("application/json;charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}

@@ -1,0 +1,70 @@
+//! Prometheus metrics: requests by route and status, and the state of tables and caches.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use super::App;
+use crate::error::{Error, Result};
+
+static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Upper bounds of the latency histogram, seconds.
+const LATENCY_BUCKETS: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+/// Starts recording; later calls do nothing.
+///
+/// # Errors
+/// [`Error::Config`] if another recorder is installed.
+pub fn install() -> Result<()> {
+    if RECORDER.get().is_some() {
+        return Ok(());
+    }
+    let failed = |error: String| Error::Config(format!("metrics: {error}"));
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &LATENCY_BUCKETS)
+        .map_err(|error| failed(error.to_string()))?
+        .install_recorder()
+        .map_err(|error| failed(error.to_string()))?;
+    let _ = RECORDER.set(handle);
+    metrics::gauge!("mqlake_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    Ok(())
+}
+
+/// Counts and times every request.
+pub(super) async fn measure(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let path = request.extensions().get::<MatchedPath>();
+    // the matched route, never the raw path: labels stay few
+    let route = path.map_or("other", |path| path.as_str()).to_owned();
+    let response = next.run(request).await;
+    let status = response.status().as_u16().to_string();
+    metrics::counter!("mqlake_http_requests_total", "route" => route.clone(), "status" => status).increment(1);
+    metrics::histogram!("mqlake_http_request_duration_seconds", "route" => route)
+        .record(started.elapsed().as_secs_f64());
+    response
+}
+
+/// `GET /metrics`
+pub(super) async fn render(State(app): State<Arc<App>>) -> Response {
+    for table in app.catalog.pin().tables() {
+        let name = table.snapshot.def.name;
+        let rows: u64 = table.snapshot.files.iter().map(|file| file.stats.rows).sum();
+        let bytes: u64 = table.snapshot.files.iter().map(|file| file.size).sum();
+        metrics::gauge!("mqlake_table_files", "table" => name).set(table.snapshot.files.len() as f64);
+        metrics::gauge!("mqlake_table_rows", "table" => name).set(rows as f64);
+        metrics::gauge!("mqlake_table_bytes", "table" => name).set(bytes as f64);
+        metrics::gauge!("mqlake_table_version", "table" => name).set(table.snapshot.version as f64);
+    }
+    let (indexes, blooms) = app.catalog.files.bytes();
+    metrics::gauge!("mqlake_cache_bytes", "cache" => "metadata").set(indexes as f64);
+    metrics::gauge!("mqlake_cache_bytes", "cache" => "bloom").set(blooms as f64);
+    metrics::gauge!("mqlake_store_reachable").set(if app.is_fresh() { 1.0 } else { 0.0 });
+    let text = RECORDER.get().map(PrometheusHandle::render).unwrap_or_default();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}

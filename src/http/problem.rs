@@ -1,0 +1,91 @@
+//! Errors as RFC 9457 `application/problem+json`: the one place where an error becomes a status.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind};
+
+/// A problem document.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+impl Problem {
+    /// A problem with a short code, such as `bad-query`, and a sentence.
+    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Problem {
+        Problem {
+            kind: format!("urn:mqlake:problem:{code}"),
+            title: status.canonical_reason().unwrap_or("error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            field: None,
+            hint: None,
+        }
+    }
+
+    /// Names the field of the request that is wrong.
+    #[must_use]
+    pub fn field(mut self, field: Option<String>) -> Problem {
+        self.field = field;
+        self
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Problem {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Problem {
+        let (status, code) = match error.kind() {
+            ErrorKind::Usage if matches!(error, Error::Sql(_)) => (StatusCode::BAD_REQUEST, "bad-sql"),
+            ErrorKind::Usage => (StatusCode::BAD_REQUEST, "bad-request"),
+            ErrorKind::Limit => (StatusCode::UNPROCESSABLE_ENTITY, "limit-reached"),
+            ErrorKind::Unavailable | ErrorKind::Conflict => {
+                (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable")
+            }
+            ErrorKind::Input | ErrorKind::Corrupt | ErrorKind::Invariant => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal")
+            }
+        };
+        let problem = Problem::new(status, code, error.to_string());
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                tracing::warn!(%error, "store unavailable");
+                problem.hint("try again; /readyz tells when the store answers")
+            }
+            StatusCode::INTERNAL_SERVER_ERROR => {
+                tracing::error!(%error, "request failed");
+                problem.hint("run `mqlake verify` on the data")
+            }
+            _ => problem,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut text = serde_json::to_string(&self).unwrap_or_default();
+        text.push('\n');
+        let kind = HeaderValue::from_static("application/problem+json");
+        let mut response = (status, [(header::CONTENT_TYPE, kind)], text).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

@@ -1,0 +1,199 @@
+//! Reading data files with their footers, page indexes and bloom filters kept in memory.
+//!
+//! Data files are immutable and never reuse a name, so a cached entry is right for ever; the caches are
+//! bounded by bytes. Lookups and DataFusion's scans share them.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetFileReaderFactory;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use moka::future::Cache as MokaCache;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::ParquetRecordBatchStreamBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::bloom_filter::Sbbf;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+
+use crate::config;
+use crate::error::{Error, Result};
+use crate::lake::LakeFile;
+use crate::lake::scan::object_path;
+
+/// Bytes read from the end of a file to get its footer in one request.
+const FOOTER_HINT_BYTES: usize = 64 * 1024;
+
+/// Footer and page index of a file, parsed.
+#[derive(Clone)]
+pub struct FileIndex {
+    /// Footer and page index.
+    pub parquet: Arc<ParquetMetaData>,
+    /// The same as the Arrow reader takes it.
+    pub arrow: ArrowReaderMetadata,
+}
+
+/// Reads files and remembers their indexes.
+#[derive(Clone)]
+pub struct FileCache {
+    objects: Arc<dyn ObjectStore>,
+    indexes: MokaCache<Path, FileIndex>,
+    blooms: MokaCache<(Path, usize, usize), Option<Arc<Sbbf>>>,
+}
+
+impl fmt::Debug for FileCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileCache").field("indexes", &self.indexes.entry_count()).finish_non_exhaustive()
+    }
+}
+
+impl FileCache {
+    /// A cache over a store.
+    #[must_use]
+    pub fn new(objects: Arc<dyn ObjectStore>, settings: &config::Cache) -> FileCache {
+        let weight = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+        FileCache {
+            objects,
+            indexes: MokaCache::builder()
+                .max_capacity(settings.metadata.as_u64())
+                .weigher(move |_, index: &FileIndex| weight(index.parquet.memory_size()))
+                .build(),
+            blooms: MokaCache::builder()
+                .max_capacity(settings.bloom.as_u64())
+                .weigher(move |_, bloom: &Option<Arc<Sbbf>>| {
+                    weight(64 + bloom.as_ref().map_or(0, |bloom| bloom.num_blocks() * 32))
+                })
+                .build(),
+        }
+    }
+
+    /// Bytes of indexes and of bloom filters in memory.
+    #[must_use]
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.indexes.weighted_size(), self.blooms.weighted_size())
+    }
+
+    /// Footer and page index of a file.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn index(&self, path: &Path, size: u64) -> Result<FileIndex> {
+        self.load(path, size).await.map_err(|error| Error::store(format!("reading the footer of {path}"), error))
+    }
+
+    async fn load(&self, path: &Path, size: u64) -> Result<FileIndex, Arc<ParquetError>> {
+        let cache = self.clone();
+        self.indexes
+            .try_get_with_by_ref(path, async move {
+                let mut source = CachedReader { cache, path: path.clone(), size };
+                let parquet = ParquetMetaDataReader::new()
+                    .with_page_index_policy(PageIndexPolicy::Optional)
+                    .with_prefetch_hint(Some(FOOTER_HINT_BYTES))
+                    .load_and_finish(&mut source, size)
+                    .await?;
+                let parquet = Arc::new(parquet);
+                let arrow = ArrowReaderMetadata::try_new(parquet.clone(), ArrowReaderOptions::new())?;
+                Ok(FileIndex { parquet, arrow })
+            })
+            .await
+    }
+
+    /// Whether a text can be in a column of a row group, as far as its bloom filter tells.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn may_contain(
+        &self,
+        reader: CachedReader,
+        index: &FileIndex,
+        row_group: usize,
+        column: usize,
+        text: &str,
+    ) -> Result<bool> {
+        let key = (reader.path.clone(), row_group, column);
+        let path = reader.path.clone();
+        let arrow = index.arrow.clone();
+        let bloom = self
+            .blooms
+            .try_get_with(key, async move {
+                let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, arrow);
+                let bloom = builder.get_row_group_column_bloom_filter(row_group, column).await?;
+                Ok::<_, ParquetError>(bloom.map(Arc::new))
+            })
+            .await
+            .map_err(|error| Error::store(format!("reading a bloom filter of {path}"), error))?;
+        Ok(bloom.is_none_or(|bloom| bloom.check(text)))
+    }
+
+    /// A reader of one file.
+    #[must_use]
+    pub fn reader(&self, folder: &Path, file: &LakeFile) -> CachedReader {
+        CachedReader { cache: self.clone(), path: object_path(folder, &file.path), size: file.size }
+    }
+}
+
+/// A file, read through the cache.
+#[derive(Clone)]
+pub struct CachedReader {
+    cache: FileCache,
+    /// Path inside the store.
+    pub path: Path,
+    size: u64,
+}
+
+impl CachedReader {
+    /// Footer and page index.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn index(&self) -> Result<FileIndex> {
+        self.cache.index(&self.path, self.size).await
+    }
+}
+
+impl AsyncFileReader for CachedReader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        async move { Ok(self.cache.objects.get_range(&self.path, range).await?) }.boxed()
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
+        async move { Ok(self.cache.objects.get_ranges(&self.path, &ranges).await?) }.boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
+        async move {
+            let index = self.cache.load(&self.path, self.size).await;
+            index.map(|index| index.parquet).map_err(|error| ParquetError::External(Box::new(error)))
+        }
+        .boxed()
+    }
+}
+
+impl ParquetFileReaderFactory for FileCache {
+    fn create_reader(
+        &self,
+        _partition_index: usize,
+        file: PartitionedFile,
+        _metadata_size_hint: Option<usize>,
+        _metrics: &ExecutionPlanMetricsSet,
+    ) -> datafusion::error::Result<Box<dyn AsyncFileReader + Send>> {
+        Ok(Box::new(CachedReader {
+            cache: self.clone(),
+            size: file.object_meta.size,
+            path: file.object_meta.location,
+        }))
+    }
+}

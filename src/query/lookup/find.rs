@@ -1,0 +1,62 @@
+//! All rows of a table that satisfy a set of conditions; for conditions that few rows satisfy.
+
+use arrow::compute::filter_record_batch;
+use arrow::record_batch::RecordBatch;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::super::catalog::PinnedTable;
+use super::super::files::FileCache;
+use super::condition::{Condition, select};
+use super::pages::{blooms_pass, candidates, read};
+use crate::error::Result;
+use crate::lake::LakeFile;
+
+/// Files read at the same time.
+const CONCURRENT_FILES: usize = 8;
+
+/// Every row that satisfies all conditions, with the named columns and those of the conditions.
+///
+/// # Errors
+/// [`crate::error::Error::Store`].
+pub async fn find(
+    files: &FileCache,
+    table: &PinnedTable,
+    conditions: &[Condition],
+    columns: &[&'static str],
+) -> Result<Vec<RecordBatch>> {
+    let matching = table.snapshot.files.iter();
+    let searches: Vec<_> = matching
+        .filter(|file| conditions.iter().all(|condition| condition.may_match_file(&file.stats)))
+        .map(|file| find_in_file(files, table, file, conditions, columns))
+        .collect();
+    let found: Vec<Vec<RecordBatch>> =
+        stream::iter(searches).buffered(CONCURRENT_FILES).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn find_in_file(
+    files: &FileCache,
+    table: &PinnedTable,
+    file: &LakeFile,
+    conditions: &[Condition],
+    columns: &[&'static str],
+) -> Result<Vec<RecordBatch>> {
+    let reader = files.reader(&table.folder, file);
+    let index = reader.index().await?;
+    let mut all: Vec<&'static str> = columns.to_vec();
+    all.extend(conditions.iter().map(Condition::column));
+    let mut found = Vec::new();
+    for row_group in 0..index.parquet.num_row_groups() {
+        let ranges = candidates(&index.parquet, row_group, conditions);
+        if ranges.is_empty() || !blooms_pass(files, &reader, &index, row_group, conditions).await? {
+            continue;
+        }
+        for batch in read(reader.clone(), &index, row_group, &ranges, &all).await? {
+            let kept = filter_record_batch(&batch, &select(&batch, conditions)?)?;
+            if kept.num_rows() > 0 {
+                found.push(kept);
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,174 @@
+//! The newest messages of a subject: one page of a list.
+//!
+//! Rows of a subject lie newest first in every file, so files are visited by their newest row and each is
+//! read only until its rows are older than the page's last. The page of a hot subject costs as much as that
+//! of a rare one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::compute::filter_record_batch;
+
+use super::super::catalog::PinnedTable;
+use super::super::files::FileCache;
+use super::condition::{Condition, select};
+use super::pages::{RowRanges, candidates, read};
+use super::rows::{MessageKey, MessageRow};
+use crate::error::Result;
+use crate::lake::LakeFile;
+use crate::lake::schema::MESSAGE;
+
+/// Rows read at first from a file; doubled as long as the page is not full.
+const FIRST_WINDOW_ROWS: usize = 256;
+/// Most rows read at a time.
+const MAX_WINDOW_ROWS: usize = 32 * 1024;
+
+/// Which messages.
+#[derive(Debug, Clone)]
+pub struct NewestQuery {
+    /// Subject, kind, group: what rows must satisfy besides the window.
+    pub conditions: Vec<Condition>,
+    /// First second of the create time, included.
+    pub first_second: i64,
+    /// Last second of the create time, included.
+    pub last_second: i64,
+    /// Where the page begins, included.
+    pub from: Option<MessageKey>,
+    /// Rows wanted.
+    pub limit: usize,
+}
+
+/// The first `limit` rows in the order of lists.
+///
+/// # Errors
+/// [`crate::error::Error::Store`].
+pub async fn newest(files: &FileCache, table: &PinnedTable, query: &NewestQuery) -> Result<Vec<MessageRow>> {
+    let last_second = match &query.from {
+        Some(from) => query.last_second.min(from.second.0),
+        None => query.last_second,
+    };
+    if query.limit == 0 || query.first_second > last_second {
+        return Ok(Vec::new());
+    }
+    let mut page = Page { rows: BTreeMap::new(), limit: query.limit, from: query.from.clone() };
+    let window = window(query.first_second, last_second);
+    let mut matching: Vec<(i64, &Arc<LakeFile>)> = table
+        .snapshot
+        .files
+        .iter()
+        .filter(|file| window.may_match_file(&file.stats))
+        .filter(|file| query.conditions.iter().all(|condition| condition.may_match_file(&file.stats)))
+        .map(|file| (file.stats.number_range("create_time").map_or(i64::MAX, |(_, max)| max), file))
+        .collect();
+    matching.sort_by_key(|(newest, _)| std::cmp::Reverse(*newest));
+    for (newest, file) in matching {
+        if page.is_past(newest.div_euclid(1000)) {
+            break;
+        }
+        read_file(files, table, file, query, last_second, &mut page).await?;
+    }
+    Ok(page.rows.into_values().collect())
+}
+
+async fn read_file(
+    files: &FileCache,
+    table: &PinnedTable,
+    file: &LakeFile,
+    query: &NewestQuery,
+    last_second: i64,
+    page: &mut Page,
+) -> Result<()> {
+    let reader = files.reader(&table.folder, file);
+    let index = reader.index().await?;
+    let mut columns = MessageRow::COLUMNS.to_vec();
+    columns.extend(query.conditions.iter().map(Condition::column));
+    // only `message` is in time order within a subject; `dead_message` is so within a group
+    let in_time_order = table.snapshot.def.name == MESSAGE.name
+        || query.conditions.iter().any(|condition| condition.column() == "consumer_group");
+    for row_group in 0..index.parquet.num_row_groups() {
+        let mut window_rows = FIRST_WINDOW_ROWS.max(query.limit.min(MAX_WINDOW_ROWS));
+        // a full page raises the oldest second that still matters
+        let first_second = query.first_second.max(page.oldest_second().unwrap_or(i64::MIN));
+        let mut conditions = query.conditions.clone();
+        conditions.push(window(first_second, last_second));
+        let mut left = candidates(&index.parquet, row_group, &conditions);
+        while !left.is_empty() {
+            let ranges = take_rows(&mut left, window_rows);
+            window_rows = (window_rows * 2).min(MAX_WINDOW_ROWS);
+            let mut oldest = None;
+            for batch in read(reader.clone(), &index, row_group, &ranges, &columns).await? {
+                let kept = filter_record_batch(&batch, &select(&batch, &conditions)?)?;
+                for row in MessageRow::of(&kept)? {
+                    oldest = Some(row.second());
+                    page.add(row);
+                }
+            }
+            if in_time_order && oldest.is_some_and(|second| page.is_past(second)) {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn window(first_second: i64, last_second: i64) -> Condition {
+    Condition::Number(
+        "create_time",
+        first_second.saturating_mul(1000),
+        last_second.saturating_mul(1000).saturating_add(999),
+    )
+}
+
+/// Takes the first `rows` rows off the ranges.
+fn take_rows(ranges: &mut RowRanges, rows: usize) -> RowRanges {
+    let mut taken = Vec::new();
+    let mut missing = rows;
+    while missing > 0 && !ranges.is_empty() {
+        let range = ranges.remove(0);
+        if range.len() > missing {
+            let cut = range.start + missing;
+            ranges.insert(0, cut..range.end);
+            taken.push(range.start..cut);
+            break;
+        }
+        missing -= range.len();
+        taken.push(range);
+    }
+    taken
+}
+
+/// The best rows so far.
+struct Page {
+    rows: BTreeMap<MessageKey, MessageRow>,
+    limit: usize,
+    from: Option<MessageKey>,
+}
+
+impl Page {
+    fn add(&mut self, row: MessageRow) {
+        if self.oldest_second().is_some_and(|oldest| row.second() < oldest) {
+            return;
+        }
+        let key = row.key();
+        if self.from.as_ref().is_some_and(|from| key < *from) {
+            return;
+        }
+        self.rows.insert(key, row);
+        if self.rows.len() > self.limit {
+            self.rows.pop_last();
+        }
+    }
+
+    /// The second of the last row of a full page.
+    fn oldest_second(&self) -> Option<i64> {
+        if self.rows.len() < self.limit {
+            return None;
+        }
+        self.rows.last_key_value().map(|(key, _)| key.second.0)
+    }
+
+    /// Whether rows of this second can no longer get into the page.
+    fn is_past(&self, second: i64) -> bool {
+        self.oldest_second().is_some_and(|oldest| second < oldest)
+    }
+}

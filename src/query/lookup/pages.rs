@@ -1,0 +1,194 @@
+//! Which rows of a row group can satisfy the conditions, by statistics and the page index alone; and reading
+//! just those rows.
+
+use std::ops::Range;
+
+use arrow::record_batch::RecordBatch;
+use futures::TryStreamExt;
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::statistics::Statistics;
+
+use super::super::files::{CachedReader, FileCache, FileIndex};
+use super::condition::Condition;
+use crate::error::{Error, Result};
+
+/// Rows of one row group, as ascending ranges.
+pub(super) type RowRanges = Vec<Range<usize>>;
+
+/// Position of a flat column among the leaves of a file.
+pub(super) fn leaf(metadata: &ParquetMetaData, column: &str) -> Option<usize> {
+    let leaves = metadata.file_metadata().schema_descr().columns();
+    leaves.iter().position(|leaf| leaf.path().parts() == [column])
+}
+
+/// Rows of a row group that can satisfy all conditions.
+pub(super) fn candidates(
+    metadata: &ParquetMetaData,
+    row_group: usize,
+    conditions: &[Condition],
+) -> RowRanges {
+    let Some(group) = metadata.row_groups().get(row_group) else { return Vec::new() };
+    let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+    let mut ranges: RowRanges = std::iter::once(0..rows).collect();
+    for condition in conditions {
+        let Some(leaf) = leaf(metadata, condition.column()) else { continue };
+        if !may_match_group(group, leaf, condition) {
+            return Vec::new();
+        }
+        if let Some(pages) = matching_pages(metadata, row_group, leaf, rows, condition) {
+            ranges = intersect(&ranges, &pages);
+        }
+        if ranges.is_empty() {
+            break;
+        }
+    }
+    ranges
+}
+
+fn may_match_group(group: &RowGroupMetaData, leaf: usize, condition: &Condition) -> bool {
+    let Some(statistics) = group.columns().get(leaf).and_then(|column| column.statistics()) else {
+        return true;
+    };
+    match statistics {
+        Statistics::Int32(s) => condition
+            .may_match_number(s.min_opt().map(|n| i64::from(*n)), s.max_opt().map(|n| i64::from(*n))),
+        Statistics::Int64(s) => condition.may_match_number(s.min_opt().copied(), s.max_opt().copied()),
+        Statistics::ByteArray(s) => {
+            condition.may_match_text(s.min_opt().map(|b| b.data()), s.max_opt().map(|b| b.data()))
+        }
+        _ => true,
+    }
+}
+
+fn matching_pages(
+    metadata: &ParquetMetaData,
+    row_group: usize,
+    leaf: usize,
+    rows: usize,
+    condition: &Condition,
+) -> Option<RowRanges> {
+    let index = metadata.column_index()?.get(row_group)?.get(leaf)?;
+    let locations = metadata.offset_index()?.get(row_group)?.get(leaf)?.page_locations();
+    let start = |page: usize| {
+        locations.get(page).and_then(|l| usize::try_from(l.first_row_index).ok()).unwrap_or(rows)
+    };
+    let mut ranges: RowRanges = Vec::new();
+    for page in 0..locations.len() {
+        if !may_match_page(index, page, condition) {
+            continue;
+        }
+        let (from, to) = (start(page), start(page + 1));
+        match ranges.last_mut() {
+            Some(last) if last.end == from => last.end = to,
+            _ => ranges.push(from..to),
+        }
+    }
+    Some(ranges)
+}
+
+fn may_match_page(index: &ColumnIndexMetaData, page: usize, condition: &Condition) -> bool {
+    match index {
+        ColumnIndexMetaData::INT32(i) => condition
+            .may_match_number(i.min_value(page).map(|n| i64::from(*n)), i.max_value(page).map(|n| i64::from(*n))),
+        ColumnIndexMetaData::INT64(i) => {
+            condition.may_match_number(i.min_value(page).copied(), i.max_value(page).copied())
+        }
+        ColumnIndexMetaData::BYTE_ARRAY(i) => condition.may_match_text(i.min_value(page), i.max_value(page)),
+        _ => true,
+    }
+}
+
+/// Rows that are in both.
+pub(super) fn intersect(a: &[Range<usize>], b: &[Range<usize>]) -> RowRanges {
+    let mut both = Vec::new();
+    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
+    while let (Some(left), Some(right)) = (a.peek(), b.peek()) {
+        let range = left.start.max(right.start)..left.end.min(right.end);
+        let left_ends_first = left.end < right.end;
+        if !range.is_empty() {
+            both.push(range);
+        }
+        if left_ends_first {
+            a.next();
+        } else {
+            b.next();
+        }
+    }
+    both
+}
+
+/// Whether the bloom filters of a row group let the conditions pass.
+pub(super) async fn blooms_pass(
+    files: &FileCache,
+    reader: &CachedReader,
+    index: &FileIndex,
+    row_group: usize,
+    conditions: &[Condition],
+) -> Result<bool> {
+    for condition in conditions {
+        let Condition::Text(column, text) = condition else { continue };
+        let Some(leaf) = leaf(&index.parquet, column) else { continue };
+        let group = index.parquet.row_groups().get(row_group);
+        let has_bloom = group
+            .and_then(|group| group.columns().get(leaf))
+            .is_some_and(|column| column.bloom_filter_offset().is_some());
+        if has_bloom && !files.may_contain(reader.clone(), index, row_group, leaf, text).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Reads rows of a row group, in order.
+pub(super) async fn read(
+    reader: CachedReader,
+    index: &FileIndex,
+    row_group: usize,
+    ranges: &[Range<usize>],
+    columns: &[&str],
+) -> Result<Vec<RecordBatch>> {
+    let wanted: usize = ranges.iter().map(ExactSizeIterator::len).sum();
+    let path = reader.path.clone();
+    let mask = ProjectionMask::columns(
+        index.parquet.file_metadata().schema_descr(),
+        columns.iter().copied(),
+    );
+    let fail = |error| Error::store(format!("reading {path}"), error);
+    let stream = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, index.arrow.clone())
+        .with_row_groups(vec![row_group])
+        .with_row_selection(selection(ranges))
+        .with_projection(mask)
+        .with_batch_size(wanted.clamp(1, 8192))
+        .build()
+        .map_err(fail)?;
+    stream.try_collect().await.map_err(fail)
+}
+
+fn selection(ranges: &[Range<usize>]) -> RowSelection {
+    let mut selectors = Vec::with_capacity(ranges.len() * 2);
+    let mut at = 0;
+    for range in ranges {
+        if range.start > at {
+            selectors.push(RowSelector::skip(range.start - at));
+        }
+        selectors.push(RowSelector::select(range.len()));
+        at = range.end;
+    }
+    RowSelection::from(selectors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::intersect;
+
+    #[test]
+    fn intersections() {
+        let range = |from, to| from..to;
+        assert_eq!(intersect(&[range(0, 10)], &[range(2, 4), range(6, 12)]), [2..4, 6..10]);
+        assert_eq!(intersect(&[range(0, 2), range(5, 9)], &[range(2, 5)]), Vec::new());
+        assert_eq!(intersect(&[range(0, 5), range(5, 9)], &[range(3, 7)]), [3..5, 5..7]);
+    }
+}

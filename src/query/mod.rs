@@ -1,0 +1,15 @@
+//! Queries over pinned snapshots of the lake: lookups for the API's access patterns, SQL for everything else.
+//!
+//! Both read the same files through the same cache. Nothing here writes, and nothing speaks HTTP.
+
+mod catalog;
+mod files;
+pub mod lookup;
+mod provider;
+mod session;
+mod sql;
+
+pub use catalog::{Catalog, Pinned, PinnedTable};
+pub use files::{CachedReader, FileCache, FileIndex};
+pub use session::views;
+pub use sql::{SqlEngine, SqlRows};
