@@ -78,7 +78,8 @@ impl Demo {
             Some(listen) => listen,
             None => free_address(config.http.listen).await,
         };
-        let now: DateTime<Utc> = SAMPLE_END.parse().map_err(|_| Error::Config("the sample's end".to_owned()))?;
+        let now: DateTime<Utc> =
+            SAMPLE_END.parse().map_err(|_| Error::Config("the sample's end".to_owned()))?;
         println!("replaying the sample: one week, two broker groups …");
         import(&config, &scratch.0.join("store")).await?;
         serve(config, Arc::new(move || now), |address| println!("{}", tour(address, &data))).await?;

@@ -14,6 +14,7 @@ use super::open_lake;
 use crate::config::{Config, ContentPolicy};
 use crate::error::Result;
 use crate::ingest::{ImportRequest, Progress, Summary};
+use crate::source::BrokerStore;
 
 /// Reads the logs below a store directory (`messagelog/` and `actionlog/` of a broker or slave, or `indexlog/`
 /// of a Java backup) and adds what the tables do not have yet.
@@ -45,6 +46,8 @@ impl Import {
             config.import.content = content;
         }
         let started = Instant::now();
+        // look at the input before anything is created
+        BrokerStore::find(&self.store, self.skip_corrupt)?;
         let lake = open_lake(&config).await?;
         let progress = Arc::new(Progress::default());
         let bar = show(progress.clone());
@@ -126,10 +129,16 @@ fn print_text(group: &str, summary: &Summary, took: Duration) {
         println!("forgotten pulls   {} (raise acks.max_ranges)", summary.forgotten_pull_ranges);
     }
     for gap in &summary.gaps {
-        println!("gap               {}: offsets {} to {} were removed by the broker", gap.stream, gap.from, gap.to);
+        println!(
+            "gap               {}: offsets {} to {} were removed by the broker",
+            gap.stream, gap.from, gap.to
+        );
     }
     for skipped in &summary.skipped {
-        println!("skipped           {} offsets {} to {}: {}", skipped.file, skipped.from, skipped.to, skipped.reason);
+        println!(
+            "skipped           {} offsets {} to {}: {}",
+            skipped.file, skipped.from, skipped.to, skipped.reason
+        );
     }
     println!("read              {}", ByteSize(summary.bytes_read));
     println!("time              {:.1} s, {} commits", took.as_secs_f64(), summary.commits);

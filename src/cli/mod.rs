@@ -42,7 +42,13 @@ struct Common {
     #[arg(long, global = true, env = "MQLAKE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// What to log: error, warn, info, debug, or directives such as mqlake=debug
-    #[arg(long, global = true, env = "MQLAKE_LOG", default_value = "warn,mqlake=info", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        env = "MQLAKE_LOG",
+        default_value = "warn,mqlake=info",
+        value_name = "FILTER"
+    )]
     log: String,
     /// Log as JSON lines
     #[arg(long, global = true)]

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use super::{open_lake, require_existing};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::http::{App, Clock, install_metrics, router};
+use crate::http::{App, Clock, LenientListener, install_metrics, router};
 use crate::query::Catalog;
 
 /// Serves QMQ's documented query API (`/api/message`, `/api/message/dead`, `/api/message/detail`,
@@ -55,7 +55,7 @@ pub(super) async fn serve(config: Config, clock: Clock, ready: impl FnOnce(Socke
     let refresher = tokio::spawn(keep_fresh(app.clone(), refresh));
     ready(address);
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let server = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
+    let server = axum::serve(LenientListener(listener), router(app)).with_graceful_shutdown(async move {
         stop_signal().await;
         tracing::info!("stopping");
         let _ = stop.send(true);

@@ -54,9 +54,8 @@ async fn find_doubles(lake: Arc<Lake>, config: &Config) -> Result<Vec<Finding>> 
     let engine = SqlEngine::new(catalog, config.sql.clone())?;
     let mut findings = Vec::new();
     for (table, identity) in IDENTITIES {
-        let statement = format!(
-            "SELECT count(*) FROM (SELECT 1 FROM {table} GROUP BY {identity} HAVING count(*) > 1)"
-        );
+        let statement =
+            format!("SELECT count(*) FROM (SELECT 1 FROM {table} GROUP BY {identity} HAVING count(*) > 1)");
         let mut rows = engine.query(&statement).await?;
         while let Some(batch) = rows.next().await? {
             let doubles = batch.column(0).as_primitive::<Int64Type>().iter().flatten().next().unwrap_or(0);
@@ -74,7 +73,13 @@ async fn find_doubles(lake: Arc<Lake>, config: &Config) -> Result<Vec<Finding>> 
 
 fn print_text(report: &Report) {
     for table in &report.tables {
-        print!("{:15} {:>12} rows in {} files, {}", table.table, table.rows, table.files, ByteSize(table.bytes));
+        print!(
+            "{:15} {:>12} rows in {} files, {}",
+            table.table,
+            table.rows,
+            table.files,
+            ByteSize(table.bytes)
+        );
         match table.unreferenced {
             0 => println!(),
             count => println!(" ({count} replaced or unfinished files wait for removal)"),

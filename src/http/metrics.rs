@@ -15,7 +15,8 @@ use crate::error::{Error, Result};
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// Upper bounds of the latency histogram, seconds.
-const LATENCY_BUCKETS: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+const LATENCY_BUCKETS: [f64; 12] =
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 
 /// Starts recording; later calls do nothing.
 ///
@@ -44,7 +45,8 @@ pub(super) async fn measure(request: Request, next: Next) -> Response {
     let route = path.map_or("other", |path| path.as_str()).to_owned();
     let response = next.run(request).await;
     let status = response.status().as_u16().to_string();
-    metrics::counter!("mqlake_http_requests_total", "route" => route.clone(), "status" => status).increment(1);
+    metrics::counter!("mqlake_http_requests_total", "route" => route.clone(), "status" => status)
+        .increment(1);
     metrics::histogram!("mqlake_http_request_duration_seconds", "route" => route)
         .record(started.elapsed().as_secs_f64());
     response

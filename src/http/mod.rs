@@ -4,6 +4,7 @@
 //! only through [`App::clock`].
 
 pub mod legacy;
+mod lenient_io;
 mod metrics;
 mod problem;
 mod sql;
@@ -22,6 +23,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use tokio::sync::Semaphore;
 
+pub use lenient_io::{LenientIo, LenientListener};
 pub use metrics::install as install_metrics;
 pub use problem::Problem;
 pub use sql::csv_text;
@@ -129,6 +131,8 @@ pub(crate) fn json(value: &impl serde::Serialize) -> Response {
             let kind = HeaderValue::from_static("application/json;charset=utf-8");
             ([(header::CONTENT_TYPE, kind)], text).into_response()
         }
-        Err(error) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string()).into_response(),
+        Err(error) => {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string()).into_response()
+        }
     }
 }

@@ -254,8 +254,8 @@ fn flatten(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
             return Ok(column.clone());
         }
         let formatter = ArrayFormatter::try_new(column, &FormatOptions::default())?;
-        let texts = (0..column.len())
-            .map(|row| column.is_valid(row).then(|| formatter.value(row).to_string()));
+        let texts =
+            (0..column.len()).map(|row| column.is_valid(row).then(|| formatter.value(row).to_string()));
         Ok(Arc::new(texts.collect::<StringArray>()))
     });
     Ok(RecordBatch::try_new(schema.clone(), columns.collect::<Result<Vec<_>>>()?)?)

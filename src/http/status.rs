@@ -21,9 +21,13 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     if app.is_fresh() {
         return "ready\n".into_response();
     }
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "the store did not answer the last time")
-        .hint("queries are answered from what is known, as far as the files can be read")
-        .into_response()
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "store-unavailable",
+        "the store did not answer the last time",
+    )
+    .hint("queries are answered from what is known, as far as the files can be read")
+    .into_response()
 }
 
 #[derive(Serialize)]

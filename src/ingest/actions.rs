@@ -77,9 +77,8 @@ impl Lake {
         let (sender, mut flushes) = mpsc::channel::<Flush>(1);
         let flush_rows = config.import.flush_rows;
         let (from, read_options, log) = (start.from, options.clone(), segments.clone());
-        let reading = tokio::task::spawn_blocking(move || {
-            read(&log, read_options, from, replay, flush_rows, &sender)
-        });
+        let reading =
+            tokio::task::spawn_blocking(move || read(&log, read_options, from, replay, flush_rows, &sender));
         let mut tables = start.tables;
         let mut committing = Ok(());
         while let Some(flush) = flushes.recv().await {
@@ -114,7 +113,9 @@ impl Lake {
         let batch = Arc::new(flush.batch);
         let job = |pick: fn(&ActionBatch) -> &dyn crate::replay::Rows| {
             let (group, settings) = (group.clone(), self.settings.clone());
-            blocking(&batch, move |batch: &ActionBatch| encode(pick(batch), &batch.context(&group), &settings))
+            blocking(&batch, move |batch: &ActionBatch| {
+                encode(pick(batch), &batch.context(&group), &settings)
+            })
         };
         let (unresolved, records) =
             tokio::try_join!(job(|batch| &batch.unresolved), job(|batch| &batch.records))?;

@@ -35,8 +35,7 @@ pub(super) fn encode(
     let def = rows.def();
     let mut files = Vec::new();
     for day in rows.sorted(context) {
-        let level =
-            if day.order.len() >= settings.settled_rows { Level::Settled } else { Level::Recent };
+        let level = if day.order.len() >= settings.settled_rows { Level::Settled } else { Level::Recent };
         let mut encoder = FileEncoder::new(def, settings)?;
         for chunk in day.order.chunks(CHUNK_ROWS) {
             encoder.write(&rows.batch(chunk, context)?)?;

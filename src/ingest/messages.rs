@@ -67,13 +67,29 @@ impl Lake {
         let is_index = matches!(source, MessageSource::IndexLog(_));
         let reading = tokio::task::spawn_blocking(move || {
             if is_index {
-                read::<IndexFormat>(&segments, read_options, from, replay, &settings, &sender, |replay, at, r| {
-                    replay.index(at, &r);
-                })
+                read::<IndexFormat>(
+                    &segments,
+                    read_options,
+                    from,
+                    replay,
+                    &settings,
+                    &sender,
+                    |replay, at, r| {
+                        replay.index(at, &r);
+                    },
+                )
             } else {
-                read::<MessageFormat>(&segments, read_options, from, replay, &settings, &sender, |replay, at, r| {
-                    replay.message(at, &r);
-                })
+                read::<MessageFormat>(
+                    &segments,
+                    read_options,
+                    from,
+                    replay,
+                    &settings,
+                    &sender,
+                    |replay, at, r| {
+                        replay.message(at, &r);
+                    },
+                )
             }
         });
         let mut tables = start.tables;
@@ -104,7 +120,9 @@ impl Lake {
         let batch = Arc::new(flush.batch);
         let job = |pick: fn(&MessageBatch) -> &dyn crate::replay::Rows| {
             let (group, settings) = (stream.broker_group.clone(), self.settings.clone());
-            blocking(&batch, move |batch: &MessageBatch| encode(pick(batch), &batch.context(&group), &settings))
+            blocking(&batch, move |batch: &MessageBatch| {
+                encode(pick(batch), &batch.context(&group), &settings)
+            })
         };
         let (contents, markers, dead, messages) = tokio::try_join!(
             job(|batch| &batch.contents),

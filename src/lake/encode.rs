@@ -88,11 +88,9 @@ fn properties(def: &TableDef, settings: &config::Lake) -> Result<WriterPropertie
         .set_sorting_columns(Some(sorting_columns(def)));
     for column in def.columns {
         let path = match column.column_type {
-            ColumnType::TextList => ColumnPath::from(vec![
-                column.name.to_owned(),
-                "list".to_owned(),
-                "element".to_owned(),
-            ]),
+            ColumnType::TextList => {
+                ColumnPath::from(vec![column.name.to_owned(), "list".to_owned(), "element".to_owned()])
+            }
             _ => ColumnPath::from(column.name),
         };
         match column.encoding {
@@ -124,9 +122,8 @@ fn properties(def: &TableDef, settings: &config::Lake) -> Result<WriterPropertie
 }
 
 fn unbounded(column: &Column) -> Vec<ColumnPath> {
-    let entry = |leaf: &str| {
-        ColumnPath::from(vec![column.name.to_owned(), "key_value".to_owned(), leaf.to_owned()])
-    };
+    let entry =
+        |leaf: &str| ColumnPath::from(vec![column.name.to_owned(), "key_value".to_owned(), leaf.to_owned()]);
     match column.column_type {
         ColumnType::Binary => vec![ColumnPath::from(column.name)],
         ColumnType::TextMap => vec![entry("key"), entry("value")],

@@ -100,8 +100,7 @@ impl FileStats {
         let mut max_values = serde_json::Map::new();
         let mut null_count = serde_json::Map::new();
         for (name, column) in &self.columns {
-            let is_time =
-                def.columns.iter().any(|c| c.name == name && c.column_type == ColumnType::Time);
+            let is_time = def.columns.iter().any(|c| c.name == name && c.column_type == ColumnType::Time);
             min_values.insert(name.clone(), bound_json(&column.min, is_time));
             max_values.insert(name.clone(), bound_json(&column.max, is_time));
             null_count.insert(name.clone(), json!(column.nulls));
@@ -205,11 +204,8 @@ impl LakeFile {
             .and_then(Option::as_deref)
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| broken(DAY_COLUMN))?;
-        let stats = entry
-            .stats()
-            .as_deref()
-            .and_then(FileStats::from_delta)
-            .ok_or_else(|| broken("statistics"))?;
+        let stats =
+            entry.stats().as_deref().and_then(FileStats::from_delta).ok_or_else(|| broken("statistics"))?;
         let level = level_of(&path);
         Ok(LakeFile { size: u64::try_from(entry.size()).unwrap_or(0), day, level, stats, path })
     }

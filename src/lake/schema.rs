@@ -62,9 +62,7 @@ impl ColumnType {
             ColumnType::Int64 => DataType::Int64,
             ColumnType::Time => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
             ColumnType::Binary => DataType::Binary,
-            ColumnType::TextList => {
-                DataType::List(Arc::new(Field::new("element", DataType::Utf8, false)))
-            }
+            ColumnType::TextList => DataType::List(Arc::new(Field::new("element", DataType::Utf8, false))),
             ColumnType::TextMap => {
                 let entry = Fields::from(vec![
                     Field::new("key", DataType::Utf8, false),

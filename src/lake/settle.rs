@@ -119,7 +119,8 @@ impl Lake {
 
     fn merge_context(&self) -> Result<Arc<TaskContext>> {
         let memory = usize::try_from(self.settings.settle_memory.as_u64()).unwrap_or(usize::MAX);
-        let runtime = RuntimeEnvBuilder::new().with_memory_limit(memory, 1.0).build_arc().map_err(sql_error)?;
+        let runtime =
+            RuntimeEnvBuilder::new().with_memory_limit(memory, 1.0).build_arc().map_err(sql_error)?;
         runtime.register_object_store(store_url()?.as_ref(), self.store.objects.clone());
         let config = datafusion::prelude::SessionConfig::new().with_batch_size(BATCH_ROWS);
         Ok(Arc::new(TaskContext::default().with_session_config(config).with_runtime(runtime)))

@@ -97,7 +97,13 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn put_ack_state(&self, system: &str, broker_group: &str, position: u64, state: Bytes) -> Result<()> {
+    pub async fn put_ack_state(
+        &self,
+        system: &str,
+        broker_group: &str,
+        position: u64,
+        state: Bytes,
+    ) -> Result<()> {
         let path = paths::ack_state(&self.store.root, system, broker_group, position);
         self.store.put_durably(&path, state).await
     }

@@ -73,8 +73,8 @@ impl Store {
         let absolute = directory
             .canonicalize()
             .map_err(|error| Error::input(directory, format!("cannot open the data directory: {error}")))?;
-        let url = Url::from_directory_path(&absolute)
-            .map_err(|()| Error::input(directory, "has no URL form"))?;
+        let url =
+            Url::from_directory_path(&absolute).map_err(|()| Error::input(directory, "has no URL form"))?;
         let root = Path::from_absolute_path(&absolute)
             .map_err(|error| Error::input(directory, error.to_string()))?;
         Ok(Store { objects: Arc::new(LocalFileSystem::new()), url, root, local: Some(PathBuf::from("/")) })
@@ -84,7 +84,9 @@ impl Store {
         let mut builder = AmazonS3Builder::from_env().with_url(url.as_str());
         for (name, value) in options {
             let key: AmazonS3ConfigKey = name.parse().map_err(|_| {
-                Error::Config(format!("storage: unknown option `{name}`; see the AWS_… names of object_store"))
+                Error::Config(format!(
+                    "storage: unknown option `{name}`; see the AWS_… names of object_store"
+                ))
             })?;
             builder = builder.with_config(key, value);
         }

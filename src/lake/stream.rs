@@ -47,11 +47,7 @@ impl StreamId {
     /// A stream of a QMQ broker group.
     #[must_use]
     pub fn qmq(broker_group: &str, log: Log) -> StreamId {
-        StreamId {
-            system: super::schema::SYSTEM_QMQ.to_owned(),
-            broker_group: broker_group.to_owned(),
-            log,
-        }
+        StreamId { system: super::schema::SYSTEM_QMQ.to_owned(), broker_group: broker_group.to_owned(), log }
     }
 
     /// Name of the stream's application transaction in the Delta log.

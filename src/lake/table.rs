@@ -132,8 +132,7 @@ impl Table {
             predicate: None,
         };
         let now = chrono::Utc::now().timestamp_millis();
-        let actions: Vec<Action> =
-            files.iter().map(|file| Action::Add(file.to_add(self.def, now))).collect();
+        let actions: Vec<Action> = files.iter().map(|file| Action::Add(file.to_add(self.def, now))).collect();
         self.commit(actions, moves, operation, attempts, &[]).await
     }
 
@@ -141,12 +140,7 @@ impl Table {
     ///
     /// # Errors
     /// As [`Table::append`]. [`Outcome::Moved`] means that one of the old files is gone already.
-    pub async fn replace(
-        &self,
-        old: &[Arc<LakeFile>],
-        new: &[LakeFile],
-        attempts: usize,
-    ) -> Result<Outcome> {
+    pub async fn replace(&self, old: &[Arc<LakeFile>], new: &[LakeFile], attempts: usize) -> Result<Outcome> {
         let now = chrono::Utc::now().timestamp_millis();
         let mut actions: Vec<Action> = Vec::with_capacity(old.len() + new.len());
         for file in new {
@@ -190,12 +184,8 @@ impl Table {
                 }
             }
             if !must_be_live.is_empty() {
-                let live: std::collections::HashSet<String> = delta
-                    .snapshot()?
-                    .log_data()
-                    .iter()
-                    .map(|view| view.path().into_owned())
-                    .collect();
+                let live: std::collections::HashSet<String> =
+                    delta.snapshot()?.log_data().iter().map(|view| view.path().into_owned()).collect();
                 if must_be_live.iter().any(|file| !live.contains(&file.path)) {
                     return Ok(Outcome::Moved);
                 }

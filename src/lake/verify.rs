@@ -97,7 +97,8 @@ impl Lake {
             summary.bytes += file.size;
             let problems = match self.store.objects.get(&path).await {
                 Ok(found) => {
-                    let bytes = found.bytes().await.map_err(|e| Error::store(format!("reading {path}"), e))?;
+                    let bytes =
+                        found.bytes().await.map_err(|e| Error::store(format!("reading {path}"), e))?;
                     let (def, file) = (table.def, file.clone());
                     let (rows, problems) =
                         tokio::task::spawn_blocking(move || check_file(def, &file, bytes)).await?;

@@ -219,10 +219,7 @@ fn decode(buf: &[u8], limit: usize) -> Result<Result<Step<'_>, Invalid>, Short> 
     };
     // Tested before each part is read: near the segment end a missing part can never arrive.
     if fixed > limit {
-        return Ok(Err(Invalid::BeyondSegment {
-            needs: fixed,
-            limit,
-        }));
+        return Ok(Err(Invalid::BeyondSegment { needs: fixed, limit }));
     }
     if fixed == BLANK_BYTES {
         let end = cursor.i32()?;
@@ -236,10 +233,7 @@ fn decode(buf: &[u8], limit: usize) -> Result<Result<Step<'_>, Invalid>, Short> 
     let code = cursor.i8()?;
     let payload_size = cursor.i32()?;
     let Some(payload_bytes) = payload_bytes(code, payload_size) else {
-        return Ok(Err(Invalid::BadPayloadSize {
-            code,
-            size: payload_size,
-        }));
+        return Ok(Err(Invalid::BadPayloadSize { code, size: payload_size }));
     };
     let size = HEADER_BYTES.saturating_add(payload_bytes);
     if size > limit {
@@ -263,17 +257,12 @@ fn payload_bytes(code: i8, size: i32) -> Option<usize> {
         CODE_FOREVER_OFFLINE => 14,
         _ => return Some(size),
     };
-    (fixed..=fixed + MAX_TEXT_BYTES)
-        .contains(&size)
-        .then_some(size)
+    (fixed..=fixed + MAX_TEXT_BYTES).contains(&size).then_some(size)
 }
 
 #[inline]
 fn action(code: i8, payload: &[u8]) -> Result<Action<'_>, Invalid> {
-    let beyond = |Short| Invalid::FieldsBeyondPayload {
-        code,
-        size: payload.len(),
-    };
+    let beyond = |Short| Invalid::FieldsBeyondPayload { code, size: payload.len() };
     let mut cursor = Cursor::new(payload);
     let mut text = |field| match cursor.str16() {
         Ok([]) => Err(Invalid::BadStringLength { field, length: 0 }),
@@ -290,13 +279,7 @@ fn action(code: i8, payload: &[u8]) -> Result<Action<'_>, Invalid> {
     }
     let kind = kind(code, &mut cursor).map_err(beyond)??;
     match cursor.remaining() {
-        0 => Ok(Action {
-            subject,
-            consumer_group,
-            consumer_id,
-            timestamp_ms,
-            kind,
-        }),
+        0 => Ok(Action { subject, consumer_group, consumer_id, timestamp_ms, kind }),
         left => Err(Invalid::PayloadNotUsedUp { code, left }),
     }
 }
@@ -312,20 +295,12 @@ fn kind(code: i8, cursor: &mut Cursor<'_>) -> Result<Result<ActionKind, Invalid>
     let count = count(first_sequence, last_sequence);
     if code == CODE_RANGE_ACK {
         return Ok(match count {
-            Some(1..) => Ok(ActionKind::RangeAck {
-                first_sequence,
-                last_sequence,
-            }),
-            _ => Err(Invalid::BadAckRange {
-                first_sequence,
-                last_sequence,
-            }),
+            Some(1..) => Ok(ActionKind::RangeAck { first_sequence, last_sequence }),
+            _ => Err(Invalid::BadAckRange { first_sequence, last_sequence }),
         });
     }
     let (first_message_sequence, last_message_sequence) = (cursor.i64()?, cursor.i64()?);
-    if !matches!(count, Some(0..))
-        || count != self::count(first_message_sequence, last_message_sequence)
-    {
+    if !matches!(count, Some(0..)) || count != self::count(first_message_sequence, last_message_sequence) {
         return Ok(Err(Invalid::BadPullRange {
             first_sequence,
             last_sequence,
@@ -360,18 +335,12 @@ pub fn encode(out: &mut Vec<u8>, action: &Action<'_>) {
             first_message_sequence,
             last_message_sequence,
         } => {
-            let sequences = [
-                first_sequence,
-                last_sequence,
-                first_message_sequence,
-                last_message_sequence,
-            ];
+            let sequences = [first_sequence, last_sequence, first_message_sequence, last_message_sequence];
             (CODE_PULL, Some(broadcast), Vec::from(sequences))
         }
-        ActionKind::RangeAck {
-            first_sequence,
-            last_sequence,
-        } => (CODE_RANGE_ACK, None, vec![first_sequence, last_sequence]),
+        ActionKind::RangeAck { first_sequence, last_sequence } => {
+            (CODE_RANGE_ACK, None, vec![first_sequence, last_sequence])
+        }
         ActionKind::ForeverOffline => (CODE_FOREVER_OFFLINE, None, Vec::new()),
     };
     let mut payload = Vec::new();

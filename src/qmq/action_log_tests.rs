@@ -10,20 +10,12 @@ const PULL: &str = "c3b2a100 00 00 00000037 0005 6f72646572 0001 67 0002 6331 00
     0000000000000000 0000000000000001 0000000000000000 0000000000000001";
 const RANGE_ACK: &str = "c3b2a100 00 01 00000026 0005 6f72646572 0001 67 0002 6331
     0000018bcfe56fd0 0000000000000000 0000000000000001";
-const EMPTY_PULL: &str =
-    "c3b2a100 00 00 00000037 0005 6f72646572 0001 67 0002 6331 0000018bcfe56ddc 00
+const EMPTY_PULL: &str = "c3b2a100 00 00 00000037 0005 6f72646572 0001 67 0002 6331 0000018bcfe56ddc 00
     0000000000000002 0000000000000001 0000000000000003 0000000000000002";
-const FOREVER_OFFLINE: &str =
-    "c3b2a100 00 02 00000016 0005 6f72646572 0001 67 0002 6331 0000018bcfe573b8";
+const FOREVER_OFFLINE: &str = "c3b2a100 00 02 00000016 0005 6f72646572 0001 67 0002 6331 0000018bcfe573b8";
 
 fn consumer(timestamp_ms: i64, kind: ActionKind) -> Action<'static> {
-    Action {
-        subject: b"order",
-        consumer_group: b"g",
-        consumer_id: b"c1",
-        timestamp_ms,
-        kind,
-    }
+    Action { subject: b"order", consumer_group: b"g", consumer_id: b"c1", timestamp_ms, kind }
 }
 
 fn pull(first: i64, last: i64, first_message: i64, last_message: i64) -> ActionKind {
@@ -37,10 +29,7 @@ fn pull(first: i64, last: i64, first_message: i64, last_message: i64) -> ActionK
 }
 
 fn ack(first_sequence: i64, last_sequence: i64) -> ActionKind {
-    ActionKind::RangeAck {
-        first_sequence,
-        last_sequence,
-    }
+    ActionKind::RangeAck { first_sequence, last_sequence }
 }
 
 fn encoded(action: &Action<'_>) -> Vec<u8> {
@@ -61,29 +50,15 @@ fn worked_example_of_four_actions() {
     let expected = [
         (0, PULL, consumer(1_700_000_001_000, pull(0, 1, 0, 1))),
         (65, RANGE_ACK, consumer(1_700_000_002_000, ack(0, 1))),
-        (
-            113,
-            EMPTY_PULL,
-            consumer(1_700_000_001_500, pull(2, 1, 3, 2)),
-        ),
-        (
-            178,
-            FOREVER_OFFLINE,
-            consumer(1_700_000_003_000, ActionKind::ForeverOffline),
-        ),
+        (113, EMPTY_PULL, consumer(1_700_000_001_500, pull(2, 1, 3, 2))),
+        (178, FOREVER_OFFLINE, consumer(1_700_000_003_000, ActionKind::ForeverOffline)),
     ];
     let log: Vec<u8> = expected.iter().flat_map(|(_, text, _)| hex(text)).collect();
     let mut at = 0;
     for (offset, text, expected) in &expected {
         assert_eq!(at, *offset);
         let bytes = hex(text);
-        assert_eq!(
-            step(&log[at..], SEGMENT_BYTES),
-            Step::Action {
-                action: *expected,
-                size: bytes.len()
-            }
-        );
+        assert_eq!(step(&log[at..], SEGMENT_BYTES), Step::Action { action: *expected, size: bytes.len() });
         assert_eq!(encoded(expected), bytes);
         at += bytes.len();
     }
@@ -112,20 +87,12 @@ fn end_markers_hide_the_bytes_behind_them() {
 #[test]
 fn blank_prefixes() {
     let blank = |end: i32| [hex("c3b2a100 02"), end.to_be_bytes().to_vec()].concat();
-    assert_eq!(
-        step(&blank(5000), SEGMENT_BYTES),
-        Step::Blank {
-            data_starts_at: 5000
-        }
-    );
+    assert_eq!(step(&blank(5000), SEGMENT_BYTES), Step::Blank { data_starts_at: 5000 });
     assert_eq!(step(&blank(5000)[..8], SEGMENT_BYTES), Step::Incomplete);
     for (end, limit) in [(-1, 100), (0, 100), (8, 100), (101, 100)] {
         assert_eq!(invalid(&blank(end), limit), Invalid::BadBlank(end));
     }
-    assert_eq!(
-        invalid(&blank(9), 8),
-        Invalid::BeyondSegment { needs: 9, limit: 8 }
-    );
+    assert_eq!(invalid(&blank(9), 8), Invalid::BeyondSegment { needs: 9, limit: 8 });
 }
 
 #[test]
@@ -133,52 +100,20 @@ fn unknown_types_are_skipped_once_whole() {
     let bytes = hex("c3b2a100 00 03 00000002 ffff");
     assert_eq!(step(&bytes, 100), Step::UnknownType { code: 3, size: 12 });
     assert_eq!(step(&bytes[..11], 100), Step::Incomplete);
-    assert_eq!(
-        invalid(&bytes, 11),
-        Invalid::BeyondSegment {
-            needs: 12,
-            limit: 11
-        }
-    );
+    assert_eq!(invalid(&bytes, 11), Invalid::BeyondSegment { needs: 12, limit: 11 });
     let bytes = hex("c3b2a100 00 ff 00000000");
     assert_eq!(step(&bytes, 100), Step::UnknownType { code: -1, size: 10 });
 }
 
 #[test]
 fn headers_that_are_no_record() {
-    assert_eq!(
-        invalid(&hex("00000000"), 100),
-        Invalid::BadMagic { found: 0 }
-    );
+    assert_eq!(invalid(&hex("00000000"), 100), Invalid::BadMagic { found: 0 });
     assert_eq!(invalid(&hex("c3b2a100 03"), 100), Invalid::BadAttribute(3));
     assert_eq!(invalid(&hex("c3b2a100 ff"), 100), Invalid::BadAttribute(-1));
-    assert_eq!(
-        invalid(&hex("c3b2a100 00"), 9),
-        Invalid::BeyondSegment {
-            needs: 10,
-            limit: 9
-        }
-    );
-    for (code, size) in [
-        (0, -1),
-        (0, 46),
-        (0, 98_349),
-        (1, 29),
-        (1, 98_332),
-        (2, 13),
-        (2, 98_316),
-        (3, -1),
-    ] {
-        let bytes = [
-            hex("c3b2a100 00"),
-            vec![code as u8],
-            i32::to_be_bytes(size).to_vec(),
-        ]
-        .concat();
-        assert_eq!(
-            invalid(&bytes, SEGMENT_BYTES),
-            Invalid::BadPayloadSize { code, size }
-        );
+    assert_eq!(invalid(&hex("c3b2a100 00"), 9), Invalid::BeyondSegment { needs: 10, limit: 9 });
+    for (code, size) in [(0, -1), (0, 46), (0, 98_349), (1, 29), (1, 98_332), (2, 13), (2, 98_316), (3, -1)] {
+        let bytes = [hex("c3b2a100 00"), vec![code as u8], i32::to_be_bytes(size).to_vec()].concat();
+        assert_eq!(invalid(&bytes, SEGMENT_BYTES), Invalid::BadPayloadSize { code, size });
     }
 }
 
@@ -186,63 +121,26 @@ fn headers_that_are_no_record() {
 fn the_longest_action_is_valid() {
     let longest = "x".repeat(32_767);
     let text = longest.as_bytes();
-    let action = Action {
-        subject: text,
-        consumer_group: text,
-        consumer_id: text,
-        ..consumer(1, pull(0, 0, 0, 0))
-    };
+    let action =
+        Action { subject: text, consumer_group: text, consumer_id: text, ..consumer(1, pull(0, 0, 0, 0)) };
     let bytes = encoded(&action);
-    assert_eq!(
-        step(&bytes, SEGMENT_BYTES),
-        Step::Action {
-            action,
-            size: 98_358
-        }
-    );
+    assert_eq!(step(&bytes, SEGMENT_BYTES), Step::Action { action, size: 98_358 });
 }
 
 #[test]
 fn strings_must_not_be_empty_or_of_negative_length() {
     let good = consumer(1, ack(0, 1));
     let empty = [
-        (
-            Action {
-                subject: b"",
-                ..good
-            },
-            "subject",
-        ),
-        (
-            Action {
-                consumer_group: b"",
-                ..good
-            },
-            "consumer group",
-        ),
-        (
-            Action {
-                consumer_id: b"",
-                ..good
-            },
-            "consumer id",
-        ),
+        (Action { subject: b"", ..good }, "subject"),
+        (Action { consumer_group: b"", ..good }, "consumer group"),
+        (Action { consumer_id: b"", ..good }, "consumer id"),
     ];
     for (action, field) in empty {
-        assert_eq!(
-            invalid(&encoded(&action), 200),
-            Invalid::BadStringLength { field, length: 0 }
-        );
+        assert_eq!(invalid(&encoded(&action), 200), Invalid::BadStringLength { field, length: 0 });
     }
     let mut bytes = encoded(&good);
     bytes[17..19].copy_from_slice(&[0xff, 0xfe]);
-    assert_eq!(
-        invalid(&bytes, 200),
-        Invalid::BadStringLength {
-            field: "consumer group",
-            length: -2
-        }
-    );
+    assert_eq!(invalid(&bytes, 200), Invalid::BadStringLength { field: "consumer group", length: -2 });
 }
 
 #[test]
@@ -250,21 +148,12 @@ fn the_fields_must_use_up_the_payload_exactly() {
     let mut bytes = hex(FOREVER_OFFLINE);
     bytes[9] += 1;
     bytes.push(0);
-    assert_eq!(
-        invalid(&bytes, 200),
-        Invalid::PayloadNotUsedUp { code: 2, left: 1 }
-    );
+    assert_eq!(invalid(&bytes, 200), Invalid::PayloadNotUsedUp { code: 2, left: 1 });
     let mut bytes = hex(RANGE_ACK);
     bytes[9] -= 1;
-    assert_eq!(
-        invalid(&bytes, 200),
-        Invalid::FieldsBeyondPayload { code: 1, size: 37 }
-    );
+    assert_eq!(invalid(&bytes, 200), Invalid::FieldsBeyondPayload { code: 1, size: 37 });
     bytes[11] = 200;
-    assert_eq!(
-        invalid(&bytes, 200),
-        Invalid::FieldsBeyondPayload { code: 1, size: 37 }
-    );
+    assert_eq!(invalid(&bytes, 200), Invalid::FieldsBeyondPayload { code: 1, size: 37 });
 }
 
 #[test]
@@ -289,18 +178,9 @@ fn pull_ranges_must_have_one_length_that_is_not_negative() {
     ] {
         let found = invalid(&encoded(&consumer(1, pull(a, b, c, d))), 200);
         assert!(matches!(found, Invalid::BadPullRange { .. }), "{found:?}");
-        assert!(
-            found
-                .to_string()
-                .starts_with(&format!("pull sequences {a}..{b} do not fit"))
-        );
+        assert!(found.to_string().starts_with(&format!("pull sequences {a}..{b} do not fit")));
     }
-    for (a, b, c, d) in [
-        (0, -1, 0, -1),
-        (0, -1, 7, 6),
-        (1, i64::MAX, 1, i64::MAX),
-        (5, 5, 9, 9),
-    ] {
+    for (a, b, c, d) in [(0, -1, 0, -1), (0, -1, 7, 6), (1, i64::MAX, 1, i64::MAX), (5, 5, 9, 9)] {
         let action = consumer(1, pull(a, b, c, d));
         assert!(
             matches!(step(&encoded(&action), 200), Step::Action { action: found, .. } if found == action)
@@ -310,21 +190,9 @@ fn pull_ranges_must_have_one_length_that_is_not_negative() {
 
 #[test]
 fn ack_ranges_must_not_be_empty() {
-    for (first_sequence, last_sequence) in [
-        (1, 0),
-        (0, -1),
-        (0, i64::MAX),
-        (i64::MIN, i64::MAX),
-        (5, -5),
-    ] {
+    for (first_sequence, last_sequence) in [(1, 0), (0, -1), (0, i64::MAX), (i64::MIN, i64::MAX), (5, -5)] {
         let bytes = encoded(&consumer(1, ack(first_sequence, last_sequence)));
-        assert_eq!(
-            invalid(&bytes, 200),
-            Invalid::BadAckRange {
-                first_sequence,
-                last_sequence
-            }
-        );
+        assert_eq!(invalid(&bytes, 200), Invalid::BadAckRange { first_sequence, last_sequence });
     }
     let wide = consumer(1, ack(0, 1_000_000_000));
     assert!(matches!(step(&encoded(&wide), 200), Step::Action { action, .. } if action == wide));
@@ -335,12 +203,8 @@ fn only_one_means_broadcast() {
     let mut bytes = hex(PULL);
     for value in 0..=u8::MAX {
         bytes[32] = value;
-        let Step::Action { action, size: 65 } = step(&bytes, 65) else {
-            panic!()
-        };
-        assert!(
-            matches!(action.kind, ActionKind::Pull { broadcast, .. } if broadcast == (value == 1))
-        );
+        let Step::Action { action, size: 65 } = step(&bytes, 65) else { panic!() };
+        assert!(matches!(action.kind, ActionKind::Pull { broadcast, .. } if broadcast == (value == 1)));
     }
 }
 

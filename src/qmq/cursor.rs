@@ -112,8 +112,7 @@ impl<'a> Cursor<'a> {
     pub fn str16(&mut self) -> Result<&'a [u8], StrError> {
         let mut ahead = *self;
         let length = ahead.i16()?;
-        let text =
-            ahead.bytes(usize::try_from(length).map_err(|_| StrError::NegativeLength(length))?)?;
+        let text = ahead.bytes(usize::try_from(length).map_err(|_| StrError::NegativeLength(length))?)?;
         *self = ahead;
         Ok(text)
     }
@@ -149,8 +148,8 @@ mod tests {
     #[test]
     fn reads_big_endian_integers_in_order() {
         let bytes = [
-            0xff, 0xfe, 0x01, 0x02, 0xff, 0xff, 0xde, 0xc1, 0x0a, 0xde, 0xff, 0xff, 0xff, 0xfe,
-            0x00, 0x00, 0x01, 0x8b, 0xcf, 0xe5, 0x68, 0x00,
+            0xff, 0xfe, 0x01, 0x02, 0xff, 0xff, 0xde, 0xc1, 0x0a, 0xde, 0xff, 0xff, 0xff, 0xfe, 0x00, 0x00,
+            0x01, 0x8b, 0xcf, 0xe5, 0x68, 0x00,
         ];
         let mut cursor = Cursor::new(&bytes);
         assert_eq!(cursor.u8(), Ok(0xff));
@@ -182,10 +181,7 @@ mod tests {
         let mut bytes = Vec::new();
         put_bytes16(&mut bytes, &[7; 40_000]);
         assert_eq!(Cursor::new(&bytes).bytes_u16().unwrap().len(), 40_000);
-        assert_eq!(
-            Cursor::new(&bytes).str16(),
-            Err(StrError::NegativeLength(-25_536))
-        );
+        assert_eq!(Cursor::new(&bytes).str16(), Err(StrError::NegativeLength(-25_536)));
     }
 
     proptest! {

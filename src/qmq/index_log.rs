@@ -92,10 +92,7 @@ pub fn step(buf: &[u8], limit: usize) -> Step<'_> {
 #[cold]
 fn rest(buf: &[u8], limit: usize) -> Step<'_> {
     if buf.iter().any(|byte| *byte != 0) {
-        Step::Invalid(Invalid::BeyondSegment {
-            needs: MIN_RECORD_BYTES,
-            limit,
-        })
+        Step::Invalid(Invalid::BeyondSegment { needs: MIN_RECORD_BYTES, limit })
     } else if buf.len() == limit {
         Step::EndOfFile
     } else {
@@ -135,25 +132,13 @@ fn decode(buf: &[u8], limit: usize) -> Result<Result<Step<'_>, Invalid>, Short> 
         return Ok(Err(Invalid::BeyondSegment { needs: size, limit }));
     }
     let message_id = cursor.bytes(message_id_bytes)?;
-    Ok(Ok(Step::Record(IndexRecord {
-        sequence,
-        create_time_ms,
-        subject,
-        message_id,
-        size,
-    })))
+    Ok(Ok(Step::Record(IndexRecord { sequence, create_time_ms, subject, message_id, size })))
 }
 
 /// Appends an index record.
 ///
 /// Subject and id may have 1 to 32767 bytes; like QMQ's writer, longer ones get a wrapped length and are unreadable.
-pub fn encode(
-    out: &mut Vec<u8>,
-    sequence: i64,
-    create_time_ms: i64,
-    subject: &[u8],
-    message_id: &[u8],
-) {
+pub fn encode(out: &mut Vec<u8>, sequence: i64, create_time_ms: i64, subject: &[u8], message_id: &[u8]) {
     out.extend_from_slice(&sequence.to_be_bytes());
     out.extend_from_slice(&create_time_ms.to_be_bytes());
     put_bytes16(out, subject);
@@ -203,17 +188,11 @@ mod tests {
     fn worked_example_of_an_answer_with_four_records() {
         let data = hex(&ANSWER.concat());
         assert_eq!(data.len(), 0x75);
-        let expected: [(i64, &[u8], &[u8]); 4] = [
-            (0, b"order", b"m1"),
-            (1, b"order", b"m2"),
-            (0, b"%RETRY%order%g", b"m3"),
-            (1, b"order", b"m4"),
-        ];
+        let expected: [(i64, &[u8], &[u8]); 4] =
+            [(0, b"order", b"m1"), (1, b"order", b"m2"), (0, b"%RETRY%order%g", b"m3"), (1, b"order", b"m4")];
         let mut at = 0;
         for (time, expected) in (1_700_000_000_000..).zip(expected) {
-            let Step::Record(found) = step(&data[at..], data.len() - at) else {
-                panic!()
-            };
+            let Step::Record(found) = step(&data[at..], data.len() - at) else { panic!() };
             assert_eq!((found.sequence, found.subject, found.message_id), expected);
             assert_eq!(found.create_time_ms, time);
             at += found.size;
@@ -226,11 +205,7 @@ mod tests {
     fn zero_padding_ends_a_file() {
         for length in 0..60 {
             assert_eq!(step(&vec![0; length], length), Step::EndOfFile);
-            let expected = if length < 20 {
-                Step::Incomplete
-            } else {
-                Step::EndOfFile
-            };
+            let expected = if length < 20 { Step::Incomplete } else { Step::EndOfFile };
             assert_eq!(step(&vec![0; length], 100), expected);
         }
         assert_eq!(step(&[0; 10], 15), Step::Incomplete);
@@ -241,9 +216,7 @@ mod tests {
         for time in [0, -1, i64::MIN] {
             let mut bytes = Vec::new();
             encode(&mut bytes, 0, time, b"s", b"i");
-            assert!(
-                matches!(step(&bytes, 22), Step::Record(found) if found.create_time_ms == time)
-            );
+            assert!(matches!(step(&bytes, 22), Step::Record(found) if found.create_time_ms == time));
         }
     }
 
@@ -251,33 +224,15 @@ mod tests {
     fn bytes_that_are_no_record() {
         assert_eq!(invalid("ffffffffffffffff", 100), Invalid::BadSequence(-1));
         let head = "0000000000000000 0000018bcfe56800";
-        assert_eq!(
-            invalid(&format!("{head} 0000"), 100),
-            Invalid::BadSubjectLength(0)
-        );
-        assert_eq!(
-            invalid(&format!("{head} ffff"), 100),
-            Invalid::BadSubjectLength(-1)
-        );
-        assert_eq!(
-            invalid(&format!("{head} 0001 61 0000"), 100),
-            Invalid::BadMessageIdLength(0)
-        );
-        assert_eq!(
-            invalid(&format!("{head} 0001 61 8000"), 100),
-            Invalid::BadMessageIdLength(i16::MIN)
-        );
+        assert_eq!(invalid(&format!("{head} 0000"), 100), Invalid::BadSubjectLength(0));
+        assert_eq!(invalid(&format!("{head} ffff"), 100), Invalid::BadSubjectLength(-1));
+        assert_eq!(invalid(&format!("{head} 0001 61 0000"), 100), Invalid::BadMessageIdLength(0));
+        assert_eq!(invalid(&format!("{head} 0001 61 8000"), 100), Invalid::BadMessageIdLength(i16::MIN));
         let blank_but = "0000000000000000 0000000000000000 0000";
-        assert_eq!(
-            invalid(&format!("{blank_but} 0001"), 100),
-            Invalid::BadSubjectLength(0)
-        );
+        assert_eq!(invalid(&format!("{blank_but} 0001"), 100), Invalid::BadSubjectLength(0));
         let beyond = |needs, limit| Invalid::BeyondSegment { needs, limit };
         assert_eq!(invalid(&format!("{head} 0050"), 100), beyond(101, 100));
-        assert_eq!(
-            invalid(&format!("{head} 0001 61 0050"), 100),
-            beyond(101, 100)
-        );
+        assert_eq!(invalid(&format!("{head} 0001 61 0050"), 100), beyond(101, 100));
     }
 
     #[test]

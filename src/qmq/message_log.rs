@@ -98,8 +98,7 @@ impl MessageRecord<'_> {
     /// Whether the payload has the stored CRC. Always true in version 1, which stores none.
     #[must_use]
     pub fn crc_matches(&self) -> bool {
-        self.crc
-            .is_none_or(|crc| crc == i64::from(crc32fast::hash(self.payload)))
+        self.crc.is_none_or(|crc| crc == i64::from(crc32fast::hash(self.payload)))
     }
 }
 
@@ -140,10 +139,7 @@ fn decode(buf: &[u8], limit: usize) -> Result<Result<Step<'_>, Invalid>, Short> 
     };
     // Tested before each part is read: near the segment end a missing part can never arrive.
     if fixed > limit {
-        return Ok(Err(Invalid::BeyondSegment {
-            needs: fixed,
-            limit,
-        }));
+        return Ok(Err(Invalid::BeyondSegment { needs: fixed, limit }));
     }
     if attribute == ATTRIBUTE_BLANK {
         let end = cursor.i32()?;
@@ -161,17 +157,10 @@ fn decode(buf: &[u8], limit: usize) -> Result<Result<Step<'_>, Invalid>, Short> 
     };
     let header = fixed + subject_bytes;
     if header > limit {
-        return Ok(Err(Invalid::BeyondSegment {
-            needs: header,
-            limit,
-        }));
+        return Ok(Err(Invalid::BeyondSegment { needs: header, limit }));
     }
     let subject = cursor.bytes(subject_bytes)?;
-    let crc = if version == 1 {
-        None
-    } else {
-        Some(cursor.i64()?)
-    };
+    let crc = if version == 1 { None } else { Some(cursor.i64()?) };
     let payload_length = cursor.i32()?;
     let Ok(payload_bytes) = usize::try_from(payload_length) else {
         return Ok(Err(Invalid::BadPayloadLength(payload_length)));
@@ -181,15 +170,7 @@ fn decode(buf: &[u8], limit: usize) -> Result<Result<Step<'_>, Invalid>, Short> 
         return Ok(Err(Invalid::BeyondSegment { needs: size, limit }));
     }
     let payload = cursor.bytes(payload_bytes)?;
-    Ok(Ok(Step::Record(MessageRecord {
-        version,
-        store_time_ms,
-        sequence,
-        subject,
-        crc,
-        payload,
-        size,
-    })))
+    Ok(Ok(Step::Record(MessageRecord { version, store_time_ms, sequence, subject, crc, payload, size })))
 }
 
 /// Appends a message record. A version other than 1 and 2 writes version 3.

@@ -29,14 +29,8 @@ fn invalid(text: &str, limit: usize) -> Invalid {
 fn worked_example_of_message_m1() {
     let bytes = hex(&format!("{M1_HEAD}{M1}"));
     let m1 = record(&bytes);
-    assert_eq!(
-        (m1.version, m1.store_time_ms, m1.sequence, m1.subject),
-        (3, STORED, 0, b"order".as_slice())
-    );
-    assert_eq!(
-        (m1.crc, m1.payload, m1.size),
-        (Some(0x2cff_566e), hex(M1).as_slice(), 109)
-    );
+    assert_eq!((m1.version, m1.store_time_ms, m1.sequence, m1.subject), (3, STORED, 0, b"order".as_slice()));
+    assert_eq!((m1.crc, m1.payload, m1.size), (Some(0x2cff_566e), hex(M1).as_slice(), 109));
     assert!(m1.crc_matches());
     let mut encoded = Vec::new();
     encode(&mut encoded, 3, STORED, 0, "order", &hex(M1));
@@ -48,10 +42,7 @@ fn worked_example_of_the_v1_header() {
     let head = hex("a1b2c300 00 0000018bcfe569f4 0000000000000000 0005 6f72646572 00000045");
     let bytes = [head, hex(M1)].concat();
     let m1 = record(&bytes);
-    assert_eq!(
-        (m1.version, m1.crc, m1.payload, m1.size),
-        (1, None, hex(M1).as_slice(), 101)
-    );
+    assert_eq!((m1.version, m1.crc, m1.payload, m1.size), (1, None, hex(M1).as_slice(), 101));
     assert!(m1.crc_matches());
     let mut encoded = Vec::new();
     encode(&mut encoded, 1, STORED, 0, "order", &hex(M1));
@@ -79,12 +70,7 @@ fn worked_example_of_the_log_of_four_records() {
     let retry = "%RETRY%order%g";
     let m3 = payload::encode(0, created(2), third, retry, "m3", &[], &attrs[0]);
     let m4 = payload::encode(0, created(3), third, "order", "m4", &[], &attrs[1]);
-    let messages = [
-        ("order", 0, hex(M1)),
-        ("order", 1, hex(M2)),
-        (retry, 0, m3),
-        (retry, 1, m4),
-    ];
+    let messages = [("order", 0, hex(M1)), ("order", 1, hex(M2)), (retry, 0, m3), (retry, 1, m4)];
     let mut log = Vec::new();
     for (subject, sequence, payload) in &messages {
         encode(&mut log, 3, STORED, *sequence, subject, payload);
@@ -94,10 +80,7 @@ fn worked_example_of_the_log_of_four_records() {
         assert_eq!(at, offset);
         let found = record(&log[at..]);
         assert!(found.crc_matches());
-        assert_eq!(
-            (found.subject, found.sequence),
-            (subject.as_bytes(), *sequence)
-        );
+        assert_eq!((found.subject, found.sequence), (subject.as_bytes(), *sequence));
         assert_eq!(found.payload, payload.as_slice());
         at += found.size;
     }
@@ -118,58 +101,26 @@ fn every_other_attribute_is_a_message() {
 
 #[test]
 fn blank_prefixes() {
-    let blank = |end: i32| {
-        [
-            hex("a1b2c302 02 0000018bcfe569f4"),
-            end.to_be_bytes().to_vec(),
-        ]
-        .concat()
-    };
-    assert_eq!(
-        step(&blank(5000), SEGMENT_BYTES),
-        Step::Blank {
-            data_starts_at: 5000
-        }
-    );
+    let blank = |end: i32| [hex("a1b2c302 02 0000018bcfe569f4"), end.to_be_bytes().to_vec()].concat();
+    assert_eq!(step(&blank(5000), SEGMENT_BYTES), Step::Blank { data_starts_at: 5000 });
     assert_eq!(step(&blank(5000)[..16], SEGMENT_BYTES), Step::Incomplete);
     for (end, limit) in [(-1, 100), (0, 100), (16, 100), (101, 100)] {
-        assert_eq!(
-            step(&blank(end), limit),
-            Step::Invalid(Invalid::BadBlank(end))
-        );
+        assert_eq!(step(&blank(end), limit), Step::Invalid(Invalid::BadBlank(end)));
     }
-    assert_eq!(
-        step(&blank(17), 16),
-        Step::Invalid(Invalid::BeyondSegment {
-            needs: 17,
-            limit: 16
-        })
-    );
+    assert_eq!(step(&blank(17), 16), Step::Invalid(Invalid::BeyondSegment { needs: 17, limit: 16 }));
 }
 
 #[test]
 fn bytes_that_are_no_record() {
     assert_eq!(invalid("00000000 00", 100), Invalid::BadMagic { found: 0 });
-    assert_eq!(
-        invalid("a1b2c303", 100),
-        Invalid::BadMagic { found: 0xa1b2_c303 }
-    );
+    assert_eq!(invalid("a1b2c303", 100), Invalid::BadMagic { found: 0xa1b2_c303 });
     let head = "a1b2c302 00 0000018bcfe569f4 0000000000000000";
-    assert_eq!(
-        invalid(&format!("{head} 8000"), 100),
-        Invalid::BadSubjectLength(i16::MIN)
-    );
+    assert_eq!(invalid(&format!("{head} 8000"), 100), Invalid::BadSubjectLength(i16::MIN));
     let sized = |size: &str| format!("{head} 0001 61 0000000000000000 {size}");
-    assert_eq!(
-        invalid(&sized("ffffffff"), 100),
-        Invalid::BadPayloadLength(-1)
-    );
+    assert_eq!(invalid(&sized("ffffffff"), 100), Invalid::BadPayloadLength(-1));
     let beyond = |needs, limit| Invalid::BeyondSegment { needs, limit };
     assert_eq!(invalid(&sized("00000041"), 100), beyond(101, 100));
-    assert_eq!(
-        invalid(&sized("7fffffff"), SEGMENT_BYTES),
-        beyond(36 + i32::MAX as usize, SEGMENT_BYTES)
-    );
+    assert_eq!(invalid(&sized("7fffffff"), SEGMENT_BYTES), beyond(36 + i32::MAX as usize, SEGMENT_BYTES));
     assert_eq!(invalid(&format!("{head} 0042"), 100), beyond(101, 100));
     assert_eq!(invalid("a1b2c302 00 0000018bcfe569f4", 34), beyond(35, 34));
     assert_eq!(invalid("a1b2c300 00 0000018bcfe569f4", 26), beyond(27, 26));
@@ -193,13 +144,7 @@ fn a_changed_payload_or_crc_does_not_match() {
 }
 
 fn any_record() -> impl Strategy<Value = (u8, i64, i64, String, Vec<u8>)> {
-    (
-        1..=3_u8,
-        any::<i64>(),
-        any::<i64>(),
-        any::<String>(),
-        proptest::collection::vec(any::<u8>(), 0..200),
-    )
+    (1..=3_u8, any::<i64>(), any::<i64>(), any::<String>(), proptest::collection::vec(any::<u8>(), 0..200))
 }
 
 proptest! {

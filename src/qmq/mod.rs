@@ -73,10 +73,7 @@ mod tests {
 
     #[test]
     fn names_and_order() {
-        assert_eq!(
-            [Kind::Normal, Kind::Retry, Kind::Dead].map(Kind::name),
-            ["normal", "retry", "dead"]
-        );
+        assert_eq!([Kind::Normal, Kind::Retry, Kind::Dead].map(Kind::name), ["normal", "retry", "dead"]);
         assert!(Kind::Normal < Kind::Retry && Kind::Retry < Kind::Dead);
     }
 }

@@ -43,10 +43,7 @@ impl PayloadError {
     fn string(field: &'static str) -> impl Fn(StrError) -> Self {
         move |error| match error {
             StrError::Short => Self::Truncated(field),
-            StrError::NegativeLength(length) => Self::NegativeLength {
-                field,
-                length: i32::from(length),
-            },
+            StrError::NegativeLength(length) => Self::NegativeLength { field, length: i32::from(length) },
         }
     }
 
@@ -85,32 +82,16 @@ impl<'a> Payload<'a> {
         let mut cursor = Cursor::new(bytes);
         let flags = cursor.u8().map_err(PayloadError::short("flags"))?;
         let create_time_ms = cursor.i64().map_err(PayloadError::short("create time"))?;
-        let expire_or_schedule_time_ms =
-            cursor.i64().map_err(PayloadError::short("expire time"))?;
+        let expire_or_schedule_time_ms = cursor.i64().map_err(PayloadError::short("expire time"))?;
         let subject = cursor.str16().map_err(PayloadError::string("subject"))?;
         let message_id = cursor.str16().map_err(PayloadError::string("message id"))?;
-        let tags = if flags & FLAG_TAGS == 0 {
-            Tags::default()
-        } else {
-            Tags::decode(&mut cursor)?
-        };
+        let tags = if flags & FLAG_TAGS == 0 { Tags::default() } else { Tags::decode(&mut cursor)? };
         let length = cursor.i32().map_err(PayloadError::short("body length"))?;
-        let length = usize::try_from(length).map_err(|_| PayloadError::NegativeLength {
-            field: "body",
-            length,
-        })?;
+        let length =
+            usize::try_from(length).map_err(|_| PayloadError::NegativeLength { field: "body", length })?;
         let body = cursor.bytes(length).map_err(PayloadError::short("body"))?;
         let size = bytes.len() - cursor.remaining();
-        Ok(Self {
-            flags,
-            create_time_ms,
-            expire_or_schedule_time_ms,
-            subject,
-            message_id,
-            tags,
-            body,
-            size,
-        })
+        Ok(Self { flags, create_time_ms, expire_or_schedule_time_ms, subject, message_id, tags, body, size })
     }
 
     /// Whether the message came through a delay server.
@@ -155,9 +136,7 @@ impl<'a> Tags<'a> {
             cursor.str16().map_err(PayloadError::string("tags"))?;
         }
         let length = start.remaining() - cursor.remaining();
-        let raw = { start }
-            .bytes(length)
-            .map_err(PayloadError::short("tags"))?;
+        let raw = { start }.bytes(length).map_err(PayloadError::short("tags"))?;
         Ok(Self { raw, left })
     }
 }
@@ -196,23 +175,14 @@ pub fn attributes(body: &[u8]) -> Result<Vec<Attribute<'_>>, PayloadError> {
     // Filled only for large maps: without it a body of many short keys would take quadratic time.
     let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
     while cursor.remaining() > 0 {
-        let key = cursor
-            .str16()
-            .map_err(PayloadError::string("attribute key"))?;
-        let value = cursor
-            .bytes_u16()
-            .map_err(PayloadError::short("attribute value"))?;
+        let key = cursor.str16().map_err(PayloadError::string("attribute key"))?;
+        let value = cursor.bytes_u16().map_err(PayloadError::short("attribute value"))?;
         let (key, value) = (String::from_utf8_lossy(key), String::from_utf8_lossy(value));
         let place = if pairs.len() <= SCANNED_ATTRIBUTES {
             pairs.iter().position(|(known, _)| *known == key)
         } else {
             if places.is_empty() {
-                places.extend(
-                    pairs
-                        .iter()
-                        .enumerate()
-                        .map(|(place, (known, _))| (known.clone(), place)),
-                );
+                places.extend(pairs.iter().enumerate().map(|(place, (known, _))| (known.clone(), place)));
             }
             places.get(&key).copied()
         };
@@ -243,15 +213,7 @@ pub fn encode(
     attributes: &[(&str, &str)],
 ) -> Vec<u8> {
     let body = encode_attributes(attributes);
-    encode_with_body(
-        flags,
-        create_time_ms,
-        expire_or_schedule_time_ms,
-        subject,
-        message_id,
-        tags,
-        &body,
-    )
+    encode_with_body(flags, create_time_ms, expire_or_schedule_time_ms, subject, message_id, tags, &body)
 }
 
 /// Encodes a message with a body of any bytes; otherwise as [`encode`].
@@ -265,11 +227,7 @@ pub fn encode_with_body(
     tags: &[&str],
     body: &[u8],
 ) -> Vec<u8> {
-    let flags = if tags.is_empty() {
-        flags
-    } else {
-        flags | FLAG_TAGS
-    };
+    let flags = if tags.is_empty() { flags } else { flags | FLAG_TAGS };
     let mut out = vec![flags];
     out.extend_from_slice(&create_time_ms.to_be_bytes());
     out.extend_from_slice(&expire_or_schedule_time_ms.to_be_bytes());

@@ -6,36 +6,24 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 /// Payload of message m1 of the worked example, 69 bytes.
-pub(in super::super) const M1: &str =
-    "00 0000018bcfe56800 0000018bcfe56990 0005 6f72646572 0002 6d31
+pub(in super::super) const M1: &str = "00 0000018bcfe56800 0000018bcfe56990 0005 6f72646572 0002 6d31
     00000025 000e 716d715f63726561746554696d65 000d 31373030303030303030303030 0001 6b 0001 76";
 /// Payload of message m2, with two tags, 72 bytes.
-pub(in super::super) const M2: &str =
-    "04 0000018bcfe56801 0000018bcfe56990 0005 6f72646572 0002 6d32
+pub(in super::super) const M2: &str = "04 0000018bcfe56801 0000018bcfe56990 0005 6f72646572 0002 6d32
     02 0002 7431 0002 7432
     0000001f 000e 716d715f63726561746554696d65 000d 31373030303030303030303031";
 
 pub(in super::super) fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(16)).collect();
-    digits
-        .chunks(2)
-        .map(|pair| (pair[0] * 16 + pair[1]) as u8)
-        .collect()
+    digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect()
 }
 
 fn pairs(body: &[u8]) -> Vec<(String, String)> {
-    attributes(body)
-        .unwrap()
-        .into_iter()
-        .map(|(key, value)| (key.into_owned(), value.into_owned()))
-        .collect()
+    attributes(body).unwrap().into_iter().map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
 }
 
 fn owned(attrs: &[(&str, &str)]) -> Vec<(String, String)> {
-    attrs
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect()
+    attrs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 #[test]
@@ -45,26 +33,12 @@ fn worked_example_of_message_m1() {
     let m1 = Payload::decode(&bytes).unwrap();
     assert_eq!((m1.flags, m1.create_time_ms), (0, 1_700_000_000_000));
     assert_eq!(m1.expire_or_schedule_time_ms, 1_700_000_000_400);
-    assert_eq!(
-        (m1.subject, m1.message_id),
-        (b"order".as_slice(), b"m1".as_slice())
-    );
+    assert_eq!((m1.subject, m1.message_id), (b"order".as_slice(), b"m1".as_slice()));
     assert!(!m1.has_tags() && !m1.is_delay() && !m1.is_low_reliability());
     assert_eq!((m1.tags().count(), m1.body.len(), m1.size), (0, 37, 69));
     let attrs = [("qmq_createTime", "1700000000000"), ("k", "v")];
     assert_eq!(pairs(m1.body), owned(&attrs));
-    assert_eq!(
-        encode(
-            0,
-            1_700_000_000_000,
-            1_700_000_000_400,
-            "order",
-            "m1",
-            &[],
-            &attrs
-        ),
-        bytes
-    );
+    assert_eq!(encode(0, 1_700_000_000_000, 1_700_000_000_400, "order", "m1", &[], &attrs), bytes);
 }
 
 #[test]
@@ -77,55 +51,20 @@ fn worked_example_of_a_payload_with_two_tags() {
     assert_eq!(m2.tags().collect::<Vec<_>>(), [b"t1", b"t2"]);
     let attrs = [("qmq_createTime", "1700000000001")];
     assert_eq!(pairs(m2.body), owned(&attrs));
-    assert_eq!(
-        encode(
-            4,
-            1_700_000_000_001,
-            1_700_000_000_400,
-            "order",
-            "m2",
-            &["t1", "t2"],
-            &attrs
-        ),
-        bytes
-    );
-    assert_eq!(
-        encode(
-            0,
-            1_700_000_000_001,
-            1_700_000_000_400,
-            "order",
-            "m2",
-            &["t1", "t2"],
-            &attrs
-        ),
-        bytes
-    );
+    assert_eq!(encode(4, 1_700_000_000_001, 1_700_000_000_400, "order", "m2", &["t1", "t2"], &attrs), bytes);
+    assert_eq!(encode(0, 1_700_000_000_001, 1_700_000_000_400, "order", "m2", &["t1", "t2"], &attrs), bytes);
 }
 
 #[test]
 fn flags_and_bytes_after_the_body() {
-    let mut bytes = encode_with_body(
-        FLAG_LOW_RELIABILITY | FLAG_DELAY | FLAG_TAGS,
-        -1,
-        i64::MAX,
-        "",
-        "",
-        &[],
-        &[],
-    );
+    let mut bytes =
+        encode_with_body(FLAG_LOW_RELIABILITY | FLAG_DELAY | FLAG_TAGS, -1, i64::MAX, "", "", &[], &[]);
     let size = bytes.len();
     bytes.extend_from_slice(b"next message");
     let found = Payload::decode(&bytes).unwrap();
     assert!(found.is_delay() && found.is_low_reliability() && found.has_tags());
-    assert_eq!(
-        (found.tags().count(), found.body.len(), found.size),
-        (0, 0, size)
-    );
-    assert_eq!(
-        (found.create_time_ms, found.expire_or_schedule_time_ms),
-        (-1, i64::MAX)
-    );
+    assert_eq!((found.tags().count(), found.body.len(), found.size), (0, 0, size));
+    assert_eq!((found.create_time_ms, found.expire_or_schedule_time_ms), (-1, i64::MAX));
 }
 
 #[test]
@@ -134,36 +73,15 @@ fn negative_lengths_are_errors() {
     let error = |text: &str| Payload::decode(&hex(text)).unwrap_err();
     let negative = |field, length| PayloadError::NegativeLength { field, length };
     assert_eq!(error(&format!("{head} ffff")), negative("subject", -1));
-    assert_eq!(
-        error(&format!("{head} 0000 8000")),
-        negative("message id", -32768)
-    );
-    assert_eq!(
-        error(&format!("{head} 0000 0000 fffffffe")),
-        negative("body", -2)
-    );
+    assert_eq!(error(&format!("{head} 0000 8000")), negative("message id", -32768));
+    assert_eq!(error(&format!("{head} 0000 0000 fffffffe")), negative("body", -2));
     let tagged = "04 0000000000000000 0000000000000000 0000 0000";
-    assert_eq!(
-        error(&format!("{tagged} ff")),
-        PayloadError::NegativeTagCount(-1)
-    );
+    assert_eq!(error(&format!("{tagged} ff")), PayloadError::NegativeTagCount(-1));
     assert_eq!(error(&format!("{tagged} 01 fff0")), negative("tags", -16));
-    assert_eq!(
-        error(&format!("{head} 0000 0000 00000001")),
-        PayloadError::Truncated("body")
-    );
-    assert_eq!(
-        attributes(&hex("ffff 0000")).unwrap_err(),
-        negative("attribute key", -1)
-    );
-    assert_eq!(
-        attributes(&hex("0001 61 0001")).unwrap_err(),
-        PayloadError::Truncated("attribute value")
-    );
-    assert_eq!(
-        attributes(&hex("00")).unwrap_err(),
-        PayloadError::Truncated("attribute key")
-    );
+    assert_eq!(error(&format!("{head} 0000 0000 00000001")), PayloadError::Truncated("body"));
+    assert_eq!(attributes(&hex("ffff 0000")).unwrap_err(), negative("attribute key", -1));
+    assert_eq!(attributes(&hex("0001 61 0001")).unwrap_err(), PayloadError::Truncated("attribute value"));
+    assert_eq!(attributes(&hex("00")).unwrap_err(), PayloadError::Truncated("attribute key"));
 }
 
 #[test]
@@ -172,15 +90,9 @@ fn attribute_maps() {
     let repeated = encode_attributes(&[("a", "1"), ("", ""), ("a", "2"), ("b", "3")]);
     assert_eq!(pairs(&repeated), owned(&[("a", "2"), ("", ""), ("b", "3")]));
     let long = "x".repeat(65_535);
-    assert_eq!(
-        pairs(&encode_attributes(&[("k", &long)])),
-        owned(&[("k", &long)])
-    );
+    assert_eq!(pairs(&encode_attributes(&[("k", &long)])), owned(&[("k", &long)]));
     assert!(attributes(&encode_attributes(&[("k", &"x".repeat(65_537))])).is_err());
-    assert_eq!(
-        pairs(&hex("0002 61ff 0001 80")),
-        owned(&[("a\u{fffd}", "\u{fffd}")])
-    );
+    assert_eq!(pairs(&hex("0002 61ff 0001 80")), owned(&[("a\u{fffd}", "\u{fffd}")]));
 }
 
 proptest! {

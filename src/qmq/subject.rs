@@ -46,10 +46,7 @@ impl SubjectName {
         if !marker.starts_with(RETRY) && !marker.starts_with(DEAD) {
             return None;
         }
-        let mut parts = name
-            .split('%')
-            .map(str::trim)
-            .filter(|part| !part.is_empty());
+        let mut parts = name.split('%').map(str::trim).filter(|part| !part.is_empty());
         let kind = match parts.next()? {
             RETRY => Kind::Retry,
             DEAD => Kind::Dead,
@@ -59,11 +56,7 @@ impl SubjectName {
         if parts.next().is_some() {
             return None;
         }
-        Some(Self {
-            kind,
-            subject: subject.to_owned(),
-            consumer_group: Some(group.to_owned()),
-        })
+        Some(Self { kind, subject: subject.to_owned(), consumer_group: Some(group.to_owned()) })
     }
 
     /// The name as it stands in a log record.
@@ -91,48 +84,25 @@ mod tests {
     use proptest::prelude::*;
 
     fn queue(kind: Kind, subject: &str, group: &str) -> SubjectName {
-        SubjectName {
-            kind,
-            subject: subject.into(),
-            consumer_group: Some(group.into()),
-        }
+        SubjectName { kind, subject: subject.into(), consumer_group: Some(group.into()) }
     }
 
     fn real(name: &str) -> SubjectName {
-        SubjectName {
-            kind: Kind::Normal,
-            subject: name.into(),
-            consumer_group: None,
-        }
+        SubjectName { kind: Kind::Normal, subject: name.into(), consumer_group: None }
     }
 
     #[test]
     fn the_three_kinds() {
         assert_eq!(SubjectName::parse("order"), real("order"));
-        assert_eq!(
-            SubjectName::parse("%RETRY%order%g"),
-            queue(Kind::Retry, "order", "g")
-        );
-        assert_eq!(
-            SubjectName::parse("%DEAD_RETRY%order%g"),
-            queue(Kind::Dead, "order", "g")
-        );
+        assert_eq!(SubjectName::parse("%RETRY%order%g"), queue(Kind::Retry, "order", "g"));
+        assert_eq!(SubjectName::parse("%DEAD_RETRY%order%g"), queue(Kind::Dead, "order", "g"));
     }
 
     #[test]
     fn parts_are_trimmed_and_empty_ones_dropped() {
-        assert_eq!(
-            SubjectName::parse("%RETRY %% order%\tg %"),
-            queue(Kind::Retry, "order", "g")
-        );
-        assert_eq!(
-            SubjectName::parse("%DEAD_RETRY%%a%b"),
-            queue(Kind::Dead, "a", "b")
-        );
-        assert_eq!(
-            SubjectName::parse("%RETRY% a b %c").full_name(),
-            "%RETRY%a b%c"
-        );
+        assert_eq!(SubjectName::parse("%RETRY %% order%\tg %"), queue(Kind::Retry, "order", "g"));
+        assert_eq!(SubjectName::parse("%DEAD_RETRY%%a%b"), queue(Kind::Dead, "a", "b"));
+        assert_eq!(SubjectName::parse("%RETRY% a b %c").full_name(), "%RETRY%a b%c");
     }
 
     #[test]
@@ -163,23 +133,14 @@ mod tests {
 
     #[test]
     fn names_of_queues_may_repeat_the_markers() {
-        assert_eq!(
-            SubjectName::parse("%RETRY%DEAD_RETRY%RETRY"),
-            queue(Kind::Retry, "DEAD_RETRY", "RETRY")
-        );
+        assert_eq!(SubjectName::parse("%RETRY%DEAD_RETRY%RETRY"), queue(Kind::Retry, "DEAD_RETRY", "RETRY"));
     }
 
     #[test]
     fn full_name_without_group_is_the_storage_form() {
-        let retry = SubjectName {
-            consumer_group: None,
-            ..queue(Kind::Retry, "order", "g")
-        };
+        let retry = SubjectName { consumer_group: None, ..queue(Kind::Retry, "order", "g") };
         assert_eq!(retry.full_name(), "%RETRY%order");
-        let dead = SubjectName {
-            consumer_group: None,
-            ..queue(Kind::Dead, "order", "g")
-        };
+        let dead = SubjectName { consumer_group: None, ..queue(Kind::Dead, "order", "g") };
         assert_eq!(dead.full_name(), "%DEAD_RETRY%order");
     }
 

@@ -79,10 +79,9 @@ impl Catalog {
             };
             tables.push(match unchanged {
                 Some(known) => known,
-                None => PinnedTable {
-                    snapshot: Arc::new(table.refresh().await?),
-                    folder: table.folder.clone(),
-                },
+                None => {
+                    PinnedTable { snapshot: Arc::new(table.refresh().await?), folder: table.folder.clone() }
+                }
             });
         }
         if let Ok(mut current) = self.current.write() {

@@ -85,7 +85,9 @@ impl FileCache {
     /// # Errors
     /// [`Error::Store`].
     pub async fn index(&self, path: &Path, size: u64) -> Result<FileIndex> {
-        self.load(path, size).await.map_err(|error| Error::store(format!("reading the footer of {path}"), error))
+        self.load(path, size)
+            .await
+            .map_err(|error| Error::store(format!("reading the footer of {path}"), error))
     }
 
     async fn load(&self, path: &Path, size: u64) -> Result<FileIndex, Arc<ParquetError>> {

@@ -33,7 +33,10 @@ pub fn views() -> [(&'static str, &'static str); 9] {
 }
 
 /// Memory and disk that all statements share.
-pub(super) fn runtime(files: &Arc<dyn object_store::ObjectStore>, settings: &config::Sql) -> Result<Arc<RuntimeEnv>> {
+pub(super) fn runtime(
+    files: &Arc<dyn object_store::ObjectStore>,
+    settings: &config::Sql,
+) -> Result<Arc<RuntimeEnv>> {
     let memory = usize::try_from(settings.memory.as_u64()).unwrap_or(usize::MAX);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(memory)))

@@ -266,8 +266,8 @@ impl AckState {
     /// [`Error::Invariant`] if the bytes are no ack state.
     pub fn from_bytes(bytes: Bytes, limits: AckLimits) -> Result<AckState> {
         let broken = |what: &str| Error::Invariant(format!("ack state: {what}"));
-        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
-            .map_err(|error| broken(&error.to_string()))?;
+        let reader =
+            ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| broken(&error.to_string()))?;
         let forgotten = reader
             .metadata()
             .file_metadata()
@@ -281,18 +281,16 @@ impl AckState {
             if batch.schema().fields().len() != state_schema().fields().len() {
                 return Err(broken("unknown columns"));
             }
-            let text = |i: usize| batch.column(i).as_binary_opt::<i32>().ok_or_else(|| broken("a name column"));
-            let number =
-                |i: usize| batch.column(i).as_primitive_opt::<Int64Type>().ok_or_else(|| broken("a number column"));
+            let text =
+                |i: usize| batch.column(i).as_binary_opt::<i32>().ok_or_else(|| broken("a name column"));
+            let number = |i: usize| {
+                batch.column(i).as_primitive_opt::<Int64Type>().ok_or_else(|| broken("a number column"))
+            };
             let (subject, group, consumer) = (text(0)?, text(1)?, text(2)?);
             let (first, last, message, pulled, acked) =
                 (number(3)?, number(4)?, number(5)?, number(6)?, number(7)?);
             for row in 0..batch.num_rows() {
-                state.set_key(
-                    subject.value(row),
-                    group.value(row),
-                    consumer.value(row),
-                );
+                state.set_key(subject.value(row), group.value(row), consumer.value(row));
                 let entry = state.consumers.entry(state.key.as_slice().into()).or_default();
                 entry.ranges.push(Range {
                     first: first.value(row),
@@ -389,3 +387,7 @@ fn state_schema() -> Schema {
         number("acked_pull_sequences"),
     ])
 }
+
+#[cfg(test)]
+#[path = "acks_tests.rs"]
+mod tests;

@@ -103,15 +103,21 @@ impl ActionReplay {
             }
             ActionKind::RangeAck { first_sequence, last_sequence } => {
                 counts.acks += 1;
-                acks.ack(subject, group, consumer, (first_sequence, last_sequence), |covered| match covered {
-                    Covered::Messages { first, last } => record(ACTION_ACK, (first, last)),
-                    Covered::Unknown { first, last } => {
-                        if offset >= *unresolved_floor {
-                            counts.unresolved_acks += 1;
-                            unresolved.push(place, group_number, consumer_number, time, (first, last));
+                acks.ack(
+                    subject,
+                    group,
+                    consumer,
+                    (first_sequence, last_sequence),
+                    |covered| match covered {
+                        Covered::Messages { first, last } => record(ACTION_ACK, (first, last)),
+                        Covered::Unknown { first, last } => {
+                            if offset >= *unresolved_floor {
+                                counts.unresolved_acks += 1;
+                                unresolved.push(place, group_number, consumer_number, time, (first, last));
+                            }
                         }
-                    }
-                });
+                    },
+                );
             }
             ActionKind::ForeverOffline => {
                 counts.forever_offline += 1;

@@ -14,7 +14,9 @@ pub use acks::{AckLimits, AckState};
 pub use actions::{ActionBatch, ActionCounts, ActionReplay};
 pub use messages::{Floors, MessageBatch, MessageCounts, MessageReplay};
 pub use names::Names;
-pub use rows::{BatchContext, ContentRows, DayRows, DeadRows, MessageRow, MessageRows, RecordRows, Rows, UnresolvedRows};
+pub use rows::{
+    BatchContext, ContentRows, DayRows, DeadRows, MessageRow, MessageRows, RecordRows, Rows, UnresolvedRows,
+};
 
 /// `record.action`: a consumer pulled the message.
 pub const ACTION_PULL: i8 = 0;

@@ -91,8 +91,7 @@ impl Names {
 /// # Errors
 /// Never for numbers of the same [`Names`].
 pub(super) fn text_column(numbers: impl Iterator<Item = u32>, dictionary: &ArrayRef) -> Result<ArrayRef> {
-    let keys: Int32Array =
-        numbers.map(|n| if n == NO_NAME { None } else { i32::try_from(n).ok() }).collect();
+    let keys: Int32Array = numbers.map(|n| if n == NO_NAME { None } else { i32::try_from(n).ok() }).collect();
     Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, dictionary.clone())?))
 }
 

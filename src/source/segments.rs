@@ -131,7 +131,11 @@ fn open<F: LogFormat>(path: PathBuf, base: u64) -> Result<Segment> {
     if !known {
         return Err(fail(format!(
             "begins with {:02x}{:02x}{:02x}{:02x}, not with a record of a QMQ {}; is it another kind of file?",
-            start[0], start[1], start[2], start[3], F::NAME
+            start[0],
+            start[1],
+            start[2],
+            start[3],
+            F::NAME
         )));
     }
     Ok(Segment { base, path, bytes })

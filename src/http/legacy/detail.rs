@@ -65,8 +65,7 @@ pub(super) async fn detail(app: &App, text: &str) -> Result<Option<Detail>, Refu
 }
 
 fn attributes(row: &ContentRow) -> BTreeMap<String, String> {
-    let mut attributes: BTreeMap<String, String> =
-        row.attributes.iter().flatten().cloned().collect();
+    let mut attributes: BTreeMap<String, String> = row.attributes.iter().flatten().cloned().collect();
     if row.undecodable {
         attributes.insert(CORRUPT.to_owned(), "true".to_owned());
     }

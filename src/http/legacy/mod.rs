@@ -131,10 +131,14 @@ impl Route {
             };
         }
         let name = self.parameter();
-        Problem::new(StatusCode::BAD_REQUEST, "bad-query", format!("the parameter `{name}` is missing or empty"))
-            .field(Some(name.to_owned()))
-            .hint(format!("{name} is a JSON object, for example {}", self.example()))
-            .into_response()
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "bad-query",
+            format!("the parameter `{name}` is missing or empty"),
+        )
+        .field(Some(name.to_owned()))
+        .hint(format!("{name} is a JSON object, for example {}", self.example()))
+        .into_response()
     }
 
     fn example(self) -> &'static str {

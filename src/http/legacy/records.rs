@@ -107,7 +107,8 @@ async fn of_retries(app: &App, pinned: &Pinned, subject: &str, id: &str) -> Resu
         let last = now.div_euclid(1000) * 1000 + 999;
         conditions.push(Condition::Number("create_time", first * 1000, last));
     }
-    let batches = find(&app.catalog.files, pinned.table(&MESSAGE)?, &conditions, &MessageRow::COLUMNS).await?;
+    let batches =
+        find(&app.catalog.files, pinned.table(&MESSAGE)?, &conditions, &MessageRow::COLUMNS).await?;
     let mut rows = Vec::new();
     for batch in &batches {
         rows.extend(MessageRow::of(batch)?);
@@ -140,9 +141,9 @@ async fn of_dead_letters(app: &App, pinned: &Pinned, subject: &str, id: &str) ->
     for batch in find(&app.catalog.files, table, &conditions, &MessageRow::COLUMNS).await? {
         for row in MessageRow::of(&batch)? {
             let group = row.consumer_group.clone().unwrap_or_default();
-            let is_newer = newest
-                .get(&group)
-                .is_none_or(|known| (row.create_time_ms, row.sequence) > (known.create_time_ms, known.sequence));
+            let is_newer = newest.get(&group).is_none_or(|known| {
+                (row.create_time_ms, row.sequence) > (known.create_time_ms, known.sequence)
+            });
             if is_newer {
                 newest.insert(group, row);
             }

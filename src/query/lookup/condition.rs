@@ -40,22 +40,26 @@ impl Condition {
     pub(super) fn may_match_file(&self, stats: &FileStats) -> bool {
         match self {
             Condition::Text(column, text) => stats.may_contain_text(column, text),
-            Condition::Number(column, least, greatest) => stats
-                .number_range(column)
-                .is_none_or(|(min, max)| min <= *greatest && max >= *least),
+            Condition::Number(column, least, greatest) => {
+                stats.number_range(column).is_none_or(|(min, max)| min <= *greatest && max >= *least)
+            }
         }
     }
 
     pub(super) fn may_match_text(&self, min: Option<&[u8]>, max: Option<&[u8]>) -> bool {
         match (self, min, max) {
-            (Condition::Text(_, text), Some(min), Some(max)) => min <= text.as_bytes() && text.as_bytes() <= max,
+            (Condition::Text(_, text), Some(min), Some(max)) => {
+                min <= text.as_bytes() && text.as_bytes() <= max
+            }
             _ => true,
         }
     }
 
     pub(super) fn may_match_number(&self, min: Option<i64>, max: Option<i64>) -> bool {
         match (self, min, max) {
-            (Condition::Number(_, least, greatest), Some(min), Some(max)) => min <= *greatest && max >= *least,
+            (Condition::Number(_, least, greatest), Some(min), Some(max)) => {
+                min <= *greatest && max >= *least
+            }
             _ => true,
         }
     }

@@ -53,8 +53,9 @@ fn may_match_group(group: &RowGroupMetaData, leaf: usize, condition: &Condition)
         return true;
     };
     match statistics {
-        Statistics::Int32(s) => condition
-            .may_match_number(s.min_opt().map(|n| i64::from(*n)), s.max_opt().map(|n| i64::from(*n))),
+        Statistics::Int32(s) => {
+            condition.may_match_number(s.min_opt().map(|n| i64::from(*n)), s.max_opt().map(|n| i64::from(*n)))
+        }
         Statistics::Int64(s) => condition.may_match_number(s.min_opt().copied(), s.max_opt().copied()),
         Statistics::ByteArray(s) => {
             condition.may_match_text(s.min_opt().map(|b| b.data()), s.max_opt().map(|b| b.data()))
@@ -91,8 +92,10 @@ fn matching_pages(
 
 fn may_match_page(index: &ColumnIndexMetaData, page: usize, condition: &Condition) -> bool {
     match index {
-        ColumnIndexMetaData::INT32(i) => condition
-            .may_match_number(i.min_value(page).map(|n| i64::from(*n)), i.max_value(page).map(|n| i64::from(*n))),
+        ColumnIndexMetaData::INT32(i) => condition.may_match_number(
+            i.min_value(page).map(|n| i64::from(*n)),
+            i.max_value(page).map(|n| i64::from(*n)),
+        ),
         ColumnIndexMetaData::INT64(i) => {
             condition.may_match_number(i.min_value(page).copied(), i.max_value(page).copied())
         }
@@ -152,10 +155,7 @@ pub(super) async fn read(
 ) -> Result<Vec<RecordBatch>> {
     let wanted: usize = ranges.iter().map(ExactSizeIterator::len).sum();
     let path = reader.path.clone();
-    let mask = ProjectionMask::columns(
-        index.parquet.file_metadata().schema_descr(),
-        columns.iter().copied(),
-    );
+    let mask = ProjectionMask::columns(index.parquet.file_metadata().schema_descr(), columns.iter().copied());
     let fail = |error| Error::store(format!("reading {path}"), error);
     let stream = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, index.arrow.clone())
         .with_row_groups(vec![row_group])

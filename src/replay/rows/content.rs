@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryBuilder, Int8Array, Int32Array, MapBuilder, MapFieldNames, StringBuilder};
+use arrow::array::{
+    ArrayRef, BinaryBuilder, Int8Array, Int32Array, MapBuilder, MapFieldNames, StringBuilder,
+};
 use arrow::datatypes::{DataType, Field};
 use arrow::record_batch::RecordBatch;
 
 use super::super::names::{constant_column, text_column};
 use super::message::MessageRow;
-use super::{BatchContext, DayRows, NO_TIME, NameLists, Rows, Texts, batch_of, by_day, day_of, gather, integers, times};
+use super::{
+    BatchContext, DayRows, NO_TIME, NameLists, Rows, Texts, batch_of, by_day, day_of, gather, integers, times,
+};
 use crate::error::Result;
 use crate::lake::schema::{CONTENT, TableDef};
 use crate::qmq::payload::{Payload, attributes};
@@ -36,7 +40,13 @@ pub struct ContentRows {
 
 impl ContentRows {
     /// Adds the content of a message; of a body over `max_body` bytes only the size is kept.
-    pub fn push(&mut self, row: &MessageRow<'_>, payload: &Payload<'_>, payload_subject: u32, max_body: usize) {
+    pub fn push(
+        &mut self,
+        row: &MessageRow<'_>,
+        payload: &Payload<'_>,
+        payload_subject: u32,
+        max_body: usize,
+    ) {
         self.subject.push(row.place.subject);
         self.kind.push(row.place.kind.as_i8());
         self.consumer_group.push(row.place.consumer_group);
@@ -72,18 +82,14 @@ impl ContentRows {
 
     /// The attribute maps, and the raw bytes of bodies that are none.
     fn bodies(&self, order: &[u32]) -> Result<(ArrayRef, ArrayRef)> {
-        let names = MapFieldNames {
-            entry: "key_value".to_owned(),
-            key: "key".to_owned(),
-            value: "value".to_owned(),
-        };
+        let names =
+            MapFieldNames { entry: "key_value".to_owned(), key: "key".to_owned(), value: "value".to_owned() };
         let mut maps = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new())
             .with_values_field(Field::new("value", DataType::Utf8, false));
         let mut raw = BinaryBuilder::new();
         for row in order {
             let body = self.body(*row as usize);
-            let omitted = body.is_empty()
-                && self.body_size.get(*row as usize).is_some_and(|size| *size > 0);
+            let omitted = body.is_empty() && self.body_size.get(*row as usize).is_some_and(|size| *size > 0);
             match attributes(body) {
                 Ok(pairs) if !omitted => {
                     for (key, value) in pairs {

@@ -6,7 +6,9 @@ use arrow::array::Int8Array;
 use arrow::record_batch::RecordBatch;
 
 use super::super::names::{Place, constant_column, text_column};
-use super::{BatchContext, DayRows, NameLists, Rows, Texts, batch_of, by_day, day_of, gather, integers, times};
+use super::{
+    BatchContext, DayRows, NameLists, Rows, Texts, batch_of, by_day, day_of, gather, integers, times,
+};
 use crate::error::Result;
 use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, TableDef};
 

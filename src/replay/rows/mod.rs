@@ -96,9 +96,7 @@ fn day_of(time_ms: i64) -> i32 {
 }
 
 fn date_of(day: i32) -> NaiveDate {
-    NaiveDate::default()
-        .checked_add_signed(chrono::Duration::days(i64::from(day)))
-        .unwrap_or_default()
+    NaiveDate::default().checked_add_signed(chrono::Duration::days(i64::from(day))).unwrap_or_default()
 }
 
 /// Sorts rows by a key that begins with the day, and splits them by day.
@@ -168,9 +166,7 @@ impl Texts {
     }
 
     fn column(&self, order: &[u32]) -> ArrayRef {
-        Arc::new(arrow::array::StringArray::from_iter_values(
-            order.iter().map(|row| self.get(*row as usize)),
-        ))
+        Arc::new(arrow::array::StringArray::from_iter_values(order.iter().map(|row| self.get(*row as usize))))
     }
 }
 

@@ -57,14 +57,15 @@ impl Rows for RecordRows {
 
     fn sorted(&self, context: &BatchContext<'_>) -> Vec<DayRows> {
         let at = |values: &[u32], row: usize| values.get(row).copied().unwrap_or_default();
-        let keys = self.sequence.iter().zip(&self.action_time).zip(&self.kind).zip(&self.action).enumerate().map(
-            |(row, (((sequence, time), kind), action))| {
-                let subject = context.rank(at(&self.subject, row));
-                let group = context.rank(at(&self.consumer_group, row));
-                // beyond the table's order: a group's pull before its ack, by time
-                (day_of(*time), (subject, *kind, *sequence, group, *action, *time), row as u32)
-            },
-        );
+        let keys =
+            self.sequence.iter().zip(&self.action_time).zip(&self.kind).zip(&self.action).enumerate().map(
+                |(row, (((sequence, time), kind), action))| {
+                    let subject = context.rank(at(&self.subject, row));
+                    let group = context.rank(at(&self.consumer_group, row));
+                    // beyond the table's order: a group's pull before its ack, by time
+                    (day_of(*time), (subject, *kind, *sequence, group, *action, *time), row as u32)
+                },
+            );
         by_day(keys.collect())
     }
 

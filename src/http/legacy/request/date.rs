@@ -52,15 +52,7 @@ fn us(text: &str, zone: Tz) -> Option<i64> {
     let (hour, minute, second) = cursor.clock()?;
     cursor.gap()?;
     let afternoon = cursor.half(&[("AM", false), ("PM", true)])?;
-    let local = Local {
-        year,
-        month,
-        day,
-        hour: half_day(hour, afternoon),
-        minute,
-        second,
-        milli: 0,
-    };
+    let local = Local { year, month, day, hour: half_day(hour, afternoon), minute, second, milli: 0 };
     instant(local.rolled_over()?, zone)
 }
 
@@ -78,15 +70,7 @@ fn numeric(text: &str, zone: Tz) -> Option<i64> {
     let (hour, minute, second) = cursor.clock()?;
     let milli = cursor.fraction()?;
     cursor.blanks();
-    let local = Local {
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-        milli,
-    };
+    let local = Local { year, month, day, hour, minute, second, milli };
     cursor.end()?;
     instant(local.rolled_over()?, zone)
 }
@@ -107,15 +91,7 @@ fn chinese(text: &str, zone: Tz) -> Option<i64> {
     cursor.blanks();
     cursor.end()?;
     let hour = afternoon.map_or(hour, |afternoon| half_day(hour, afternoon));
-    let local = Local {
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-        milli: 0,
-    };
+    let local = Local { year, month, day, hour, minute, second, milli: 0 };
     instant(local.rolled_over()?, zone)
 }
 
@@ -127,15 +103,7 @@ fn iso(text: &str, zone: Tz) -> Option<i64> {
     let month = cursor.fixed(2)?;
     cursor.skip("-");
     let day = cursor.fixed(2)?;
-    let mut local = Local {
-        year,
-        month,
-        day,
-        hour: 0,
-        minute: 0,
-        second: 0,
-        milli: 0,
-    };
+    let mut local = Local { year, month, day, hour: 0, minute: 0, second: 0, milli: 0 };
     if cursor.0.is_empty() {
         return instant(local.rolled_over()?, zone);
     }
@@ -147,13 +115,8 @@ fn iso(text: &str, zone: Tz) -> Option<i64> {
         cursor.skip(":");
         if !cursor.0.is_empty() && !cursor.0.starts_with(['Z', '+', '-']) {
             // Up to three leap seconds are read as the last ordinary one.
-            local.second = cursor.fixed(2).map(|second| {
-                if (60..=62).contains(&second) {
-                    59
-                } else {
-                    second
-                }
-            })?;
+            local.second =
+                cursor.fixed(2).map(|second| if (60..=62).contains(&second) { 59 } else { second })?;
             local.milli = cursor.fraction()?;
             to_the_second = true;
         }
@@ -161,18 +124,10 @@ fn iso(text: &str, zone: Tz) -> Option<i64> {
     let local = local.strict()?;
     let utc_ms = local.and_utc().timestamp_millis();
     if cursor.0.is_empty() {
-        return if to_the_second {
-            instant(local, zone)
-        } else {
-            None
-        };
+        return if to_the_second { instant(local, zone) } else { None };
     }
     // Text after Z is ignored, as in the original; after a numeric offset it is not.
-    if cursor.skip("Z") {
-        Some(utc_ms)
-    } else {
-        Some(utc_ms - cursor.offset_ms()?)
-    }
+    if cursor.skip("Z") { Some(utc_ms) } else { Some(utc_ms - cursor.offset_ms()?) }
 }
 
 /// The hour of a 12-hour clock counted from midnight; 12 is the hour before 1. Hours above 12 overflow, as in Java.
@@ -195,25 +150,20 @@ impl Local {
     /// The time with every field in its range, or `None`.
     fn strict(&self) -> Option<NaiveDateTime> {
         let small = |value: i64| u32::try_from(value).ok();
-        NaiveDate::from_ymd_opt(
-            i32::try_from(self.year).ok()?,
-            small(self.month)?,
-            small(self.day)?,
-        )?
-        .and_hms_milli_opt(
-            small(self.hour)?,
-            small(self.minute)?,
-            small(self.second)?,
-            small(self.milli)?,
-        )
+        NaiveDate::from_ymd_opt(i32::try_from(self.year).ok()?, small(self.month)?, small(self.day)?)?
+            .and_hms_milli_opt(
+                small(self.hour)?,
+                small(self.minute)?,
+                small(self.second)?,
+                small(self.milli)?,
+            )
     }
 
     /// The time with whatever exceeds a field's range carried on, as a lenient Java calendar does.
     fn rolled_over(&self) -> Option<NaiveDateTime> {
         let months = self.month - 1;
         let year = i32::try_from(self.year + months.div_euclid(12)).ok()?;
-        let first =
-            NaiveDate::from_ymd_opt(year, u32::try_from(months.rem_euclid(12)).ok()? + 1, 1)?;
+        let first = NaiveDate::from_ymd_opt(year, u32::try_from(months.rem_euclid(12)).ok()? + 1, 1)?;
         // Day 0 is the last day of the month before, so a day more is taken back than is added.
         let midnight = first
             .checked_add_days(Days::new(u64::try_from(self.day).ok()?))?
@@ -231,17 +181,13 @@ impl Local {
 /// Java takes the second: as the usual lower bound of a window, the earlier one hides no message.
 fn instant(local: NaiveDateTime, zone: Tz) -> Option<i64> {
     match zone.from_local_datetime(&local) {
-        LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => {
-            Some(time.timestamp_millis())
-        }
+        LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => Some(time.timestamp_millis()),
         LocalResult::None => {
             // The last time before the gap, found in steps shorter than any period between two changes. The longest
             // gap on record is a whole day, skipped by crossing the date line.
             let steps = (1..=48 * 4).map(|quarters| TimeDelta::minutes(15 * quarters));
             steps.into_iter().find_map(|step| {
-                let before = zone
-                    .from_local_datetime(&local.checked_sub_signed(step)?)
-                    .latest()?;
+                let before = zone.from_local_datetime(&local.checked_sub_signed(step)?).latest()?;
                 Some(before.timestamp_millis() + step.num_milliseconds())
             })
         }
@@ -298,9 +244,7 @@ impl Cursor<'_> {
 
     /// Exactly `count` digits; more digits may follow, as in `20190603`.
     fn fixed(&mut self, count: usize) -> Option<i64> {
-        self.0
-            .get(..count)
-            .filter(|start| start.bytes().all(|b| b.is_ascii_digit()))?;
+        self.0.get(..count).filter(|start| start.bytes().all(|b| b.is_ascii_digit()))?;
         self.take(count)
     }
 
@@ -355,11 +299,7 @@ impl Cursor<'_> {
         let (digits, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
         let scale = [1, 100, 10, 1].get(kept)?;
-        digits
-            .get(..kept)?
-            .parse::<i64>()
-            .ok()
-            .map(|value| value * scale)
+        digits.get(..kept)?.parse::<i64>().ok().map(|value| value * scale)
     }
 
     /// Which half of the day is meant; the words are matched in any case, and the meaning of the one found is taken.

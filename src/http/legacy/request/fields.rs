@@ -19,10 +19,9 @@ pub(super) fn text(value: &Json) -> Result<Option<String>, String> {
         Json::Null => Ok(None),
         Json::Text(text) | Json::Bare(text) | Json::Number(text) => Ok(Some(text.clone())),
         Json::Bool(flag) => Ok(Some(flag.to_string())),
-        Json::Array(_) | Json::Object(_) => Err(format!(
-            "{} is not a text; send a text in quotes",
-            shown(value)
-        )),
+        Json::Array(_) | Json::Object(_) => {
+            Err(format!("{} is not a text; send a text in quotes", shown(value)))
+        }
     }
 }
 
@@ -37,14 +36,7 @@ pub(super) fn int(value: &Json) -> Result<Option<i32>, String> {
             (f64::from(narrow) == wide).then_some(narrow)
         }),
     };
-    let refused = || {
-        format!(
-            "{} is not a whole number from {} to {}",
-            shown(value),
-            i32::MIN,
-            i32::MAX
-        )
-    };
+    let refused = || format!("{} is not a whole number from {} to {}", shown(value), i32::MIN, i32::MAX);
     converted.map(Some).ok_or_else(refused)
 }
 
@@ -58,14 +50,7 @@ pub(super) fn long(value: &Json) -> Result<Option<i64>, String> {
             (narrow as f64 == wide).then_some(narrow)
         }),
     };
-    let refused = || {
-        format!(
-            "{} is not a whole number from {} to {}",
-            shown(value),
-            i64::MIN,
-            i64::MAX
-        )
-    };
+    let refused = || format!("{} is not a whole number from {} to {}", shown(value), i64::MIN, i64::MAX);
     converted.map(Some).ok_or_else(refused)
 }
 
@@ -75,10 +60,9 @@ pub(super) fn boolean(value: &Json) -> Result<Option<bool>, String> {
         Json::Null => Ok(None),
         Json::Bool(flag) => Ok(Some(*flag)),
         Json::Text(text) | Json::Bare(text) => Ok(Some(text.eq_ignore_ascii_case("true"))),
-        Json::Number(_) | Json::Array(_) | Json::Object(_) => Err(format!(
-            "{} is not a boolean; use true or false",
-            shown(value)
-        )),
+        Json::Number(_) | Json::Array(_) | Json::Object(_) => {
+            Err(format!("{} is not a boolean; use true or false", shown(value)))
+        }
     }
 }
 
@@ -129,11 +113,7 @@ fn shown(value: &Json) -> String {
             if start.len() < text.len() {
                 start.push('…');
             }
-            if matches!(value, Json::Text(_)) {
-                format!("{start:?}")
-            } else {
-                start
-            }
+            if matches!(value, Json::Text(_)) { format!("{start:?}") } else { start }
         }
     }
 }
@@ -145,10 +125,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Reads `source` and converts it; the reason is dropped.
-    fn via<T>(
-        source: &str,
-        convert: impl Fn(&Json) -> Result<Option<T>, String>,
-    ) -> Result<Option<T>, ()> {
+    fn via<T>(source: &str, convert: impl Fn(&Json) -> Result<Option<T>, String>) -> Result<Option<T>, ()> {
         convert(&parse(source).map_err(|_| ())?).map_err(|_| ())
     }
 
@@ -166,11 +143,7 @@ mod tests {
             ("[]", Err(())),
         ];
         for (source, expected) in cases {
-            assert_eq!(
-                via(source, text),
-                expected.map(|t| t.map(str::to_owned)),
-                "{source}"
-            );
+            assert_eq!(via(source, text), expected.map(|t| t.map(str::to_owned)), "{source}");
         }
     }
 
@@ -213,11 +186,7 @@ mod tests {
             ("{}", Err(()), Err(())),
         ];
         for (source, as_int, as_long) in cases {
-            assert_eq!(
-                via(source, int).map(|v| v.map(i64::from)),
-                *as_int,
-                "{source} as int"
-            );
+            assert_eq!(via(source, int).map(|v| v.map(i64::from)), *as_int, "{source} as int");
             assert_eq!(via(source, long), *as_long, "{source} as long");
         }
     }
@@ -255,11 +224,7 @@ mod tests {
             ("{}", Err(())),
         ];
         for (source, expected) in cases {
-            assert_eq!(
-                via(source, |value| date(value, Tz::UTC)),
-                expected,
-                "{source}"
-            );
+            assert_eq!(via(source, |value| date(value, Tz::UTC)), expected, "{source}");
         }
     }
 
@@ -271,14 +236,8 @@ mod tests {
                 int(&Json::Text("abc".to_owned())).err(),
                 "\"abc\" is not a whole number from -2147483648 to 2147483647",
             ),
-            (
-                boolean(&Json::Number("1".to_owned())).err(),
-                "1 is not a boolean; use true or false",
-            ),
-            (
-                text(&Json::Object(vec![])).err(),
-                "an object is not a text; send a text in quotes",
-            ),
+            (boolean(&Json::Number("1".to_owned())).err(), "1 is not a boolean; use true or false"),
+            (text(&Json::Object(vec![])).err(), "an object is not a text; send a text in quotes"),
             (
                 date(&Json::Bare("now".to_owned()), Tz::UTC).err(),
                 "now is not a date; use 2019-06-03T15:42:39+08:00, 2019-06-03 15:42:39 or epoch milliseconds",

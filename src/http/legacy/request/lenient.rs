@@ -70,10 +70,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn fail<T>(&self, reason: &'static str) -> Result<T, Malformed> {
-        Err(Malformed {
-            offset: self.at,
-            reason,
-        })
+        Err(Malformed { offset: self.at, reason })
     }
 
     fn rest(&self) -> &'a str {
@@ -275,10 +272,8 @@ impl<'a> Reader<'a> {
 }
 
 fn ends_literal(c: char) -> bool {
-    matches!(
-        c,
-        '/' | '\\' | ';' | '#' | '=' | '{' | '}' | '[' | ']' | ':' | ','
-    ) || matches!(c, ' ' | '\t' | '\u{c}' | '\r' | '\n')
+    matches!(c, '/' | '\\' | ';' | '#' | '=' | '{' | '}' | '[' | ']' | ':' | ',')
+        || matches!(c, ' ' | '\t' | '\u{c}' | '\r' | '\n')
 }
 
 /// Whether the literal is a number of standard JSON: no leading zeros, no plus sign, digits around the point.

@@ -4,12 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn object(members: &[(&str, Json)]) -> Json {
-    Json::Object(
-        members
-            .iter()
-            .map(|(n, v)| ((*n).to_owned(), v.clone()))
-            .collect(),
-    )
+    Json::Object(members.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect())
 }
 
 fn number(literal: &str) -> Json {
@@ -43,15 +38,9 @@ fn accepts_what_gson_accepts() {
         (")]}'\n{a:1}", one.clone()),
         (" )]}'{a:1}", one.clone()),
         ("\u{feff}{a:1}", one),
-        (
-            "{a:1,a:2}",
-            object(&[("a", number("1")), ("a", number("2"))]),
-        ),
+        ("{a:1,a:2}", object(&[("a", number("1")), ("a", number("2"))])),
         ("{\"\":NULL}", object(&[("", Json::Null)])),
-        (
-            "[TRUE,False,null]",
-            Json::Array(vec![Json::Bool(true), Json::Bool(false), Json::Null]),
-        ),
+        ("[TRUE,False,null]", Json::Array(vec![Json::Bool(true), Json::Bool(false), Json::Null])),
         ("[]", Json::Array(vec![])),
         ("[1,]", Json::Array(vec![number("1"), Json::Null])),
         ("[;]", Json::Array(vec![Json::Null, Json::Null])),
@@ -68,10 +57,7 @@ fn accepts_what_gson_accepts() {
         ("nullx", bare("nullx")),
         ("'a\"b\\'c'", text("a\"b'c")),
         ("\"l1\nl2\\\nl3\"", text("l1\nl2\nl3")),
-        (
-            "\"\\t\\b\\n\\r\\f\\/\\\\\\u4e3b\"",
-            text("\t\u{8}\n\r\u{c}/\\主"),
-        ),
+        ("\"\\t\\b\\n\\r\\f\\/\\\\\\u4e3b\"", text("\t\u{8}\n\r\u{c}/\\主")),
         ("\"\\ud83d\\ude00\"", text("😀")),
         ("\"\\ud83dx\\ude00\"", text("\u{fffd}x\u{fffd}")),
         ("\"\\ud83d\\u0041\"", text("\u{fffd}A")),
@@ -89,11 +75,7 @@ fn rejects_what_gson_rejects() {
         (" \n", 2, "the text ends where a value is expected"),
         ("{", 1, "the object is not closed"),
         ("{a", 2, "expected ':' after a member name"),
-        (
-            "{\"subject\":",
-            11,
-            "the text ends where a value is expected",
-        ),
+        ("{\"subject\":", 11, "the text ends where a value is expected"),
         ("{a:1", 4, "the object is not closed"),
         ("{a:1,}", 5, "expected a member name"),
         ("{a:1;}", 5, "expected a member name"),
@@ -106,16 +88,8 @@ fn rejects_what_gson_rejects() {
         ("[1 2]", 3, "expected ',' or ']'"),
         ("\"abc", 1, "the text in quotes is not closed"),
         ("\"\\x\"", 2, "unknown escape after a backslash"),
-        (
-            "\"\\u12g4\"",
-            3,
-            "expected four hexadecimal digits after \\u",
-        ),
-        (
-            "\"\\u+123\"",
-            3,
-            "expected four hexadecimal digits after \\u",
-        ),
+        ("\"\\u12g4\"", 3, "expected four hexadecimal digits after \\u"),
+        ("\"\\u+123\"", 3, "expected four hexadecimal digits after \\u"),
         ("/* x", 0, "the comment is not closed"),
         ("/", 0, "expected a value"),
         ("a/b", 1, "text after the end of the value"),
@@ -129,10 +103,7 @@ fn rejects_what_gson_rejects() {
 fn bounds_the_depth() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(parse(&nested(MAX_DEPTH)).is_ok());
-    assert_eq!(
-        parse(&nested(MAX_DEPTH + 1)).unwrap_err().reason,
-        "nested too deeply"
-    );
+    assert_eq!(parse(&nested(MAX_DEPTH + 1)).unwrap_err().reason, "nested too deeply");
     assert!(parse(&"{a:[".repeat(100_000)).is_err());
 }
 

@@ -7,9 +7,7 @@ use std::borrow::Cow;
 
 /// A value that is not form-encoded UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "parameter `{name}`: `{text}` is not URL-encoded UTF-8; encode the value, and a percent sign as %25"
-)]
+#[error("parameter `{name}`: `{text}` is not URL-encoded UTF-8; encode the value, and a percent sign as %25")]
 pub struct BadEncoding {
     /// The wanted parameter.
     pub name: String,
@@ -33,10 +31,7 @@ pub fn parameter(raw_query: Option<&str>, name: &str) -> Result<Option<String>, 
         }
         return match decode(value) {
             Ok(value) => Ok(Some(value)),
-            Err(text) => Err(BadEncoding {
-                name: name.to_owned(),
-                text,
-            }),
+            Err(text) => Err(BadEncoding { name: name.to_owned(), text }),
         };
     }
     Ok(None)
@@ -44,11 +39,8 @@ pub fn parameter(raw_query: Option<&str>, name: &str) -> Result<Option<String>, 
 
 /// Decodes `+` and percent escapes; the error is the offending text.
 fn decode(encoded: &str) -> Result<String, String> {
-    let plus_free: Cow<'_, str> = if encoded.contains('+') {
-        encoded.replace('+', " ").into()
-    } else {
-        encoded.into()
-    };
+    let plus_free: Cow<'_, str> =
+        if encoded.contains('+') { encoded.replace('+', " ").into() } else { encoded.into() };
     let mut pieces = plus_free.split('%');
     let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
     // Counts through the text as sent, to quote a bad escape from there.
@@ -64,16 +56,10 @@ fn decode(encoded: &str) -> Result<String, String> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let problem = error.utf8_error();
-        let bad = error
-            .as_bytes()
-            .get(problem.valid_up_to()..)
-            .unwrap_or_default();
+        let bad = error.as_bytes().get(problem.valid_up_to()..).unwrap_or_default();
         // Without a length the text ends inside a character, which has four bytes at most.
         let length = problem.error_len().unwrap_or(bad.len());
-        bad.iter()
-            .take(length)
-            .map(|byte| format!("%{byte:02X}"))
-            .collect()
+        bad.iter().take(length).map(|byte| format!("%{byte:02X}")).collect()
     })
 }
 
@@ -111,11 +97,7 @@ mod tests {
             ("q=%00", Some("\0")),
         ];
         for (query, expected) in cases {
-            assert_eq!(
-                parameter(Some(query), "q"),
-                Ok(expected.map(str::to_owned)),
-                "{query}"
-            );
+            assert_eq!(parameter(Some(query), "q"), Ok(expected.map(str::to_owned)), "{query}");
         }
         assert_eq!(parameter(None, "q"), Ok(None));
     }
@@ -137,19 +119,14 @@ mod tests {
             ("q=%ED%A0%80", "%ED"),
         ];
         for (query, text) in cases {
-            let expected = BadEncoding {
-                name: "q".to_owned(),
-                text: text.to_owned(),
-            };
+            let expected = BadEncoding { name: "q".to_owned(), text: text.to_owned() };
             assert_eq!(parameter(Some(query), "q"), Err(expected), "{query}");
         }
     }
 
     #[test]
     fn tells_what_to_send() {
-        let message = parameter(Some("backupQuery=%zz"), "backupQuery")
-            .err()
-            .map(|bad| bad.to_string());
+        let message = parameter(Some("backupQuery=%zz"), "backupQuery").err().map(|bad| bad.to_string());
         let expected = "parameter `backupQuery`: `%zz` is not URL-encoded UTF-8; encode the value, and a percent sign as %25";
         assert_eq!(message.as_deref(), Some(expected));
     }

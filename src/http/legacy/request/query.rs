@@ -63,9 +63,7 @@ pub struct BadQuery {
 }
 
 fn prefix(field: Option<&str>) -> String {
-    field
-        .map(|name| format!("field `{name}`: "))
-        .unwrap_or_default()
+    field.map(|name| format!("field `{name}`: ")).unwrap_or_default()
 }
 
 impl BackupQuery {
@@ -100,10 +98,7 @@ impl RecordQuery {
     /// # Errors
     /// [`BadQuery`] when the text is not one JSON object or a known member has an unusable value.
     pub fn parse(text: &str) -> Result<Self, BadQuery> {
-        let members = Members::parse(
-            text,
-            r#"{"subject":"order.paid","brokerGroup":"dev","sequence":0}"#,
-        )?;
+        let members = Members::parse(text, r#"{"subject":"order.paid","brokerGroup":"dev","sequence":0}"#)?;
         Ok(Self {
             subject: members.name("subject")?,
             broker_group: members.name("brokerGroup")?,
@@ -125,10 +120,7 @@ impl Members {
             Ok(_) => "not a JSON object".to_owned(),
             Err(malformed) => malformed.to_string(),
         };
-        Err(BadQuery {
-            field: None,
-            reason: format!("{problem}; send one object, such as {example}"),
-        })
+        Err(BadQuery { field: None, reason: format!("{problem}; send one object, such as {example}") })
     }
 
     /// Converts every member of this name in turn, so that an unusable one is refused even when a later one hides it.
@@ -139,10 +131,7 @@ impl Members {
         mut take: impl FnMut(Option<T>),
     ) -> Result<(), BadQuery> {
         for (_, value) in self.0.iter().filter(|(written, _)| written == name) {
-            take(convert(value).map_err(|reason| BadQuery {
-                field: Some(name.to_owned()),
-                reason,
-            })?);
+            take(convert(value).map_err(|reason| BadQuery { field: Some(name.to_owned()), reason })?);
         }
         Ok(())
     }
@@ -175,9 +164,7 @@ impl Members {
 
     /// A text field in which an empty text means the same as none.
     fn name(&self, name: &str) -> Result<Option<String>, BadQuery> {
-        Ok(self
-            .nullable(name, fields::text)?
-            .filter(|text| !text.is_empty()))
+        Ok(self.nullable(name, fields::text)?.filter(|text| !text.is_empty()))
     }
 }
 
@@ -222,16 +209,8 @@ mod tests {
             r#"{"LEN":2,"Subject":"a"}"#,
         ];
         for text in texts {
-            assert_eq!(
-                BackupQuery::parse(text, ZONE),
-                Ok(BackupQuery::default()),
-                "{text}"
-            );
-            assert_eq!(
-                RecordQuery::parse(text),
-                Ok(RecordQuery::default()),
-                "{text}"
-            );
+            assert_eq!(BackupQuery::parse(text, ZONE), Ok(BackupQuery::default()), "{text}");
+            assert_eq!(RecordQuery::parse(text), Ok(RecordQuery::default()), "{text}");
         }
     }
 
@@ -289,10 +268,7 @@ mod tests {
                 "field `msgCreateTimeBegin`: now is not a date; use 2019-06-03T15:42:39+08:00, 2019-06-03 15:42:39 or \
                  epoch milliseconds",
             ),
-            (
-                "[]",
-                "not a JSON object; send one object, such as {\"subject\":\"order.paid\",\"len\":10}",
-            ),
+            ("[]", "not a JSON object; send one object, such as {\"subject\":\"order.paid\",\"len\":10}"),
             (
                 "{a:1}x",
                 "not valid JSON at byte 5: text after the end of the value; send one object, such as \
@@ -300,10 +276,7 @@ mod tests {
             ),
         ];
         for (text, message) in cases {
-            assert_eq!(
-                BackupQuery::parse(text, ZONE).unwrap_err().to_string(),
-                message
-            );
+            assert_eq!(BackupQuery::parse(text, ZONE).unwrap_err().to_string(), message);
         }
     }
 
@@ -322,9 +295,7 @@ mod tests {
             ("{recordCode:2147483648}", Err(())),
         ];
         for (text, expected) in cases {
-            let code = RecordQuery::parse(text)
-                .map(|query| query.record_code)
-                .map_err(|_| ());
+            let code = RecordQuery::parse(text).map(|query| query.record_code).map_err(|_| ());
             assert_eq!(code, expected, "{text}");
         }
     }

@@ -56,9 +56,7 @@ pub enum BadToken {
 pub fn scope(route: &str, subject: &str) -> u64 {
     // A byte that UTF-8 never contains keeps ("a", "bc") and ("ab", "c") apart.
     let bytes = route.bytes().chain([0xFF]).chain(subject.bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 impl PageKey {
@@ -85,19 +83,11 @@ impl PageKey {
     /// # Errors
     /// [`BadToken`] when the text is no token, is damaged, or has another version.
     pub fn decode(text: &str) -> Result<Self, BadToken> {
-        let bytes = URL_SAFE_NO_PAD
-            .decode(text)
-            .map_err(|_| BadToken::Foreign)?;
-        let (body, sum) = bytes
-            .split_last_chunk::<CHECKSUM_LEN>()
-            .ok_or(BadToken::Foreign)?;
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| BadToken::Foreign)?;
+        let (body, sum) = bytes.split_last_chunk::<CHECKSUM_LEN>().ok_or(BadToken::Foreign)?;
         if checksum(body) != *sum {
             // The version byte tells a token of ours that lost something from a text that never was one.
-            return Err(if body.first() == Some(&VERSION) {
-                BadToken::Damaged
-            } else {
-                BadToken::Foreign
-            });
+            return Err(if body.first() == Some(&VERSION) { BadToken::Damaged } else { BadToken::Foreign });
         }
         match body.split_first() {
             Some((&VERSION, fields)) => Self::read(fields).ok_or(BadToken::Damaged),
@@ -203,10 +193,7 @@ mod tests {
     fn the_layout_is_stable() {
         // A change here makes tokens that clients hold unreadable: give the layout a new version instead.
         let written = sample().encode();
-        assert_eq!(
-            written,
-            "AbyUVyLdf4Jbq6urq6urq6urq6urq6urq8C61eQMoAX2hdG78mMD57uEA2RldvgcAEc"
-        );
+        assert_eq!(written, "AbyUVyLdf4Jbq6urq6urq6urq6urq6urq8C61eQMoAX2hdG78mMD57uEA2RldvgcAEc");
         assert_eq!(PageKey::decode(&written), Ok(sample()));
     }
 
@@ -228,10 +215,7 @@ mod tests {
             ("", BadToken::Foreign),
             ("zzz", BadToken::Foreign),
             ("@NEXT", BadToken::Foreign),
-            (
-                "00000183782957989999ff97aaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-                BadToken::Foreign,
-            ),
+            ("00000183782957989999ff97aaaaaaaaaaaaaaaaaaaaaaaaaaaa", BadToken::Foreign),
             (cut, BadToken::Damaged),
             (&format!("{token}="), BadToken::Foreign),
             (&format!(" {token}"), BadToken::Foreign),
@@ -239,26 +223,13 @@ mod tests {
             (&sealed(&[2, 0]), BadToken::Version(2)),
             (&sealed(&later), BadToken::Damaged),
             // A length beyond the end, an overlong number, and a byte too many.
-            (
-                &sealed(&[&later[..], &[0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F]].concat()),
-                BadToken::Damaged,
-            ),
-            (
-                &sealed(&[&later[..], &[0xFF; 11]].concat()),
-                BadToken::Damaged,
-            ),
-            (
-                &sealed(&[&later[..], &[0, 0, 0, 0, 0, 7]].concat()),
-                BadToken::Damaged,
-            ),
+            (&sealed(&[&later[..], &[0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F]].concat()), BadToken::Damaged),
+            (&sealed(&[&later[..], &[0xFF; 11]].concat()), BadToken::Damaged),
+            (&sealed(&[&later[..], &[0, 0, 0, 0, 0, 7]].concat()), BadToken::Damaged),
         ];
         for (text, expected) in cases {
             assert_eq!(PageKey::decode(text), Err(expected), "{text}");
-            assert!(
-                expected
-                    .to_string()
-                    .ends_with("start again without `start`")
-            );
+            assert!(expected.to_string().ends_with("start again without `start`"));
         }
         assert!(PageKey::decode(&sealed(&[&later[..], &[0; 5]].concat())).is_ok());
     }

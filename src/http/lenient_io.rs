@@ -1,0 +1,191 @@
+//! Request lines with raw JSON in them.
+//!
+//! Clients of the original server may put `"`, `<` and `>` into a request target unescaped; its container took
+//! them, ours refuses them before any handler runs. This listener escapes these three bytes in request lines
+//! and changes nothing else. It follows a connection as long as requests have no body, which is all that the
+//! documented routes take; from the first request with a body on it passes everything through.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::serve::Listener;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Longest request head that is looked at; a longer one is passed through.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// A listener whose connections escape raw JSON in request lines.
+#[derive(Debug)]
+pub struct LenientListener(pub TcpListener);
+
+impl Listener for LenientListener {
+    type Io = LenientIo<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        let (stream, address) = Listener::accept(&mut self.0).await;
+        let _ = stream.set_nodelay(true);
+        (LenientIo::new(stream), address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+/// A connection that escapes raw JSON in request lines.
+#[derive(Debug)]
+pub struct LenientIo<S> {
+    stream: S,
+    /// Bytes of a request head that is not complete yet.
+    head: Vec<u8>,
+    /// Bytes ready for the reader.
+    ready: Vec<u8>,
+    taken: usize,
+    pass_through: bool,
+}
+
+impl<S> LenientIo<S> {
+    fn new(stream: S) -> Self {
+        LenientIo { stream, head: Vec::new(), ready: Vec::new(), taken: 0, pass_through: false }
+    }
+
+    /// Takes new bytes and makes every complete head ready.
+    fn feed(&mut self, bytes: &[u8]) {
+        self.head.extend_from_slice(bytes);
+        while !self.pass_through {
+            let Some(end) = self.head.windows(4).position(|four| four == b"\r\n\r\n") else { break };
+            let rest = self.head.split_off(end + 4);
+            let head = std::mem::replace(&mut self.head, rest);
+            self.pass_through = has_body(&head);
+            escape_request_line(&head, &mut self.ready);
+        }
+        if self.pass_through || self.head.len() > MAX_HEAD_BYTES {
+            self.pass_through = true;
+            self.ready.append(&mut self.head);
+        }
+    }
+}
+
+fn has_body(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(head).to_ascii_lowercase();
+    ["\r\ncontent-length:", "\r\ntransfer-encoding:", "\r\nupgrade:"].iter().any(|name| text.contains(name))
+}
+
+fn escape_request_line(head: &[u8], out: &mut Vec<u8>) {
+    let line = head.iter().position(|b| *b == b'\r').unwrap_or(head.len());
+    let (line, rest) = head.split_at(line);
+    for byte in line {
+        match byte {
+            b'"' => out.extend_from_slice(b"%22"),
+            b'<' => out.extend_from_slice(b"%3C"),
+            b'>' => out.extend_from_slice(b"%3E"),
+            other => out.push(*other),
+        }
+    }
+    out.extend_from_slice(rest);
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for LenientIo<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            if self.taken < self.ready.len() {
+                let left = self.ready.get(self.taken..).unwrap_or_default();
+                let count = left.len().min(buf.remaining());
+                buf.put_slice(left.get(..count).unwrap_or_default());
+                self.taken += count;
+                if self.taken == self.ready.len() {
+                    self.ready.clear();
+                    self.taken = 0;
+                }
+                return Poll::Ready(Ok(()));
+            }
+            if self.pass_through {
+                return Pin::new(&mut self.stream).poll_read(cx, buf);
+            }
+            let mut space = [0_u8; 8 * 1024];
+            let mut chunk = ReadBuf::new(&mut space);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut chunk))?;
+            if chunk.filled().is_empty() {
+                // the peer is done; what it left unfinished is the server's to judge
+                self.pass_through = true;
+                let mut head = std::mem::take(&mut self.head);
+                self.ready.append(&mut head);
+                if self.ready.is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                continue;
+            }
+            self.feed(chunk.filled());
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for LenientIo<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::LenientIo;
+
+    async fn through(pieces: &[&[u8]]) -> String {
+        let mut mock = tokio_test_pieces(pieces);
+        let mut text = Vec::new();
+        mock.read_to_end(&mut text).await.unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    fn tokio_test_pieces(pieces: &[&[u8]]) -> LenientIo<std::io::Cursor<Vec<u8>>> {
+        LenientIo::new(std::io::Cursor::new(pieces.concat()))
+    }
+
+    #[tokio::test]
+    async fn quotes_in_request_lines_are_escaped_request_after_request() {
+        let request: &[u8] = b"GET /a?q={\"x\":\"<1>\"} HTTP/1.1\r\nhost: \"h\"\r\n\r\n";
+        let wanted = "GET /a?q={%22x%22:%22%3C1%3E%22} HTTP/1.1\r\nhost: \"h\"\r\n\r\n";
+        assert_eq!(through(&[request, request]).await, wanted.repeat(2));
+    }
+
+    #[tokio::test]
+    async fn bodies_pass_unchanged() {
+        let request: &[u8] = b"POST /a HTTP/1.1\r\nContent-Length: 5\r\n\r\n\"<>\"!GET \"\r\n\r\n";
+        assert_eq!(through(&[request]).await.as_bytes(), request);
+    }
+
+    #[tokio::test]
+    async fn an_unfinished_head_is_handed_over_at_the_end() {
+        assert_eq!(through(&[b"GET /\""]).await, "GET /\"");
+    }
+}

@@ -1,0 +1,13 @@
+//! Integration tests: they speak at the boundary (files in, HTTP, SQL, command line and files out).
+//!
+//! One binary with folders, so that it links once. `support` makes stores and lakes; each folder tests one
+//! face.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, missing_docs)]
+
+mod api;
+mod cli;
+mod import;
+mod lake;
+mod sql;
+mod support;

@@ -1,0 +1,71 @@
+//! Limits on rows, time, memory and length; and a reader that goes away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use mqlake::query::{Catalog, SqlEngine};
+
+use crate::support::http::Server;
+use crate::support::{self, week};
+
+/// A statement that would run for hours.
+const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+
+async fn refused(change: impl FnOnce(&mut mqlake::config::Sql), statement: &str) -> String {
+    let server = Server::over(&week::lake(), |config| change(&mut config.sql)).await;
+    let answer = server.sql(statement, "application/json").await;
+    assert_eq!(answer.status, 422, "{}", answer.text());
+    answer.json()["detail"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn rows() {
+    let detail = refused(|sql| sql.max_rows = 100, "SELECT * FROM message").await;
+    assert!(detail.contains("more than 100 rows (sql.max_rows)"), "{detail}");
+}
+
+#[tokio::test]
+async fn time() {
+    let detail = refused(|sql| sql.timeout = Duration::from_millis(300), ENDLESS).await;
+    assert!(detail.contains("ran longer than 300ms (sql.timeout)"), "{detail}");
+}
+
+#[tokio::test]
+async fn memory() {
+    let statement = "SELECT array_agg(message_id) FROM content GROUP BY sequence";
+    let detail = refused(|sql| sql.memory = ByteSize::kib(64), statement).await;
+    assert!(detail.contains("more memory than sql.memory allows"), "{detail}");
+}
+
+#[tokio::test]
+async fn length() {
+    let statement = format!("SELECT '{}'", "x".repeat(2000));
+    let detail = refused(|sql| sql.max_statement = ByteSize::kib(1), &statement).await;
+    assert!(detail.contains("sql.max_statement"), "{detail}");
+}
+
+#[tokio::test]
+async fn deep_nesting_is_no_crash() {
+    let server = Server::over(&week::lake(), |_| {}).await;
+    let statement = format!("SELECT {}1{}", "(".repeat(5000), ")".repeat(5000));
+    let status = server.sql(&statement, "application/json").await.status;
+    assert!(status == 400 || status == 200 || status == 422, "{status}");
+    assert_eq!(server.get("/healthz").await.status, 200);
+}
+
+/// One place for statements: the second gets it only when the first has ended.
+#[tokio::test]
+async fn a_reader_that_goes_away_cancels_its_statement() {
+    let mut config = support::config(&week::lake());
+    config.sql.max_concurrency = 1;
+    config.sql.timeout = Duration::from_secs(60);
+    let lake = support::open(&config).await;
+    let catalog = Arc::new(Catalog::open(lake, &config.cache).await.unwrap());
+    let engine = SqlEngine::new(catalog, config.sql).unwrap();
+    let running = engine.query(ENDLESS).await.unwrap();
+    drop(running);
+    let mut rows =
+        tokio::time::timeout(Duration::from_secs(30), engine.query("SELECT 1")).await.unwrap().unwrap();
+    assert_eq!(rows.next().await.unwrap().unwrap().num_rows(), 1);
+}

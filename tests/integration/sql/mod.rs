@@ -1,0 +1,5 @@
+//! SQL over HTTP: golden cases as files, formats, refusals, limits.
+
+mod cases;
+mod formats;
+mod limits;

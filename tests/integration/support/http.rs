@@ -1,0 +1,77 @@
+//! Requests against an application in this process, without a socket.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use mqlake::config::Config;
+use mqlake::http::{App, router};
+use mqlake::query::Catalog;
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// An application over a data directory.
+pub struct Server(axum::Router);
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub content_type: Option<String>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+impl Server {
+    /// With the clock at the end of the sample's week.
+    pub async fn over(data: &Path, change: impl FnOnce(&mut Config)) -> Server {
+        let mut config = super::config(data);
+        change(&mut config);
+        let lake = super::open(&config).await;
+        Server::with_lake(lake, config).await
+    }
+
+    pub async fn with_lake(lake: Arc<mqlake::lake::Lake>, config: Config) -> Server {
+        mqlake::http::install_metrics().unwrap();
+        let catalog = Arc::new(Catalog::open(lake, &config.cache).await.unwrap());
+        Server(router(Arc::new(App::new(catalog, config, Arc::new(super::week_end)).unwrap())))
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.0.clone().oneshot(request).await.unwrap();
+        let content_type =
+            response.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes().to_vec();
+        Answer { status, content_type, body }
+    }
+
+    pub async fn get(&self, path_and_query: &str) -> Answer {
+        self.send(Request::get(path_and_query).body(Body::empty()).unwrap()).await
+    }
+
+    /// A documented route with its JSON parameter.
+    pub async fn ask(&self, route: &str, parameter: &str, json: &str) -> Answer {
+        self.get(&format!("{route}?{parameter}={}", encode(json))).await
+    }
+
+    pub async fn sql(&self, statement: &str, accept: &str) -> Answer {
+        let request = Request::post("/api/sql").header("accept", accept);
+        self.send(request.body(Body::from(statement.to_owned())).unwrap()).await
+    }
+}
+
+pub fn encode(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}

@@ -1,0 +1,48 @@
+//! All rows of a lake's tables as sorted JSON lines, so that two lakes can be compared row for row.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mqlake::query::{Catalog, SqlEngine};
+
+/// Rows of a statement as JSON values.
+pub async fn query(data: &Path, statement: &str) -> Vec<serde_json::Value> {
+    let config = super::config(data);
+    let lake = super::open(&config).await;
+    let catalog = Arc::new(Catalog::open(lake, &config.cache).await.unwrap());
+    let engine = SqlEngine::new(catalog, config.sql).unwrap();
+    let mut rows = engine.query(statement).await.unwrap();
+    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+    while let Some(batch) = rows.next().await.unwrap() {
+        writer.write(&batch).unwrap();
+    }
+    writer.finish().unwrap();
+    let text = String::from_utf8(writer.into_inner()).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Every row of a table, as sorted lines.
+pub async fn table(data: &Path, name: &str) -> Vec<String> {
+    let rows = query(data, &format!("SELECT * FROM {name}")).await;
+    let mut lines: Vec<String> = rows.iter().map(ToString::to_string).collect();
+    lines.sort();
+    lines
+}
+
+/// Every row of every table.
+pub async fn all(data: &Path) -> Vec<(String, Vec<String>)> {
+    let mut tables = Vec::new();
+    for def in mqlake::lake::schema::TABLES {
+        tables.push((def.name.to_owned(), table(data, def.name).await));
+    }
+    tables
+}
+
+/// Compares two lakes row for row, naming the first difference.
+pub fn assert_equal(left: &[(String, Vec<String>)], right: &[(String, Vec<String>)]) {
+    for ((name, a), (_, b)) in left.iter().zip(right) {
+        let difference = a.iter().zip(b).find(|(a, b)| a != b);
+        assert!(difference.is_none(), "table {name}: {difference:?}");
+        assert_eq!(a.len(), b.len(), "rows of table {name}");
+    }
+}
