@@ -79,6 +79,9 @@ pub enum Error {
     /// A configured limit was reached.
     #[error("{0}")]
     Limit(String),
+    /// Too much is being done already.
+    #[error("{0}")]
+    Busy(String),
     /// A SQL statement that cannot be run.
     #[error("{0}")]
     Sql(String),
@@ -95,7 +98,7 @@ impl Error {
             Error::Usage(_) | Error::Config(_) | Error::Sql(_) => ErrorKind::Usage,
             Error::Input { .. } => ErrorKind::Input,
             Error::Corrupt { .. } => ErrorKind::Corrupt,
-            Error::Store { .. } => ErrorKind::Unavailable,
+            Error::Store { .. } | Error::Busy(_) => ErrorKind::Unavailable,
             Error::Conflict { .. } => ErrorKind::Conflict,
             Error::Limit(_) => ErrorKind::Limit,
             Error::Invariant(_) => ErrorKind::Invariant,

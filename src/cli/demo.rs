@@ -56,23 +56,22 @@ const SAMPLE: [Log; 4] = [
     },
 ];
 
-/// Imports a sample week of two broker groups into a temporary directory, serves it, and prints requests to
-/// paste. Nothing is left behind when it is stopped with Ctrl-C.
+/// Imports a sample week of two broker groups, serves it, and prints requests to paste. The data goes into a
+/// temporary directory that is removed at the end, or to --data, where it stays.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
     /// Address and port to listen on [default: 127.0.0.1:8080, or a free port if that is taken]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// Keep the data in this directory
-    #[arg(long, value_name = "DIR")]
-    keep: Option<PathBuf>,
 }
 
 impl Demo {
     pub(super) async fn run(self, mut config: Config) -> Result<ExitCode> {
         let scratch = Scratch::new()?;
-        let data = self.keep.clone().unwrap_or_else(|| scratch.0.join("data"));
-        config.data = data.display().to_string();
+        if config.data == Config::default().data {
+            config.data = scratch.0.join("data").display().to_string();
+        }
+        let data = config.data.clone();
         config.http.time_zone.get_or_insert_with(|| SAMPLE_ZONE.to_owned());
         config.http.listen = match self.listen {
             Some(listen) => listen,
@@ -144,9 +143,8 @@ impl Drop for Scratch {
     }
 }
 
-fn tour(address: SocketAddr, data: &Path) -> String {
+fn tour(address: SocketAddr, data: &str) -> String {
     let url = format!("http://{address}");
-    let data = data.display();
     format!(
         r#"
 listening on {url} (the clock stands at the end of the sample's week)

@@ -51,7 +51,7 @@ struct Common {
     )]
     log: String,
     /// Log as JSON lines
-    #[arg(long, global = true)]
+    #[arg(long, global = true, env = "MQLAKE_LOG_JSON")]
     log_json: bool,
 }
 

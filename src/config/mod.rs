@@ -39,7 +39,18 @@ pub struct Config {
     pub cache: Cache,
     /// Options for the object store, by their usual names (`aws_endpoint`, `aws_region`, …);
     /// the `AWS_…` variables of the environment are read too.
+    #[serde(deserialize_with = "texts")]
     pub storage: BTreeMap<String, String>,
+}
+
+/// Options are text for the store, but `true` and `5` in a file or a variable arrive as what they look like.
+fn texts<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let values = BTreeMap::<String, serde_json::Value>::deserialize(from)?;
+    let text = |value: serde_json::Value| match value {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    };
+    Ok(values.into_iter().map(|(name, value)| (name, text(value))).collect())
 }
 
 /// `[http]`
@@ -127,7 +138,7 @@ pub struct Lake {
     pub row_group_rows: usize,
     /// Rows of one page: what a point lookup decodes at least.
     pub page_rows: usize,
-    /// Memory for settling a day; more is spilled to disk.
+    /// Memory for merging the recent files of a day.
     pub settle_memory: ByteSize,
     /// Attempts of one commit against competing writers.
     pub commit_attempts: usize,
@@ -199,7 +210,7 @@ impl Default for Import {
             content: ContentPolicy::All,
             max_body: ByteSize::mib(1),
             flush_rows: 1_000_000,
-            flush_bytes: ByteSize::mib(96),
+            flush_bytes: ByteSize::mib(48),
         }
     }
 }
@@ -258,7 +269,7 @@ impl Config {
             None => figment = figment.merge(Toml::file("mqlake.toml")),
         }
         let config: Config = figment
-            .merge(Env::prefixed("MQLAKE_").ignore(&["config", "log"]).split("__"))
+            .merge(Env::prefixed("MQLAKE_").ignore(&["config", "log", "log_json"]).split("__"))
             .extract()
             .map_err(|error| Error::Config(error.to_string()))?;
         config.check()?;

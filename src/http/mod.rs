@@ -14,14 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use lenient_io::{LenientIo, LenientListener};
 pub use metrics::install as install_metrics;
@@ -29,7 +28,7 @@ pub use problem::Problem;
 pub use sql::csv_text;
 
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::query::{Catalog, SqlEngine};
 
 /// The current time.
@@ -47,7 +46,7 @@ pub struct App {
     pub zone: Tz,
     /// The current time.
     pub clock: Clock,
-    permits: Semaphore,
+    places: Semaphore,
     fresh: AtomicBool,
 }
 
@@ -60,7 +59,7 @@ impl App {
         Ok(App {
             sql: SqlEngine::new(catalog.clone(), config.sql.clone())?,
             zone: config.zone()?,
-            permits: Semaphore::new(config.http.max_concurrency),
+            places: Semaphore::new(config.http.max_concurrency),
             fresh: AtomicBool::new(true),
             catalog,
             config,
@@ -78,6 +77,20 @@ impl App {
         outcome
     }
 
+    /// A place among the lookups that run at once; others wait as long as a lookup may take.
+    ///
+    /// # Errors
+    /// [`Error::Busy`].
+    async fn place(&self) -> Result<SemaphorePermit<'_>> {
+        match tokio::time::timeout(self.config.http.timeout, self.places.acquire()).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(Error::Busy(format!(
+                "{} lookups are running already (http.max_concurrency); try again later",
+                self.config.http.max_concurrency
+            ))),
+        }
+    }
+
     /// Whether the last look for new commits succeeded.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
@@ -87,11 +100,9 @@ impl App {
 
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
-    let queries = legacy::routes()
-        .route("/api/sql", get(sql::get_sql).post(sql::post_sql))
-        .layer(from_fn_with_state(app.clone(), limit_concurrency));
     Router::new()
-        .merge(queries)
+        .merge(legacy::routes())
+        .route("/api/sql", get(sql::get_sql).post(sql::post_sql))
         .route("/api/status", get(status::status))
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))
@@ -100,17 +111,6 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(axum::middleware::from_fn(metrics::measure))
         .layer(tower_http::trace::TraceLayer::new_for_http())
         .with_state(app)
-}
-
-/// Lets a bounded number of queries in; others wait, then are told to come back.
-async fn limit_concurrency(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let waiting = tokio::time::timeout(app.config.http.timeout, app.permits.acquire());
-    match waiting.await {
-        Ok(Ok(_permit)) => next.run(request).await,
-        _ => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "too many requests at once")
-            .hint("try again later, or raise http.max_concurrency")
-            .into_response(),
-    }
 }
 
 async fn not_found(request: Request) -> Response {

@@ -54,6 +54,9 @@ impl From<Error> for Problem {
             ErrorKind::Usage if matches!(error, Error::Sql(_)) => (StatusCode::BAD_REQUEST, "bad-sql"),
             ErrorKind::Usage => (StatusCode::BAD_REQUEST, "bad-request"),
             ErrorKind::Limit => (StatusCode::UNPROCESSABLE_ENTITY, "limit-reached"),
+            ErrorKind::Unavailable if matches!(error, Error::Busy(_)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "overloaded")
+            }
             ErrorKind::Unavailable | ErrorKind::Conflict => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable")
             }
@@ -64,7 +67,7 @@ impl From<Error> for Problem {
         let problem = Problem::new(status, code, error.to_string());
         match status {
             StatusCode::SERVICE_UNAVAILABLE => {
-                tracing::warn!(%error, "store unavailable");
+                tracing::warn!(%error, "request not answered");
                 problem.hint("try again; /readyz tells when the store answers")
             }
             StatusCode::INTERNAL_SERVER_ERROR => {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::StreamExt;
 use tokio::sync::mpsc;
 
-use super::commit::{TablePosition, blocking, encode};
+use super::commit::{Encoded, TablePosition, blocking, encode, encode_ahead};
 use super::messages::stopped;
 use super::{Summary, start_of};
 use crate::config::Config;
@@ -25,6 +26,12 @@ pub(super) struct ActionStart {
 
 struct Flush {
     batch: ActionBatch,
+    state: Bytes,
+    to: u64,
+}
+
+struct EncodedFlush {
+    files: [Encoded; 2],
     state: Bytes,
     to: u64,
 }
@@ -74,20 +81,24 @@ impl Lake {
         };
         let [unresolved_floor, record_floor] = start.tables.map(|table| table.position.unwrap_or(0));
         let replay = ActionReplay::new(acks, record_floor, unresolved_floor);
-        let (sender, mut flushes) = mpsc::channel::<Flush>(1);
+        let (sender, flushes) = mpsc::channel::<Flush>(1);
         let flush_rows = config.import.flush_rows;
         let (from, read_options, log) = (start.from, options.clone(), segments.clone());
         let reading =
             tokio::task::spawn_blocking(move || read(&log, read_options, from, replay, flush_rows, &sender));
         let mut tables = start.tables;
         let mut committing = Ok(());
-        while let Some(flush) = flushes.recv().await {
-            committing = self.commit_actions(flush, stream, &mut tables, summary).await;
+        let mut encoding = Box::pin(encode_ahead(flushes, |flush| self.encode_actions(flush, stream)));
+        while let Some(encoded) = encoding.next().await {
+            committing = match encoded {
+                Ok(encoded) => self.commit_actions(encoded, stream, &mut tables, summary).await,
+                Err(error) => Err(error),
+            };
             if committing.is_err() {
                 break;
             }
         }
-        drop(flushes);
+        drop(encoding);
         let read = reading.await?;
         committing?;
         let read = read?;
@@ -98,18 +109,8 @@ impl Lake {
         Ok(())
     }
 
-    async fn commit_actions(
-        &self,
-        flush: Flush,
-        stream: &StreamId,
-        tables: &mut [TablePosition; 2],
-        summary: &mut Summary,
-    ) -> Result<()> {
-        if tables.iter().all(|table| table.position.is_some_and(|known| known >= flush.to)) {
-            return Ok(());
-        }
+    async fn encode_actions(&self, flush: Flush, stream: &StreamId) -> Result<EncodedFlush> {
         let group = &stream.broker_group;
-        self.put_ack_state(SYSTEM_QMQ, group, flush.to, flush.state).await?;
         let batch = Arc::new(flush.batch);
         let job = |pick: fn(&ActionBatch) -> &dyn crate::replay::Rows| {
             let (group, settings) = (group.clone(), self.settings.clone());
@@ -119,8 +120,24 @@ impl Lake {
         };
         let (unresolved, records) =
             tokio::try_join!(job(|batch| &batch.unresolved), job(|batch| &batch.records))?;
-        for (encoded, position) in [unresolved, records].into_iter().zip(tables.iter_mut()) {
-            if self.commit_encoded(encoded, stream, position, flush.to).await? {
+        Ok(EncodedFlush { files: [unresolved, records], state: flush.state, to: flush.to })
+    }
+
+    async fn commit_actions(
+        &self,
+        encoded: EncodedFlush,
+        stream: &StreamId,
+        tables: &mut [TablePosition; 2],
+        summary: &mut Summary,
+    ) -> Result<()> {
+        let EncodedFlush { files, state, to } = encoded;
+        if tables.iter().all(|table| table.position.is_some_and(|known| known >= to)) {
+            return Ok(());
+        }
+        let group = &stream.broker_group;
+        self.put_ack_state(SYSTEM_QMQ, group, to, state).await?;
+        for (encoded, position) in files.into_iter().zip(tables.iter_mut()) {
+            if self.commit_encoded(encoded, stream, position, to).await? {
                 summary.commits += 1;
             }
         }

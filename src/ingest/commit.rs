@@ -3,15 +3,21 @@
 use std::sync::Arc;
 
 use chrono::NaiveDate;
+use futures::{Stream, StreamExt, stream};
+use tokio::sync::mpsc;
 
 use crate::config;
 use crate::error::{Error, Result};
 use crate::lake::schema::TableDef;
-use crate::lake::{EncodedFile, FileEncoder, Lake, Level, Move, Outcome, StreamId};
+use crate::lake::{EncodedFile, FileEncoder, Lake, Level, Move, Outcome, Owner, StreamId};
 use crate::replay::{BatchContext, Rows};
 
 /// Rows turned into columns at a time.
 const CHUNK_ROWS: usize = 16 * 1024;
+/// Flushes encoded at the same time.
+const FLUSHES_AHEAD: usize = 2;
+/// Bytes of bodies turned into columns at a time.
+const CHUNK_BYTES: usize = 4 << 20;
 
 /// Files of one table, not yet stored.
 pub(super) struct Encoded {
@@ -37,12 +43,25 @@ pub(super) fn encode(
     for day in rows.sorted(context) {
         let level = if day.order.len() >= settings.settled_rows { Level::Settled } else { Level::Recent };
         let mut encoder = FileEncoder::new(def, settings)?;
-        for chunk in day.order.chunks(CHUNK_ROWS) {
+        let mut left = day.order.as_slice();
+        while !left.is_empty() {
+            let (chunk, rest) = left.split_at(chunk_rows(rows, left));
             encoder.write(&rows.batch(chunk, context)?)?;
+            left = rest;
         }
         files.push((day.day, level, encoder.finish()?));
     }
     Ok(Encoded { def, files })
+}
+
+/// How many of the next rows to turn into columns at once.
+fn chunk_rows(rows: &dyn Rows, order: &[u32]) -> usize {
+    let mut bytes = 0;
+    let fits = order.iter().take(CHUNK_ROWS).take_while(|row| {
+        bytes += rows.heap_bytes_of(**row);
+        bytes <= CHUNK_BYTES
+    });
+    fits.count().max(1)
 }
 
 impl Lake {
@@ -59,9 +78,10 @@ impl Lake {
             return Ok(false);
         }
         let table = self.table(encoded.def)?.clone();
+        let owner = Owner::of(&stream.system, &stream.broker_group);
         let mut files = Vec::with_capacity(encoded.files.len());
         for (day, level, file) in encoded.files {
-            files.push(self.store_file(&table, day, level, file).await?);
+            files.push(self.store_file(&table, day, level, &owner, file).await?);
         }
         let stream_move = Move { stream: stream.clone(), from: position.position, to };
         match table.append(&files, &[stream_move], self.settings.commit_attempts).await? {
@@ -69,10 +89,13 @@ impl Lake {
                 position.position = Some(to);
                 Ok(true)
             }
-            Outcome::Moved => Err(Error::Usage(format!(
-                "another process is importing {stream} into table `{}`; one writer per broker group, please",
-                table.def.name
-            ))),
+            Outcome::Moved => {
+                self.delete_files(&table, &files).await?;
+                Err(Error::Usage(format!(
+                    "another process is importing {stream} into table `{}`; one writer per broker group, please",
+                    table.def.name
+                )))
+            }
         }
     }
 
@@ -88,6 +111,24 @@ impl Lake {
         }
         Ok(positions)
     }
+}
+
+/// Encodes flushes as they come, two at a time, and hands the results out in order: while one is stored and
+/// committed the next are being sorted and compressed.
+pub(super) fn encode_ahead<'a, F, E, T>(
+    flushes: mpsc::Receiver<F>,
+    encode: impl Fn(F) -> E + 'a,
+) -> impl Stream<Item = Result<T>> + 'a
+where
+    F: 'a,
+    E: Future<Output = Result<T>> + 'a,
+{
+    let flushes =
+        stream::unfold(
+            flushes,
+            |mut flushes| async move { flushes.recv().await.map(|flush| (flush, flushes)) },
+        );
+    flushes.map(encode).buffered(FLUSHES_AHEAD)
 }
 
 /// Runs blocking work that needs a shared batch.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use futures::StreamExt;
 use tokio::sync::mpsc;
 
-use super::commit::{TablePosition, blocking, encode};
+use super::commit::{Encoded, TablePosition, blocking, encode, encode_ahead};
 use super::{Summary, start_of};
 use crate::config::{Config, Import};
 use crate::error::{Error, Result};
@@ -58,7 +59,7 @@ impl Lake {
         options: &ReadOptions,
         summary: &mut Summary,
     ) -> Result<()> {
-        let (sender, mut flushes) = mpsc::channel::<Flush>(1);
+        let (sender, flushes) = mpsc::channel::<Flush>(1);
         let max_body = usize::try_from(config.import.max_body.as_u64()).unwrap_or(usize::MAX);
         let replay = MessageReplay::new(start.floors, config.import.content, max_body);
         let settings = config.import.clone();
@@ -93,14 +94,18 @@ impl Lake {
             }
         });
         let mut tables = start.tables;
+        let mut encoding = Box::pin(encode_ahead(flushes, |flush| self.encode_messages(flush, stream)));
         let mut committing = Ok(());
-        while let Some(flush) = flushes.recv().await {
-            committing = self.commit_messages(flush, stream, &mut tables, summary).await;
+        while let Some(encoded) = encoding.next().await {
+            committing = match encoded {
+                Ok((files, to)) => self.commit_messages(files, to, stream, &mut tables, summary).await,
+                Err(error) => Err(error),
+            };
             if committing.is_err() {
                 break;
             }
         }
-        drop(flushes);
+        drop(encoding);
         let read = reading.await?;
         committing?;
         let read = read?;
@@ -110,13 +115,7 @@ impl Lake {
         Ok(())
     }
 
-    async fn commit_messages(
-        &self,
-        flush: Flush,
-        stream: &StreamId,
-        tables: &mut [TablePosition; 4],
-        summary: &mut Summary,
-    ) -> Result<()> {
+    async fn encode_messages(&self, flush: Flush, stream: &StreamId) -> Result<([Encoded; 4], u64)> {
         let batch = Arc::new(flush.batch);
         let job = |pick: fn(&MessageBatch) -> &dyn crate::replay::Rows| {
             let (group, settings) = (stream.broker_group.clone(), self.settings.clone());
@@ -130,8 +129,19 @@ impl Lake {
             job(|batch| &batch.dead),
             job(|batch| &batch.messages),
         )?;
-        for (encoded, position) in [contents, markers, dead, messages].into_iter().zip(tables) {
-            if self.commit_encoded(encoded, stream, position, flush.to).await? {
+        Ok(([contents, markers, dead, messages], flush.to))
+    }
+
+    async fn commit_messages(
+        &self,
+        files: [Encoded; 4],
+        to: u64,
+        stream: &StreamId,
+        tables: &mut [TablePosition; 4],
+        summary: &mut Summary,
+    ) -> Result<()> {
+        for (encoded, position) in files.into_iter().zip(tables) {
+            if self.commit_encoded(encoded, stream, position, to).await? {
                 summary.commits += 1;
             }
         }

@@ -21,7 +21,7 @@ pub use progress::Progress;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::schema::SYSTEM_QMQ;
-use crate::lake::{Lake, Log, Settled, StreamId, StreamInfo};
+use crate::lake::{Lake, Log, Owner, Settled, StreamId, StreamInfo};
 use crate::replay::{ActionCounts, MessageCounts};
 use crate::source::{BrokerStore, MessageSource, ReadOptions, Segments, Skipped};
 
@@ -90,6 +90,8 @@ impl Lake {
             tokio::task::spawn_blocking(move || BrokerStore::find(&request.store, request.skip_corrupt))
                 .await??
         };
+        let owner = Owner::of(SYSTEM_QMQ, &request.broker_group);
+        let _lock = self.become_writer(&owner).await?;
         let info = self.claim(&request.broker_group, found.messages.as_ref()).await?;
         let mut summary = Summary::default();
         let options =
@@ -120,7 +122,7 @@ impl Lake {
             self.import_actions(segments, &action_stream, start, config, &options, &mut summary).await?;
         }
         progress.enter("settling");
-        summary.settled = self.settle(now).await?;
+        summary.settled = self.settle(now, &owner).await?;
         self.vacuum().await?;
         summary.bytes_read = progress.bytes();
         progress.finish();

@@ -17,6 +17,9 @@ use super::schema::{Column, ColumnType, Encoding, TableDef};
 use crate::config;
 use crate::error::Result;
 
+/// Encoded bytes after which a row group is ended whatever its rows.
+pub(super) const MAX_ROW_GROUP_BYTES: usize = 32 << 20;
+
 /// Bytes of a file and what they hold.
 #[derive(Debug)]
 pub struct EncodedFile {
@@ -51,6 +54,10 @@ impl FileEncoder {
     /// If the columns do not fit the table.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.writer.write(batch)?;
+        // rows with large bodies: a row group ends by size before it ends by rows
+        if self.writer.in_progress_size() >= MAX_ROW_GROUP_BYTES {
+            self.writer.flush()?;
+        }
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 
 mod encode;
 mod file;
+mod owner;
 pub mod paths;
 pub mod scan;
 pub mod schema;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 pub use encode::{EncodedFile, FileEncoder};
 pub use file::{Bound, ColumnStats, FileStats, LakeFile};
+pub use owner::{Owner, WriterLock};
 pub use paths::Level;
 pub use settle::Settled;
 pub use sidecar::StreamInfo;
@@ -80,9 +82,10 @@ impl Lake {
         table: &Table,
         day: NaiveDate,
         level: Level,
+        owner: &Owner,
         encoded: EncodedFile,
     ) -> Result<LakeFile> {
-        let path = paths::data_file(level, day, Uuid::new_v4());
+        let path = paths::data_file(level, day, &owner.0, Uuid::new_v4());
         let size = encoded.bytes.len() as u64;
         self.store.put_durably(&scan::object_path(&table.folder, &path), encoded.bytes).await?;
         Ok(LakeFile { path, size, day, level, stats: encoded.stats })

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! <root>/<table>/_delta_log/…                        commits (Delta's own)
-//! <root>/<table>/recent/<id>.parquet                 recent files: rewritten freely
-//! <root>/<table>/dt=YYYY-MM-DD/<id>.parquet          settled files: never rewritten
+//! <root>/<table>/recent/<owner>-<id>.parquet         recent files: rewritten freely
+//! <root>/<table>/dt=YYYY-MM-DD/<owner>-<id>.parquet  settled files: never rewritten
 //! <root>/_mqlake/streams/<system>/<group>.json       what each broker group was read from
+//! <root>/_mqlake/writers/<owner>.lock                held by the writer of a broker group (local roots)
 //! <root>/_mqlake/acks/<system>/<group>/<position>.parquet   ack state at a position of the action log
 //! ```
 
@@ -31,13 +32,20 @@ impl Level {
     }
 }
 
-/// Path of a new data file relative to its table.
+/// Path of a new data file relative to its table. The name begins with its owner's, so that a writer can tell
+/// what it left behind when it was killed.
 #[must_use]
-pub fn data_file(level: Level, day: NaiveDate, id: uuid::Uuid) -> String {
+pub fn data_file(level: Level, day: NaiveDate, owner: &str, id: uuid::Uuid) -> String {
     match level {
-        Level::Recent => format!("recent/{id}.parquet"),
-        Level::Settled => format!("dt={day}/{id}.parquet"),
+        Level::Recent => format!("recent/{owner}-{id}.parquet"),
+        Level::Settled => format!("dt={day}/{owner}-{id}.parquet"),
     }
+}
+
+/// Lock file of a broker group's writer, relative to a local root.
+#[must_use]
+pub fn writer_lock(owner: &str) -> String {
+    format!("_mqlake/writers/{owner}.lock")
 }
 
 /// Level of a data file, from its path relative to its table.

@@ -100,6 +100,13 @@ impl Store {
         self.root.clone().join(table)
     }
 
+    /// Path in the file system of something below the lake's folder, if the store is a local directory.
+    #[must_use]
+    pub fn local_path(&self, relative: &str) -> Option<PathBuf> {
+        let base = self.local.as_ref()?;
+        Some(base.join(self.root.as_ref()).join(relative))
+    }
+
     /// Writes an object and, on a local file system, forces it to disk.
     ///
     /// # Errors

@@ -107,7 +107,7 @@ impl SqlEngine {
         let permit = tokio::time::timeout_at(deadline, self.permits.clone().acquire_owned())
             .await
             .map_err(|_| {
-                Error::Limit(format!(
+                Error::Busy(format!(
                     "{} statements are running already (sql.max_concurrency); try again later",
                     self.settings.max_concurrency
                 ))

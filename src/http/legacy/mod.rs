@@ -89,6 +89,10 @@ async fn respond(app: &App, route: Route, raw_query: Option<&str>) -> Response {
                 .into_response();
         }
     };
+    let _place = match app.place().await {
+        Ok(place) => place,
+        Err(busy) => return route.refused(app, Refusal::Failed(busy)),
+    };
     let answer = tokio::time::timeout(app.config.http.timeout, route.answer(app, &text)).await;
     match answer {
         Ok(Ok(response)) => response,
@@ -151,6 +155,11 @@ impl Route {
 
     fn refused(self, app: &App, refusal: Refusal) -> Response {
         if app.config.http.legacy_errors {
+            if let Refusal::Failed(error) = &refusal {
+                // the client sees an empty form; the operator must see the failure
+                tracing::warn!(%error, route = self.parameter(), "answered with an empty form");
+                metrics::counter!("mqlake_hidden_failures_total").increment(1);
+            }
             return match (self, refusal) {
                 (Route::Records, _) => form("{\"records\":[]}\n"),
                 (_, Refusal::Query(_)) => form("[]\n"),

@@ -188,7 +188,7 @@ mod tests {
     fn intersections() {
         let range = |from, to| from..to;
         assert_eq!(intersect(&[range(0, 10)], &[range(2, 4), range(6, 12)]), [2..4, 6..10]);
-        assert_eq!(intersect(&[range(0, 2), range(5, 9)], &[range(2, 5)]), Vec::new());
+        assert!(intersect(&[range(0, 2), range(5, 9)], &[range(2, 5)]).is_empty());
         assert_eq!(intersect(&[range(0, 5), range(5, 9)], &[range(3, 7)]), [3..5, 5..7]);
     }
 }

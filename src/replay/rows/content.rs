@@ -11,7 +11,8 @@ use arrow::record_batch::RecordBatch;
 use super::super::names::{constant_column, text_column};
 use super::message::MessageRow;
 use super::{
-    BatchContext, DayRows, NO_TIME, NameLists, Rows, Texts, batch_of, by_day, day_of, gather, integers, times,
+    BatchContext, DayRows, NO_TIME, NameLists, Rows, Texts, ascending, batch_of, by_day, day_and_name,
+    day_of, gather, integers, last_word, times,
 };
 use crate::error::Result;
 use crate::lake::schema::{CONTENT, TableDef};
@@ -122,11 +123,16 @@ impl Rows for ContentRows {
         self.ends.len()
     }
 
+    fn heap_bytes_of(&self, row: u32) -> usize {
+        self.body(row as usize).len()
+    }
+
     fn sorted(&self, context: &BatchContext<'_>) -> Vec<DayRows> {
         let rows = self.subject.iter().zip(&self.kind).zip(&self.sequence).zip(&self.create_time).enumerate();
         by_day(
             rows.map(|(row, (((subject, kind), sequence), time))| {
-                (day_of(*time), (context.rank(*subject), *kind, *sequence), row as u32)
+                let name = day_and_name(day_of(*time), context.rank(*subject), kind.cast_unsigned());
+                [name, ascending(*sequence), last_word(0, 0, row)]
             })
             .collect(),
         )

@@ -67,6 +67,11 @@ pub trait Rows: Send + Sync {
         self.len() == 0
     }
 
+    /// Bytes that a row brings along besides its fixed columns.
+    fn heap_bytes_of(&self, _row: u32) -> usize {
+        0
+    }
+
     /// The rows by day, each day in file order; rows that the order leaves equal keep the log's order.
     fn sorted(&self, context: &BatchContext<'_>) -> Vec<DayRows>;
 
@@ -99,19 +104,55 @@ fn date_of(day: i32) -> NaiveDate {
     NaiveDate::default().checked_add_signed(chrono::Duration::days(i64::from(day))).unwrap_or_default()
 }
 
-/// Sorts rows by a key that begins with the day, and splits them by day.
-fn by_day<K: Ord + Send>(mut keys: Vec<(i32, K, u32)>) -> Vec<DayRows> {
-    // the row number makes keys distinct, so an unstable sort keeps the log's order
+/// A row's place: day, then the table's order, then the log's.
+///
+/// Plain words instead of a tuple of fields: sorting them was a quarter of the time of an import.
+type SortKey<const N: usize> = [u64; N];
+
+/// The first word: day and name, and up to eight bits that come after the name.
+fn day_and_name(day: i32, rank: u32, after: u8) -> u64 {
+    // days are biased so that those before the epoch sort first
+    let day = u64::from(day.wrapping_add(1 << 23).cast_unsigned() & 0xff_ffff);
+    day << 40 | u64::from(rank) << 8 | u64::from(after)
+}
+
+fn day_of_key(day_and_name: u64) -> i32 {
+    let biased = u32::try_from(day_and_name >> 40).unwrap_or(0);
+    biased.cast_signed() - (1 << 23)
+}
+
+/// The last word: what comes before the row in the order (24 and 8 bits), and the row.
+fn last_word(rank: u32, code: i8, row: usize) -> u64 {
+    // flipping the sign bit sorts signed codes as numbers
+    let code = u64::from(code.cast_unsigned() ^ 0x80);
+    u64::from(rank & 0xff_ffff) << 40 | code << 32 | (row as u64 & u64::from(u32::MAX))
+}
+
+/// A number that sorts like the signed one.
+fn ascending(number: i64) -> u64 {
+    number.cast_unsigned() ^ (1 << 63)
+}
+
+/// A number that sorts the other way round.
+fn descending(number: i64) -> u64 {
+    !ascending(number)
+}
+
+/// Sorts rows and splits them by day. The last word of a key ends in the row's number, which makes keys
+/// distinct, so that an unstable sort keeps the log's order.
+fn by_day<const N: usize>(mut keys: Vec<SortKey<N>>) -> Vec<DayRows> {
     keys.sort_unstable();
     let mut days: Vec<DayRows> = Vec::new();
     let mut current = None;
-    for (day, _, row) in keys {
+    for key in keys {
+        let (Some(first), Some(row)) = (key.first(), key.last()) else { continue };
+        let day = day_of_key(*first);
         if current != Some(day) {
             days.push(DayRows { day: date_of(day), order: Vec::new() });
             current = Some(day);
         }
         if let Some(last) = days.last_mut() {
-            last.order.push(row);
+            last.order.push((row & u64::from(u32::MAX)) as u32);
         }
     }
     days

@@ -6,7 +6,10 @@ use arrow::array::Int8Array;
 use arrow::record_batch::RecordBatch;
 
 use super::super::names::{Place, constant_column, text_column};
-use super::{BatchContext, DayRows, Rows, batch_of, by_day, day_of, gather, integers, times};
+use super::{
+    BatchContext, DayRows, Rows, ascending, batch_of, by_day, day_and_name, day_of, gather, integers,
+    last_word, times,
+};
 use crate::error::Result;
 use crate::lake::schema::{RECORD, TableDef};
 
@@ -62,8 +65,9 @@ impl Rows for RecordRows {
                 |(row, (((sequence, time), kind), action))| {
                     let subject = context.rank(at(&self.subject, row));
                     let group = context.rank(at(&self.consumer_group, row));
-                    // beyond the table's order: a group's pull before its ack, by time
-                    (day_of(*time), (subject, *kind, *sequence, group, *action, *time), row as u32)
+                    // beyond the table's order: a group's pull before its ack, then as in the log
+                    let name = day_and_name(day_of(*time), subject, kind.cast_unsigned());
+                    [name, ascending(*sequence), last_word(group, *action, row)]
                 },
             );
         by_day(keys.collect())

@@ -1,5 +1,30 @@
 -- What there is.
 SHOW TABLES;
+-- > +---------------+--------------------+------------------+------------+
+-- > | table_catalog | table_schema       | table_name       | table_type |
+-- > +---------------+--------------------+------------------+------------+
+-- > | mqlake        | public             | record           | BASE TABLE |
+-- > | mqlake        | public             | redelivery       | VIEW       |
+-- > | mqlake        | public             | content          | BASE TABLE |
+-- > | mqlake        | public             | records          | VIEW       |
+-- > | mqlake        | public             | dead_message     | BASE TABLE |
+-- > | mqlake        | public             | consumer_latency | VIEW       |
+-- > | mqlake        | public             | messages         | VIEW       |
+-- > | mqlake        | public             | unacknowledged   | VIEW       |
+-- > | mqlake        | public             | daily_volume     | VIEW       |
+-- > | mqlake        | public             | consumption      | VIEW       |
+-- > | mqlake        | public             | dead_letters     | VIEW       |
+-- > | mqlake        | public             | unresolved_ack   | BASE TABLE |
+-- > | mqlake        | public             | message          | BASE TABLE |
+-- > | mqlake        | public             | otel_messages    | VIEW       |
+-- > | mqlake        | information_schema | tables           | VIEW       |
+-- > | mqlake        | information_schema | views            | VIEW       |
+-- > | mqlake        | information_schema | columns          | VIEW       |
+-- > | mqlake        | information_schema | df_settings      | VIEW       |
+-- > | mqlake        | information_schema | schemata         | VIEW       |
+-- > | mqlake        | information_schema | routines         | VIEW       |
+-- > | mqlake        | information_schema | parameters       | VIEW       |
+-- > +---------------+--------------------+------------------+------------+
 
 -- Rows of every table.
 SELECT 'message' AS name, count(*) AS n FROM message
@@ -8,9 +33,43 @@ UNION ALL SELECT 'record', count(*) FROM record
 UNION ALL SELECT 'content', count(*) FROM content
 UNION ALL SELECT 'unresolved_ack', count(*) FROM unresolved_ack
 ORDER BY name;
+-- > +----------------+-------+
+-- > | name           | n     |
+-- > +----------------+-------+
+-- > | content        | 10583 |
+-- > | dead_message   | 122   |
+-- > | message        | 10461 |
+-- > | record         | 35880 |
+-- > | unresolved_ack | 11    |
+-- > +----------------+-------+
 
 -- Columns and their types.
 SELECT table_name, column_name, data_type, is_nullable
 FROM information_schema.columns
 WHERE table_name IN ('message', 'record')
 ORDER BY table_name, ordinal_position;
+-- > +------------+----------------+---------------------------------------+-------------+
+-- > | table_name | column_name    | data_type                             | is_nullable |
+-- > +------------+----------------+---------------------------------------+-------------+
+-- > | message    | system         | Utf8View                              | NO          |
+-- > | message    | subject        | Utf8View                              | NO          |
+-- > | message    | kind           | Int8                                  | NO          |
+-- > | message    | consumer_group | Utf8View                              | YES         |
+-- > | message    | broker_group   | Utf8View                              | NO          |
+-- > | message    | sequence       | Int64                                 | NO          |
+-- > | message    | message_id     | Utf8View                              | NO          |
+-- > | message    | create_time    | Timestamp(ms, "UTC")                  | NO          |
+-- > | message    | store_time     | Timestamp(ms, "UTC")                  | YES         |
+-- > | message    | tags           | List(non-null Utf8, field: 'element') | YES         |
+-- > | message    | dt             | Date32                                | NO          |
+-- > | record     | system         | Utf8View                              | NO          |
+-- > | record     | subject        | Utf8View                              | NO          |
+-- > | record     | kind           | Int8                                  | NO          |
+-- > | record     | sequence       | Int64                                 | NO          |
+-- > | record     | broker_group   | Utf8View                              | NO          |
+-- > | record     | consumer_group | Utf8View                              | NO          |
+-- > | record     | action         | Int8                                  | NO          |
+-- > | record     | action_time    | Timestamp(ms, "UTC")                  | NO          |
+-- > | record     | consumer_id    | Utf8View                              | NO          |
+-- > | record     | dt             | Date32                                | NO          |
+-- > +------------+----------------+---------------------------------------+-------------+
