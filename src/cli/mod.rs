@@ -123,14 +123,15 @@ async fn open_lake(config: &Config) -> Result<Arc<Lake>> {
     Ok(Arc::new(Lake::open(store, config.lake.clone()).await?))
 }
 
-/// Refuses to read a lake that nobody has written to, with a hint.
-fn require_existing(config: &Config) -> Result<()> {
-    let is_local = !config.data.contains("://");
-    if is_local && !std::path::Path::new(&config.data).exists() {
+/// Opens the lake that the settings name for reading.
+async fn open_existing_lake(config: &Config) -> Result<Arc<Lake>> {
+    // opening a store creates a local directory, which a reader must not
+    if !config.data.contains("://") && !std::path::Path::new(&config.data).is_dir() {
         return Err(Error::Usage(format!(
-            "there is no data at {}; run `mqlake import` first, or pass --data",
+            "there is no data at {}; run `mqlake import` first, or pass another --data",
             config.data
         )));
     }
-    Ok(())
+    let store = Store::open(&config.data, &config.storage)?;
+    Ok(Arc::new(Lake::open_existing(store, config.lake.clone()).await?))
 }

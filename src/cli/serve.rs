@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use tokio::net::TcpListener;
 
-use super::{open_lake, require_existing};
+use super::open_existing_lake;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http::{App, Clock, LenientListener, install_metrics, router};
@@ -28,7 +28,6 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, mut config: Config) -> Result<ExitCode> {
-        require_existing(&config)?;
         if let Some(listen) = self.listen {
             config.http.listen = listen;
         }
@@ -44,7 +43,7 @@ impl Serve {
 /// Serves until a stop signal; `ready` is told the address once requests are taken.
 pub(super) async fn serve(config: Config, clock: Clock, ready: impl FnOnce(SocketAddr)) -> Result<()> {
     install_metrics()?;
-    let lake = open_lake(&config).await?;
+    let lake = open_existing_lake(&config).await?;
     let catalog = Arc::new(Catalog::open(lake, &config.cache).await?);
     let (listen, refresh, grace) = (config.http.listen, config.http.refresh, config.http.shutdown_grace);
     let app = Arc::new(App::new(catalog, config, clock)?);
@@ -81,7 +80,8 @@ async fn keep_fresh(app: Arc<App>, every: std::time::Duration) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = app.refresh().await {
+        let refreshed = app.refresh().await;
+        if let Err(error) = refreshed.and(app.catalog.warm().await) {
             tracing::warn!(%error, "cannot look for new commits");
         }
     }

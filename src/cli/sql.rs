@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::pretty::pretty_format_batches_with_options;
 use clap::{Args, ValueEnum};
 
-use super::{open_lake, require_existing};
+use super::open_existing_lake;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::query::{Catalog, SqlEngine};
@@ -37,8 +37,7 @@ enum Format {
 
 impl Sql {
     pub(super) async fn run(self, config: Config) -> Result<ExitCode> {
-        require_existing(&config)?;
-        let lake = open_lake(&config).await?;
+        let lake = open_existing_lake(&config).await?;
         let catalog = Arc::new(Catalog::open(lake, &config.cache).await?);
         let engine = SqlEngine::new(catalog, config.sql.clone())?;
         let mut rows = engine.query(&self.statement).await?;

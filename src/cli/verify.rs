@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use bytesize::ByteSize;
 use clap::Args;
 
-use super::{open_lake, require_existing};
+use super::open_existing_lake;
 use crate::config::Config;
 use crate::error::Result;
 use crate::lake::Lake;
@@ -33,12 +34,18 @@ pub(super) struct Verify {
 
 impl Verify {
     pub(super) async fn run(self, config: Config) -> Result<ExitCode> {
-        require_existing(&config)?;
-        let lake = open_lake(&config).await?;
+        let lake = open_existing_lake(&config).await?;
         let mut report = lake.verify().await?;
         let readable = report.findings.is_empty();
         if readable {
-            report.findings.extend(find_doubles(lake, &config).await?);
+            match find_doubles(lake, &config).await {
+                Ok(doubles) => report.findings.extend(doubles),
+                Err(error) => report.findings.push(Finding {
+                    table: "all".to_owned(),
+                    place: "all files".to_owned(),
+                    problem: format!("whether rows are stored twice could not be checked: {error}"),
+                }),
+            }
         }
         if self.json {
             println!("{}", serde_json::to_string(&report).unwrap_or_default());
@@ -51,7 +58,9 @@ impl Verify {
 
 async fn find_doubles(lake: Arc<Lake>, config: &Config) -> Result<Vec<Finding>> {
     let catalog = Arc::new(Catalog::open(lake, &config.cache).await?);
-    let engine = SqlEngine::new(catalog, config.sql.clone())?;
+    // limits of the service are not those of a check, which may take its time
+    let settings = crate::config::Sql { timeout: Duration::from_secs(24 * 3600), ..config.sql.clone() };
+    let engine = SqlEngine::new(catalog, settings)?;
     let mut findings = Vec::new();
     for (table, identity) in IDENTITIES {
         let statement =

@@ -169,6 +169,8 @@ pub struct Cache {
     pub metadata: ByteSize,
     /// Bloom filters.
     pub bloom: ByteSize,
+    /// Where each subject lies in each file.
+    pub runs: ByteSize,
 }
 
 impl Default for Config {
@@ -250,7 +252,7 @@ impl Default for Sql {
 
 impl Default for Cache {
     fn default() -> Self {
-        Cache { metadata: ByteSize::mib(256), bloom: ByteSize::mib(128) }
+        Cache { metadata: ByteSize::mib(256), bloom: ByteSize::mib(128), runs: ByteSize::mib(128) }
     }
 }
 

@@ -57,8 +57,13 @@ impl<S> LenientIo<S> {
     fn feed(&mut self, bytes: &[u8]) {
         self.head.extend_from_slice(bytes);
         while !self.pass_through {
-            let Some(end) = self.head.windows(4).position(|four| four == b"\r\n\r\n") else { break };
-            let rest = self.head.split_off(end + 4);
+            if self.head.starts_with(b"PRI * ") {
+                // HTTP/2 without negotiation: not ours to read
+                self.pass_through = true;
+                break;
+            }
+            let Some(end) = head_end(&self.head) else { break };
+            let rest = self.head.split_off(end);
             let head = std::mem::replace(&mut self.head, rest);
             self.pass_through = has_body(&head);
             escape_request_line(&head, &mut self.ready);
@@ -70,13 +75,27 @@ impl<S> LenientIo<S> {
     }
 }
 
+/// Position behind the empty line that ends a head; lines may end without a carriage return.
+fn head_end(head: &[u8]) -> Option<usize> {
+    let feeds = head.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    feeds.into_iter().find_map(|next| match head.get(next..) {
+        Some([b'\n', ..]) => Some(next + 1),
+        Some([b'\r', b'\n', ..]) => Some(next + 2),
+        _ => None,
+    })
+}
+
 fn has_body(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head).to_ascii_lowercase();
-    ["\r\ncontent-length:", "\r\ntransfer-encoding:", "\r\nupgrade:"].iter().any(|name| text.contains(name))
+    text.lines().filter_map(|line| line.split_once(':')).any(|(name, value)| match name {
+        "content-length" => value.trim() != "0",
+        "transfer-encoding" | "upgrade" => true,
+        _ => false,
+    })
 }
 
 fn escape_request_line(head: &[u8], out: &mut Vec<u8>) {
-    let line = head.iter().position(|b| *b == b'\r').unwrap_or(head.len());
+    let line = head.iter().position(|b| matches!(b, b'\r' | b'\n')).unwrap_or(head.len());
     let (line, rest) = head.split_at(line);
     for byte in line {
         match byte {
@@ -161,14 +180,10 @@ mod tests {
     use super::LenientIo;
 
     async fn through(pieces: &[&[u8]]) -> String {
-        let mut mock = tokio_test_pieces(pieces);
+        let mut connection = LenientIo::new(std::io::Cursor::new(pieces.concat()));
         let mut text = Vec::new();
-        mock.read_to_end(&mut text).await.unwrap();
+        connection.read_to_end(&mut text).await.unwrap();
         String::from_utf8(text).unwrap()
-    }
-
-    fn tokio_test_pieces(pieces: &[&[u8]]) -> LenientIo<std::io::Cursor<Vec<u8>>> {
-        LenientIo::new(std::io::Cursor::new(pieces.concat()))
     }
 
     #[tokio::test]
@@ -182,6 +197,14 @@ mod tests {
     async fn bodies_pass_unchanged() {
         let request: &[u8] = b"POST /a HTTP/1.1\r\nContent-Length: 5\r\n\r\n\"<>\"!GET \"\r\n\r\n";
         assert_eq!(through(&[request]).await.as_bytes(), request);
+    }
+
+    #[tokio::test]
+    async fn bare_line_feeds_and_an_empty_body() {
+        let first: &[u8] = b"GET /\" HTTP/1.1\nhost: x\n\n";
+        let second: &[u8] = b"GET /\" HTTP/1.1\r\ncontent-length: 0\r\n\r\n";
+        let wanted = "GET /%22 HTTP/1.1\nhost: x\n\nGET /%22 HTTP/1.1\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(through(&[first, second]).await, wanted);
     }
 
     #[tokio::test]

@@ -63,9 +63,9 @@ pub(super) async fn render(State(app): State<Arc<App>>) -> Response {
         metrics::gauge!("mqlake_table_bytes", "table" => name).set(bytes as f64);
         metrics::gauge!("mqlake_table_version", "table" => name).set(table.snapshot.version as f64);
     }
-    let (indexes, blooms) = app.catalog.files.bytes();
-    metrics::gauge!("mqlake_cache_bytes", "cache" => "metadata").set(indexes as f64);
-    metrics::gauge!("mqlake_cache_bytes", "cache" => "bloom").set(blooms as f64);
+    for (cache, bytes) in app.catalog.files.bytes() {
+        metrics::gauge!("mqlake_cache_bytes", "cache" => cache).set(bytes as f64);
+    }
     metrics::gauge!("mqlake_store_reachable").set(if app.is_fresh() { 1.0 } else { 0.0 });
     let text = RECORDER.get().map(PrometheusHandle::render).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, SecondsFormat};
 use deltalake::kernel::{Add, LogicalFileView};
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::statistics::Statistics;
 use serde_json::{Value, json};
 
@@ -63,34 +63,19 @@ impl FileStats {
     /// Gathers the statistics of a written file from its footer.
     #[must_use]
     pub fn from_parquet(def: &TableDef, metadata: &ParquetMetaData) -> FileStats {
-        let mut stats = FileStats { rows: 0, columns: BTreeMap::new() };
+        let mut rows = 0;
+        let mut gathered: BTreeMap<String, Gathered> = BTreeMap::new();
         for group in metadata.row_groups() {
-            stats.rows += u64::try_from(group.num_rows()).unwrap_or(0);
+            rows += u64::try_from(group.num_rows()).unwrap_or(0);
             for column in group.columns() {
-                let parts = column.column_path().parts();
-                let [name] = parts else { continue };
-                if def.index_of(name).is_none() {
-                    continue;
+                let [name] = column.column_path().parts() else { continue };
+                if def.index_of(name).is_some() {
+                    gathered.entry(name.clone()).or_default().add(column);
                 }
-                let Some(statistics) = column.statistics() else { continue };
-                let nulls = statistics.null_count_opt().unwrap_or(0);
-                let Some((min, max)) = bounds(statistics) else { continue };
-                stats
-                    .columns
-                    .entry(name.clone())
-                    .and_modify(|known| {
-                        known.nulls += nulls;
-                        if min < known.min {
-                            known.min = min.clone();
-                        }
-                        if max > known.max {
-                            known.max = max.clone();
-                        }
-                    })
-                    .or_insert(ColumnStats { min, max, nulls });
             }
         }
-        stats
+        let columns = gathered.into_iter().filter_map(|(name, column)| Some((name, column.finish()?)));
+        FileStats { rows, columns: columns.collect() }
     }
 
     /// Delta's JSON form.
@@ -151,6 +136,37 @@ impl FileStats {
             Some(ColumnStats { min: Bound::Number(min), max: Bound::Number(max), .. }) => Some((*min, *max)),
             _ => None,
         }
+    }
+}
+
+/// Statistics of a column while row groups are added.
+#[derive(Default)]
+struct Gathered {
+    bounds: Option<(Bound, Bound)>,
+    nulls: u64,
+    /// A row group has values but no bounds.
+    is_unbounded: bool,
+}
+
+impl Gathered {
+    fn add(&mut self, column: &ColumnChunkMetaData) {
+        let statistics = column.statistics();
+        let nulls = statistics.and_then(Statistics::null_count_opt);
+        self.nulls += nulls.unwrap_or(0);
+        let Some((min, max)) = statistics.and_then(bounds) else {
+            let all_null = nulls.is_some_and(|nulls| i64::try_from(nulls) == Ok(column.num_values()));
+            self.is_unbounded |= !all_null;
+            return;
+        };
+        self.bounds = Some(match self.bounds.take() {
+            Some((least, greatest)) => (least.min(min), greatest.max(max)),
+            None => (min, max),
+        });
+    }
+
+    fn finish(self) -> Option<ColumnStats> {
+        let (min, max) = self.bounds.filter(|_| !self.is_unbounded)?;
+        Some(ColumnStats { min, max, nulls: self.nulls })
     }
 }
 

@@ -50,9 +50,21 @@ impl Lake {
     /// # Errors
     /// [`Error::Store`].
     pub async fn open(store: Store, settings: config::Lake) -> Result<Lake> {
+        Lake::open_tables(store, settings, true).await
+    }
+
+    /// Opens the tables for reading; creates nothing.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there are none, [`Error::Store`].
+    pub async fn open_existing(store: Store, settings: config::Lake) -> Result<Lake> {
+        Lake::open_tables(store, settings, false).await
+    }
+
+    async fn open_tables(store: Store, settings: config::Lake, may_create: bool) -> Result<Lake> {
         let mut tables = Vec::with_capacity(schema::TABLES.len());
         for def in schema::TABLES {
-            tables.push(Arc::new(Table::open(&store, def).await?));
+            tables.push(Arc::new(Table::open(&store, def, may_create).await?));
         }
         Ok(Lake { store, settings, tables })
     }

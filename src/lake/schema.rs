@@ -12,6 +12,12 @@ use deltalake::kernel::{ArrayType, DataType as DeltaType, MapType, PrimitiveType
 /// Name of the partition column: the UTC day of [`TableDef::time_column`], `YYYY-MM-DD`.
 pub const DAY_COLUMN: &str = "dt";
 
+/// First day a partition can have, 0001-01-01, in days since the epoch.
+pub const FIRST_DAY: i64 = -719_162;
+
+/// Last day a partition can have, 9999-12-31, in days since the epoch.
+pub const LAST_DAY: i64 = 2_932_896;
+
 /// Value of the column `system` for QMQ.
 pub const SYSTEM_QMQ: &str = "qmq";
 
@@ -213,7 +219,7 @@ pub static RECORD: TableDef = TableDef {
         column("broker_group", Text, Dictionary),
         column("consumer_group", Text, Dictionary),
         column("action", Int8, Delta),
-        column("action_time", Time, Dictionary),
+        column("action_time", Time, Delta),
         column("consumer_id", Text, Dictionary),
     ],
     sort: &[

@@ -59,11 +59,11 @@ pub enum Outcome {
 }
 
 impl Table {
-    /// Opens the table, creating it if there is none.
+    /// Opens the table; if there is none it is created, or refused.
     ///
     /// # Errors
-    /// [`Error::Store`].
-    pub async fn open(store: &Store, def: &'static TableDef) -> Result<Table> {
+    /// [`Error::Store`]; [`Error::Usage`] if there is none and it shall not be created.
+    pub async fn open(store: &Store, def: &'static TableDef, may_create: bool) -> Result<Table> {
         let folder = store.table_folder(def.name);
         let url = store
             .url
@@ -75,8 +75,13 @@ impl Table {
         let mut delta = DeltaTable::new(log.clone());
         if log.is_delta_table_location().await? {
             delta.load().await?;
-        } else {
+        } else if may_create {
             delta = create(log.clone(), def).await?;
+        } else {
+            return Err(Error::Usage(format!(
+                "there is no data at {}; run `mqlake import` first, or pass another --data",
+                store.url
+            )));
         }
         Ok(Table { def, folder, log, store: store.clone(), delta: Mutex::new(delta) })
     }
@@ -212,16 +217,39 @@ impl Table {
                     return Ok(Outcome::Committed);
                 }
                 Err(error) => {
-                    // lost the race if the log has moved on; anything else is the store's failure
                     let before = state.version();
-                    let now = self.log.get_latest_version(before).await?;
-                    if now == before {
+                    if self.log.get_latest_version(before).await? == before {
+                        // nothing was committed by anyone: the store failed
                         return Err(error.into());
+                    }
+                    delta.update_state().await?;
+                    // the commit itself can have succeeded: its answer was lost, or the checkpoint after it failed
+                    if self.is_committed(&delta, &actions, moves).await? {
+                        tracing::warn!(table = self.def.name, %error, "committed, but not cleanly");
+                        return Ok(Outcome::Committed);
                     }
                 }
             }
         }
         Err(Error::Conflict { table: self.def.name.to_owned(), attempts })
+    }
+
+    /// Whether the log already holds these very actions.
+    async fn is_committed(&self, delta: &DeltaTable, actions: &[Action], moves: &[Move]) -> Result<bool> {
+        let added = actions.iter().find_map(|action| match action {
+            Action::Add(add) => Some(add.path.as_str()),
+            _ => None,
+        });
+        if let Some(path) = added {
+            // names are never used twice, and all files of a commit come together
+            return Ok(delta.snapshot()?.log_data().iter().any(|view| view.path() == path));
+        }
+        for stream_move in moves {
+            if self.position_in(delta, &stream_move.stream).await? != Some(stream_move.to) {
+                return Ok(false);
+            }
+        }
+        Ok(!moves.is_empty())
     }
 
     async fn force_commit(&self, version: u64) -> Result<()> {

@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::file::{Bound, ColumnStats, LakeFile};
 use super::paths::Level;
 use super::scan::object_path;
-use super::schema::{ColumnType, RECORD, TableDef};
+use super::schema::{ColumnType, FIRST_DAY, LAST_DAY, RECORD, TableDef};
 use super::table::Table;
 use super::{Lake, StreamId};
 use crate::error::{Error, Result};
@@ -249,7 +249,11 @@ impl FileCheck {
         let times = cast(column, &DataType::Int64)?;
         let times = times.as_primitive::<Int64Type>();
         let days = (min(times), max(times));
-        let day_of = |ms: i64| chrono::DateTime::from_timestamp_millis(ms).map(|time| time.date_naive());
+        // clocks that are far off are kept within the years 1 to 9999
+        let day_of = |ms: i64| {
+            let days = ms.div_euclid(24 * 3600 * 1000).clamp(FIRST_DAY, LAST_DAY);
+            NaiveDate::default().checked_add_signed(chrono::Duration::days(days))
+        };
         if let (Some(first), Some(last)) = days
             && (day_of(first) != Some(day) || day_of(last) != Some(day))
         {

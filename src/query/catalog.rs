@@ -7,7 +7,7 @@ use object_store::path::Path;
 use super::files::FileCache;
 use crate::config;
 use crate::error::{Error, Result};
-use crate::lake::schema::TableDef;
+use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, RECORD, TableDef};
 use crate::lake::{Lake, Snapshot};
 
 /// One table at one version.
@@ -90,9 +90,29 @@ impl Catalog {
         Ok(())
     }
 
+    /// Reads the footers and runs of all files that lookups use, so that no request has to; newest days first.
+    ///
+    /// # Errors
+    /// [`Error::Store`]; what is missing is read when it is needed.
+    pub async fn warm(&self) -> Result<()> {
+        for table in self.pin().tables().filter(|table| is_looked_up(table.snapshot.def)) {
+            let mut files = table.snapshot.files.clone();
+            files.sort_by_key(|file| std::cmp::Reverse(file.day));
+            for file in files {
+                let reader = self.files.reader(&table.folder, &file);
+                self.files.runs(&reader, table.snapshot.def).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The newest known snapshots.
     #[must_use]
     pub fn pin(&self) -> Arc<Pinned> {
         self.current.read().map(|current| current.clone()).unwrap_or_default()
     }
+}
+
+fn is_looked_up(def: &TableDef) -> bool {
+    [&MESSAGE, &DEAD_MESSAGE, &RECORD, &CONTENT].iter().any(|known| known.name == def.name)
 }

@@ -23,10 +23,12 @@ use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
+use super::runs::FileRuns;
 use crate::config;
 use crate::error::{Error, Result};
 use crate::lake::LakeFile;
 use crate::lake::scan::object_path;
+use crate::lake::schema::TableDef;
 
 /// Bytes read from the end of a file to get its footer in one request.
 const FOOTER_HINT_BYTES: usize = 64 * 1024;
@@ -46,6 +48,7 @@ pub struct FileCache {
     objects: Arc<dyn ObjectStore>,
     indexes: MokaCache<Path, FileIndex>,
     blooms: MokaCache<(Path, usize, usize), Option<Arc<Sbbf>>>,
+    runs: MokaCache<Path, Arc<FileRuns>>,
 }
 
 impl fmt::Debug for FileCache {
@@ -65,6 +68,10 @@ impl FileCache {
                 .max_capacity(settings.metadata.as_u64())
                 .weigher(move |_, index: &FileIndex| weight(index.parquet.memory_size()))
                 .build(),
+            runs: MokaCache::builder()
+                .max_capacity(settings.runs.as_u64())
+                .weigher(move |_, runs: &Arc<FileRuns>| weight(64 + runs.heap_bytes()))
+                .build(),
             blooms: MokaCache::builder()
                 .max_capacity(settings.bloom.as_u64())
                 .weigher(move |_, bloom: &Option<Arc<Sbbf>>| {
@@ -74,10 +81,28 @@ impl FileCache {
         }
     }
 
-    /// Bytes of indexes and of bloom filters in memory.
+    /// Bytes in memory, by cache.
     #[must_use]
-    pub fn bytes(&self) -> (u64, u64) {
-        (self.indexes.weighted_size(), self.blooms.weighted_size())
+    pub fn bytes(&self) -> [(&'static str, u64); 3] {
+        [
+            ("metadata", self.indexes.weighted_size()),
+            ("bloom", self.blooms.weighted_size()),
+            ("runs", self.runs.weighted_size()),
+        ]
+    }
+
+    /// Where each subject lies in a file.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn runs(&self, reader: &CachedReader, def: &TableDef) -> Result<Arc<FileRuns>> {
+        let gather = async {
+            let index = reader.index().await?;
+            FileRuns::gather(reader.clone(), &index, def).await.map(Arc::new)
+        };
+        self.runs.try_get_with_by_ref(&reader.path, gather).await.map_err(|error: Arc<Error>| {
+            Error::store(format!("reading the subjects of {}", reader.path), error)
+        })
     }
 
     /// Footer and page index of a file.

@@ -6,10 +6,12 @@ mod catalog;
 mod files;
 pub mod lookup;
 mod provider;
+mod runs;
 mod session;
 mod sql;
 
 pub use catalog::{Catalog, Pinned, PinnedTable};
 pub use files::{CachedReader, FileCache, FileIndex};
+pub use runs::{FileRuns, Run, span_column};
 pub use session::views;
 pub use sql::{SqlEngine, SqlRows};

@@ -14,6 +14,7 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 
 use super::catalog::PinnedTable;
 use super::files::FileCache;
@@ -95,11 +96,19 @@ impl TableProvider for LakeTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let files = self.prune(state, filters)?;
+        if files.is_empty() {
+            // a scan of no files would have no partition at all
+            let schema = match projection {
+                Some(columns) => Arc::new(self.schema.project(columns)?),
+                None => self.schema.clone(),
+            };
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
         let scan = Scan {
             def: self.table.snapshot.def,
             folder: &self.table.folder,
             file_schema: self.file_schema.clone(),
-            groups: if files.is_empty() { Vec::new() } else { vec![files] },
+            groups: vec![files],
             projection,
             // rows are filtered by the plan above, which pushes its filter down to the pages itself
             predicate: None,

@@ -5,14 +5,16 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::{SQLOptions, SessionContext};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use futures::StreamExt;
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -21,6 +23,10 @@ use super::session;
 use crate::config;
 use crate::error::{Error, Result};
 
+/// Most operators, parentheses and set operations in a statement: they nest, and nesting costs stack.
+const MAX_OPERATORS: usize = 1000;
+/// Stack of the threads that plan and run statements.
+const STACK_BYTES: usize = 64 << 20;
 /// Batches made ahead of the reader.
 const BATCHES_AHEAD: usize = 2;
 
@@ -41,6 +47,7 @@ pub struct SqlRows {
     pub schema: SchemaRef,
     batches: mpsc::Receiver<Result<RecordBatch>>,
     task: JoinHandle<()>,
+    ended: bool,
 }
 
 impl SqlRows {
@@ -49,7 +56,18 @@ impl SqlRows {
     /// # Errors
     /// [`Error::Limit`] when a limit is reached, [`Error::Store`] or [`Error::Sql`] as execution meets them.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        self.batches.recv().await.transpose()
+        if self.ended {
+            return Ok(None);
+        }
+        if let Some(batch) = self.batches.recv().await {
+            return batch.map(Some);
+        }
+        self.ended = true;
+        // rows that end because their maker died are no complete answer
+        match (&mut self.task).await {
+            Ok(()) => Ok(None),
+            Err(error) => Err(Error::Invariant(format!("the statement failed inside the engine: {error}"))),
+        }
     }
 }
 
@@ -76,6 +94,8 @@ impl SqlEngine {
     pub fn new(catalog: Arc<Catalog>, settings: config::Sql) -> Result<SqlEngine> {
         let threads = tokio::runtime::Builder::new_multi_thread()
             .thread_name("mqlake-sql")
+            // plans are trees that are walked by recursion; see MAX_OPERATORS
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|error| Error::Config(format!("sql: no threads: {error}")))?;
@@ -113,13 +133,22 @@ impl SqlEngine {
                 ))
             })?
             .map_err(|error| Error::Invariant(error.to_string()))?;
+        check_nesting(statement)?;
         let context = self.session().await?;
-        let frame = plan(&context, statement).await?;
-        let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
         let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
+        let (planned, schema) = oneshot::channel();
         let limits = Limits { deadline, timeout: self.settings.timeout, max_rows: self.settings.max_rows };
+        let statement = statement.to_owned();
         let work = async move {
             let _permit = permit;
+            let frame = match plan(&context, &statement).await {
+                Ok(frame) => frame,
+                Err(error) => {
+                    let _ = planned.send(Err(error));
+                    return;
+                }
+            };
+            let _ = planned.send(Ok(Arc::new(frame.schema().as_arrow().clone())));
             if let Err(error) = drive(frame, &sender, limits).await {
                 let _ = sender.send(Err(error)).await;
             }
@@ -128,7 +157,13 @@ impl SqlEngine {
             Some(threads) => threads.spawn(work),
             None => return Err(Error::Invariant("the SQL threads are gone".to_owned())),
         };
-        Ok(SqlRows { schema, batches, task })
+        // from here on dropping the rows cancels the statement
+        let mut rows = SqlRows { schema: Arc::new(Schema::empty()), batches, task, ended: false };
+        rows.schema = tokio::time::timeout_at(deadline, schema)
+            .await
+            .map_err(|_| limits.late())?
+            .map_err(|_| Error::Invariant("the statement failed inside the planner".to_owned()))??;
+        Ok(rows)
     }
 
     async fn session(&self) -> Result<SessionContext> {
@@ -154,6 +189,41 @@ struct Limits {
     max_rows: usize,
 }
 
+impl Limits {
+    fn late(&self) -> Error {
+        Error::Limit(format!(
+            "the statement ran longer than {} (sql.timeout); narrow it, for example by dt",
+            humantime::format_duration(self.timeout)
+        ))
+    }
+}
+
+/// Refuses statements that nest too deep for any stack, before anything walks them.
+fn check_nesting(statement: &str) -> Result<()> {
+    let dialect = GenericDialect {};
+    let tokens = Tokenizer::new(&dialect, statement).tokenize();
+    let tokens = tokens.map_err(|error| Error::Sql(format!("the statement cannot be read: {error}")))?;
+    let nests = |token: &&Token| match token {
+        Token::Word(word) => matches!(
+            word.value.to_ascii_uppercase().as_str(),
+            "AND" | "OR" | "NOT" | "UNION" | "INTERSECT" | "EXCEPT" | "CASE" | "JOIN" | "LIKE" | "IS"
+        ),
+        Token::Whitespace(_)
+        | Token::Comma
+        | Token::Period
+        | Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::RParen => false,
+        _ => true,
+    };
+    match tokens.iter().filter(nests).count() {
+        count if count > MAX_OPERATORS => Err(Error::Limit(format!(
+            "the statement has {count} operators; at most {MAX_OPERATORS} are run. Use IN (…) or a join for long lists"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 async fn plan(context: &SessionContext, statement: &str) -> Result<datafusion::dataframe::DataFrame> {
     let state = context.state();
     let plan = state.create_logical_plan(statement).await.map_err(|error| sql_error(&error))?;
@@ -174,19 +244,14 @@ async fn drive(
     sender: &mpsc::Sender<Result<RecordBatch>>,
     limits: Limits,
 ) -> Result<()> {
-    let late = || {
-        Error::Limit(format!(
-            "the statement ran longer than {} (sql.timeout); narrow it, for example by dt",
-            humantime::format_duration(limits.timeout)
-        ))
-    };
     let mut stream = tokio::time::timeout_at(limits.deadline, frame.execute_stream())
         .await
-        .map_err(|_| late())?
+        .map_err(|_| limits.late())?
         .map_err(|error| sql_error(&error))?;
     let mut rows = 0;
     loop {
-        let next = tokio::time::timeout_at(limits.deadline, stream.next()).await.map_err(|_| late())?;
+        let next =
+            tokio::time::timeout_at(limits.deadline, stream.next()).await.map_err(|_| limits.late())?;
         let Some(batch) = next else { return Ok(()) };
         let batch = batch.map_err(|error| sql_error(&error))?;
         rows += batch.num_rows();

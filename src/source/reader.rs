@@ -89,8 +89,9 @@ impl<F: LogFormat> LogReader<F> {
         mut visit: impl FnMut(u64, u64, F::Record<'_>) -> Result<()>,
     ) -> Result<u64> {
         let segments = std::mem::take(&mut self.segments);
-        let mut end = from;
-        let mut expected = None;
+        let mut end = 0;
+        // the segment that holds the position
+        let mut expected = Some(from / F::SEGMENT_BYTES * F::SEGMENT_BYTES);
         for (index, segment) in segments.iter().enumerate() {
             let segment_end = segment.base + F::SEGMENT_BYTES;
             if segment_end <= from {
@@ -106,8 +107,18 @@ impl<F: LogFormat> LogReader<F> {
             }
             expected = Some(segment_end);
         }
+        if let Some(last) = segments.last().filter(|_| end < from) {
+            return Err(Error::input(
+                &last.path,
+                format!(
+                    "the {} ends at offset {end}, before {from}, up to which it was imported earlier: it is older, \
+                     was recreated, or belongs to another broker group. Use another --broker-group or --data",
+                    F::NAME
+                ),
+            ));
+        }
         self.segments = segments;
-        Ok(end.max(from))
+        Ok(end)
     }
 
     fn read_segment(
@@ -159,7 +170,7 @@ impl<F: LogFormat> LogReader<F> {
                 None if last && window.is_zero_from(position)? => return Ok(Ended::LogEnd(offset)),
                 None => "the file ends inside a record".to_owned(),
             };
-            match self.behind_damage(&mut window, segment, last, position, reason)? {
+            match self.behind_damage(&mut window, segment, last, position, from, reason)? {
                 Some(next) => position = next,
                 None if last => return Ok(Ended::LogEnd(offset)),
                 None => return Ok(Ended::NextSegment),
@@ -175,6 +186,7 @@ impl<F: LogFormat> LogReader<F> {
         segment: &Segment,
         last: bool,
         position: u64,
+        from: u64,
         reason: String,
     ) -> Result<Option<u64>> {
         let next = self.find_provable(window, position + 1)?;
@@ -186,6 +198,10 @@ impl<F: LogFormat> LogReader<F> {
             return Ok(None);
         }
         let resume = next.unwrap_or(F::SEGMENT_BYTES);
+        if segment.base + resume <= from {
+            // an earlier import has passed it already
+            return Ok(next);
+        }
         if !self.options.skip_corrupt {
             return Err(Error::Corrupt {
                 path: segment.path.display().to_string(),

@@ -35,7 +35,6 @@ pub(super) async fn detail(app: &App, text: &str) -> Result<Option<Detail>, Refu
     let (Some(subject), Some(broker_group)) = (query.subject, query.broker_group) else { return Ok(None) };
     let name = SubjectName::parse(&subject);
     let mut conditions = vec![
-        Condition::text("subject", name.subject),
         Condition::number("kind", i64::from(name.kind.as_i8())),
         Condition::number("sequence", query.sequence),
         Condition::text("broker_group", broker_group.clone()),
@@ -44,7 +43,7 @@ pub(super) async fn detail(app: &App, text: &str) -> Result<Option<Detail>, Refu
     let pinned = app.catalog.pin();
     let table = pinned.table(&CONTENT)?;
     let mut newest: Option<ContentRow> = None;
-    for batch in find(&app.catalog.files, table, &conditions, &ContentRow::COLUMNS).await? {
+    for batch in find(&app.catalog.files, table, &name.subject, &conditions, &ContentRow::COLUMNS).await? {
         for row in ContentRow::of(&batch)? {
             // a broker that crashed can use a sequence twice; the later message is the one it has now
             if newest.as_ref().is_none_or(|known| row.store_time_ms >= known.store_time_ms) {

@@ -57,7 +57,6 @@ async fn page(
     mut conditions: Vec<Condition>,
 ) -> Result<List, Refusal> {
     let Some(subject) = query.subject.clone() else { return Ok(List::default()) };
-    conditions.push(Condition::text("subject", subject.clone()));
     let scope = scope(def.name, &subject);
     let from = match &query.start {
         Some(token) => Some(key_of(token, scope)?),
@@ -74,7 +73,7 @@ async fn page(
                 first_second.saturating_mul(1000),
                 last_second.saturating_mul(1000).saturating_add(999),
             ));
-            let found = find(&app.catalog.files, table, &conditions, &MessageRow::COLUMNS).await?;
+            let found = find(&app.catalog.files, table, &subject, &conditions, &MessageRow::COLUMNS).await?;
             (in_order(&found, from.as_ref())?, 1)
         }
         None => {
@@ -82,7 +81,14 @@ async fn page(
                 Ok(len) if len > 0 => len.min(app.config.http.max_len),
                 _ => app.config.http.default_len,
             };
-            let newest_query = NewestQuery { conditions, first_second, last_second, from, limit: len + 1 };
+            let newest_query = NewestQuery {
+                subject: subject.clone(),
+                conditions,
+                first_second,
+                last_second,
+                from,
+                limit: len + 1,
+            };
             (newest(&app.catalog.files, table, &newest_query).await?, len)
         }
     };

@@ -95,11 +95,8 @@ fn meanings(subject: &str) -> Vec<(Kind, String, Option<String>)> {
 }
 
 async fn of_retries(app: &App, pinned: &Pinned, subject: &str, id: &str) -> Result<Records, Refusal> {
-    let mut conditions = vec![
-        Condition::text("subject", subject),
-        Condition::number("kind", i64::from(Kind::Retry.as_i8())),
-        Condition::text("message_id", id),
-    ];
+    let mut conditions =
+        vec![Condition::number("kind", i64::from(Kind::Retry.as_i8())), Condition::text("message_id", id)];
     let days = app.config.http.retry_records_window_days;
     if days > 0 {
         let now = (app.clock)().timestamp_millis();
@@ -108,7 +105,7 @@ async fn of_retries(app: &App, pinned: &Pinned, subject: &str, id: &str) -> Resu
         conditions.push(Condition::Number("create_time", first * 1000, last));
     }
     let batches =
-        find(&app.catalog.files, pinned.table(&MESSAGE)?, &conditions, &MessageRow::COLUMNS).await?;
+        find(&app.catalog.files, pinned.table(&MESSAGE)?, subject, &conditions, &MessageRow::COLUMNS).await?;
     let mut rows = Vec::new();
     for batch in &batches {
         rows.extend(MessageRow::of(batch)?);
@@ -135,10 +132,10 @@ async fn of_retries(app: &App, pinned: &Pinned, subject: &str, id: &str) -> Resu
 async fn of_dead_letters(app: &App, pinned: &Pinned, subject: &str, id: &str) -> Result<Records, Refusal> {
     // the original finds its markers under `%DEAD_RETRY%<subject>` only, its documentation names the subject
     let subject = subject.strip_prefix(DEAD_PREFIX).unwrap_or(subject);
-    let conditions = [Condition::text("subject", subject), Condition::text("message_id", id)];
+    let conditions = [Condition::text("message_id", id)];
     let table = pinned.table(&DEAD_MESSAGE)?;
     let mut newest: BTreeMap<String, MessageRow> = BTreeMap::new();
-    for batch in find(&app.catalog.files, table, &conditions, &MessageRow::COLUMNS).await? {
+    for batch in find(&app.catalog.files, table, subject, &conditions, &MessageRow::COLUMNS).await? {
         for row in MessageRow::of(&batch)? {
             let group = row.consumer_group.clone().unwrap_or_default();
             let is_newer = newest.get(&group).is_none_or(|known| {
@@ -163,7 +160,6 @@ async fn of_dead_letters(app: &App, pinned: &Pinned, subject: &str, id: &str) ->
 /// The latest pull and the latest ack of each consumer group; the earlier ones are in SQL's `record`.
 async fn latest(app: &App, pinned: &Pinned, target: &Target) -> Result<Vec<RecordRow>> {
     let mut conditions = vec![
-        Condition::text("subject", target.subject.clone()),
         Condition::number("kind", i64::from(target.kind.as_i8())),
         Condition::number("sequence", target.sequence),
         Condition::text("broker_group", target.broker_group.clone()),
@@ -173,7 +169,10 @@ async fn latest(app: &App, pinned: &Pinned, target: &Target) -> Result<Vec<Recor
         conditions.push(Condition::text("consumer_group", group.clone()));
     }
     let mut latest: BTreeMap<(String, i8), RecordRow> = BTreeMap::new();
-    for batch in find(&app.catalog.files, pinned.table(&RECORD)?, &conditions, &RecordRow::COLUMNS).await? {
+    for batch in
+        find(&app.catalog.files, pinned.table(&RECORD)?, &target.subject, &conditions, &RecordRow::COLUMNS)
+            .await?
+    {
         for row in RecordRow::of(&batch)? {
             let key = (row.consumer_group.clone(), row.action);
             if latest.get(&key).is_none_or(|known| row.action_time_ms >= known.action_time_ms) {

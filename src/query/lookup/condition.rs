@@ -100,7 +100,7 @@ pub(super) fn mismatch(column: &str) -> Error {
 }
 
 /// An integer or time column of any width.
-pub(super) enum Numbers<'a> {
+pub(in crate::query) enum Numbers<'a> {
     Int8(&'a arrow::array::Int8Array),
     Int32(&'a arrow::array::Int32Array),
     Int64(&'a arrow::array::Int64Array),
@@ -108,7 +108,7 @@ pub(super) enum Numbers<'a> {
 }
 
 impl<'a> Numbers<'a> {
-    pub(super) fn of(column: &'a dyn Array) -> Option<Numbers<'a>> {
+    pub(in crate::query) fn of(column: &'a dyn Array) -> Option<Numbers<'a>> {
         match column.data_type() {
             DataType::Int8 => column.as_primitive_opt::<Int8Type>().map(Numbers::Int8),
             DataType::Int32 => column.as_primitive_opt::<Int32Type>().map(Numbers::Int32),
@@ -120,7 +120,7 @@ impl<'a> Numbers<'a> {
         }
     }
 
-    pub(super) fn get(&self, row: usize) -> Option<i64> {
+    pub(in crate::query) fn get(&self, row: usize) -> Option<i64> {
         match self {
             Numbers::Int8(values) => values.is_valid(row).then(|| i64::from(values.value(row))),
             Numbers::Int32(values) => values.is_valid(row).then(|| i64::from(values.value(row))),

@@ -7,27 +7,29 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::super::catalog::PinnedTable;
 use super::super::files::FileCache;
 use super::condition::{Condition, select};
-use super::pages::{blooms_pass, candidates, read};
+use super::pages::{blooms_pass, candidates, places, read};
 use crate::error::Result;
 use crate::lake::LakeFile;
 
 /// Files read at the same time.
 const CONCURRENT_FILES: usize = 8;
 
-/// Every row that satisfies all conditions, with the named columns and those of the conditions.
+/// Every row of a subject that satisfies all conditions, with the named columns and those of the conditions.
 ///
 /// # Errors
 /// [`crate::error::Error::Store`].
 pub async fn find(
     files: &FileCache,
     table: &PinnedTable,
+    subject: &str,
     conditions: &[Condition],
     columns: &[&'static str],
 ) -> Result<Vec<RecordBatch>> {
     let matching = table.snapshot.files.iter();
     let searches: Vec<_> = matching
+        .filter(|file| file.stats.may_contain_text("subject", subject))
         .filter(|file| conditions.iter().all(|condition| condition.may_match_file(&file.stats)))
-        .map(|file| find_in_file(files, table, file, conditions, columns))
+        .map(|file| find_in_file(files, table, file, subject, conditions, columns))
         .collect();
     let found: Vec<Vec<RecordBatch>> =
         stream::iter(searches).buffered(CONCURRENT_FILES).try_collect().await?;
@@ -38,16 +40,23 @@ async fn find_in_file(
     files: &FileCache,
     table: &PinnedTable,
     file: &LakeFile,
+    subject: &str,
     conditions: &[Condition],
     columns: &[&'static str],
 ) -> Result<Vec<RecordBatch>> {
     let reader = files.reader(&table.folder, file);
+    let runs = files.runs(&reader, table.snapshot.def).await?;
+    let places = places(&runs, table.snapshot.def, subject, conditions);
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
     let index = reader.index().await?;
     let mut all: Vec<&'static str> = columns.to_vec();
     all.extend(conditions.iter().map(Condition::column));
     let mut found = Vec::new();
-    for row_group in 0..index.parquet.num_row_groups() {
-        let ranges = candidates(&index.parquet, row_group, conditions);
+    for place in places {
+        let row_group = place.row_group;
+        let ranges = candidates(&index.parquet, &place, conditions);
         if ranges.is_empty() || !blooms_pass(files, &reader, &index, row_group, conditions).await? {
             continue;
         }

@@ -11,6 +11,7 @@ mod pages;
 mod rows;
 
 pub use condition::Condition;
+pub(super) use condition::Numbers;
 pub use find::find;
 pub use newest::{NewestQuery, newest};
 pub use rows::{ContentRow, MessageKey, MessageRow, RecordRow};

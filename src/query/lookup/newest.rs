@@ -12,7 +12,7 @@ use arrow::compute::filter_record_batch;
 use super::super::catalog::PinnedTable;
 use super::super::files::FileCache;
 use super::condition::{Condition, select};
-use super::pages::{RowRanges, candidates, read};
+use super::pages::{RowRanges, candidates, places, read};
 use super::rows::{MessageKey, MessageRow};
 use crate::error::Result;
 use crate::lake::LakeFile;
@@ -26,7 +26,9 @@ const MAX_WINDOW_ROWS: usize = 32 * 1024;
 /// Which messages.
 #[derive(Debug, Clone)]
 pub struct NewestQuery {
-    /// Subject, kind, group: what rows must satisfy besides the window.
+    /// Subject.
+    pub subject: String,
+    /// Kind, group: what rows must satisfy besides the window.
     pub conditions: Vec<Condition>,
     /// First second of the create time, included.
     pub first_second: i64,
@@ -56,6 +58,7 @@ pub async fn newest(files: &FileCache, table: &PinnedTable, query: &NewestQuery)
         .snapshot
         .files
         .iter()
+        .filter(|file| file.stats.may_contain_text("subject", &query.subject))
         .filter(|file| window.may_match_file(&file.stats))
         .filter(|file| query.conditions.iter().all(|condition| condition.may_match_file(&file.stats)))
         .map(|file| (file.stats.number_range("create_time").map_or(i64::MAX, |(_, max)| max), file))
@@ -79,19 +82,27 @@ async fn read_file(
     page: &mut Page,
 ) -> Result<()> {
     let reader = files.reader(&table.folder, file);
+    let def = table.snapshot.def;
+    let runs = files.runs(&reader, def).await?;
+    let whole_window = [window(query.first_second, last_second)];
+    let places = places(&runs, def, &query.subject, &whole_window);
+    if places.is_empty() {
+        return Ok(());
+    }
     let index = reader.index().await?;
     let mut columns = MessageRow::COLUMNS.to_vec();
     columns.extend(query.conditions.iter().map(Condition::column));
     // only `message` is in time order within a subject; `dead_message` is so within a group
-    let in_time_order = table.snapshot.def.name == MESSAGE.name
+    let in_time_order = def.name == MESSAGE.name
         || query.conditions.iter().any(|condition| condition.column() == "consumer_group");
-    for row_group in 0..index.parquet.num_row_groups() {
+    for place in places {
+        let row_group = place.row_group;
         let mut window_rows = FIRST_WINDOW_ROWS.max(query.limit.min(MAX_WINDOW_ROWS));
         // a full page raises the oldest second that still matters
         let first_second = query.first_second.max(page.oldest_second().unwrap_or(i64::MIN));
         let mut conditions = query.conditions.clone();
         conditions.push(window(first_second, last_second));
-        let mut left = candidates(&index.parquet, row_group, &conditions);
+        let mut left = candidates(&index.parquet, &place, &conditions);
         while !left.is_empty() {
             let ranges = take_rows(&mut left, window_rows);
             window_rows = (window_rows * 2).min(MAX_WINDOW_ROWS);

@@ -12,8 +12,10 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::super::files::{CachedReader, FileCache, FileIndex};
+use super::super::runs::{FileRuns, Run, span_column};
 use super::condition::Condition;
 use crate::error::{Error, Result};
+use crate::lake::schema::TableDef;
 
 /// Rows of one row group, as ascending ranges.
 pub(super) type RowRanges = Vec<Range<usize>>;
@@ -24,15 +26,30 @@ pub(super) fn leaf(metadata: &ParquetMetaData, column: &str) -> Option<usize> {
     leaves.iter().position(|leaf| leaf.path().parts() == [column])
 }
 
-/// Rows of a row group that can satisfy all conditions.
-pub(super) fn candidates(
-    metadata: &ParquetMetaData,
-    row_group: usize,
-    conditions: &[Condition],
-) -> RowRanges {
+/// Rows to look at in one row group.
+pub(super) struct Place {
+    pub(super) row_group: usize,
+    pub(super) rows: Range<usize>,
+}
+
+/// Where rows of the subject can lie that satisfy the other conditions, as far as the file's runs tell.
+pub(super) fn places(runs: &FileRuns, def: &TableDef, subject: &str, conditions: &[Condition]) -> Vec<Place> {
+    let span = span_column(def);
+    let narrowing: Vec<&Condition> =
+        conditions.iter().filter(|condition| condition.column() == span).collect();
+    let may_match = |run: &&Run| {
+        narrowing.iter().all(|condition| condition.may_match_number(Some(run.least), Some(run.greatest)))
+    };
+    let runs = runs.of(subject).iter().filter(may_match);
+    runs.map(|run| Place { row_group: run.row_group, rows: run.rows.clone() }).collect()
+}
+
+/// Rows of a place that can satisfy all conditions.
+pub(super) fn candidates(metadata: &ParquetMetaData, place: &Place, conditions: &[Condition]) -> RowRanges {
+    let row_group = place.row_group;
     let Some(group) = metadata.row_groups().get(row_group) else { return Vec::new() };
     let rows = usize::try_from(group.num_rows()).unwrap_or(0);
-    let mut ranges: RowRanges = std::iter::once(0..rows).collect();
+    let mut ranges: RowRanges = std::iter::once(place.rows.clone()).collect();
     for condition in conditions {
         let Some(leaf) = leaf(metadata, condition.column()) else { continue };
         if !may_match_group(group, leaf, condition) {

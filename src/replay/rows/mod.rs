@@ -23,7 +23,7 @@ pub use unresolved::UnresolvedRows;
 
 use super::names::Names;
 use crate::error::Result;
-use crate::lake::schema::TableDef;
+use crate::lake::schema::{FIRST_DAY, LAST_DAY, TableDef};
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 3600 * 1000;
@@ -96,8 +96,10 @@ impl<'a> BatchContext<'a> {
 }
 
 /// UTC day of a time, as days since the epoch.
+///
+/// A producer's clock can say anything; days stay between the years 1 and 9999, which every engine can read.
 fn day_of(time_ms: i64) -> i32 {
-    i32::try_from(time_ms.div_euclid(DAY_MS)).unwrap_or(0)
+    i32::try_from(time_ms.div_euclid(DAY_MS).clamp(FIRST_DAY, LAST_DAY)).unwrap_or(0)
 }
 
 fn date_of(day: i32) -> NaiveDate {

@@ -63,6 +63,17 @@ fn errors_say_what_to_do_and_exit_with_their_code() {
 }
 
 #[test]
+fn reading_commands_create_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    for arguments in [&["sql", "SELECT 1"][..], &["verify"], &["serve", "--listen", "127.0.0.1:0"]] {
+        let output = mqlake(home.path()).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output).1.contains("there is no data"), "{}", text(&output).1);
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "{arguments:?}");
+    }
+}
+
+#[test]
 fn unknown_settings_are_refused() {
     let home = tempfile::tempdir().unwrap();
     let cases = [

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -60,4 +61,23 @@ fn killed_imports_lose_and_double_nothing() {
     let report =
         runtime.block_on(async { support::open(&support::config(&killed)).await.verify().await.unwrap() });
     assert!(report.findings.is_empty(), "{:?}", report.findings);
+}
+
+/// Rows in all settled files of all tables, found as a plain glob finds them.
+fn glob_rows(data: &Path) -> Vec<(&'static str, i64)> {
+    let mut tables = Vec::new();
+    for def in mqlake::lake::schema::TABLES {
+        let mut rows = 0;
+        for day in std::fs::read_dir(data.join(def.name)).unwrap().map(Result::unwrap) {
+            if day.file_name().to_string_lossy().starts_with("dt=") {
+                for file in std::fs::read_dir(day.path()).unwrap().map(Result::unwrap) {
+                    let file = std::fs::File::open(file.path()).unwrap();
+                    let reader = SerializedFileReader::new(file).unwrap();
+                    rows += reader.metadata().file_metadata().num_rows();
+                }
+            }
+        }
+        tables.push((def.name, rows));
+    }
+    tables
 }

@@ -54,6 +54,39 @@ async fn deep_nesting_is_no_crash() {
     assert_eq!(server.get("/healthz").await.status, 200);
 }
 
+#[tokio::test]
+async fn a_statement_of_many_operators_does_not_overflow_the_stack() {
+    let server = Server::over(&week::lake(), |_| {}).await;
+    let cases = [
+        format!("SELECT 1{}", "+1".repeat(20_000)),
+        format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(3_000)),
+        format!("SELECT 1 WHERE 'a'='b'{}", " OR 'a'='b'".repeat(8_000)),
+        format!("SELECT {}1", "- ".repeat(20_000)),
+    ];
+    for statement in cases {
+        let answer = server.sql(&statement, "application/json").await;
+        assert_eq!(answer.status, 422, "{}", answer.text());
+    }
+    let longest = format!("SELECT 1{} AS n", "+1".repeat(900));
+    assert_eq!(server.sql(&longest, "application/json").await.text(), r#"[{"n":901}]"#);
+}
+
+#[tokio::test]
+async fn planning_counts_into_the_time_limit() {
+    let server = Server::over(&week::lake(), |config| config.sql.timeout = Duration::from_millis(500)).await;
+    let slow = "SELECT length(lpad('x', 300000000)) AS n";
+    let answer =
+        tokio::time::timeout(Duration::from_secs(20), server.sql(slow, "application/json")).await.unwrap();
+    assert!(answer.status == 422 || answer.status == 200, "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_side_of_a_join_that_is_pruned_away_is_empty() {
+    let server = Server::over(&week::lake(), |_| {}).await;
+    let statement = "SELECT count(*) AS n FROM message a CROSS JOIN dead_message b WHERE a.kind = 5";
+    assert_eq!(server.sql(statement, "application/json").await.text(), r#"[{"n":0}]"#);
+}
+
 /// One place for statements: the second gets it only when the first has ended.
 #[tokio::test]
 async fn a_reader_that_goes_away_cancels_its_statement() {

@@ -1,0 +1,148 @@
+//! Where each subject lies in a file: its run of rows in every row group, and the span of one more column.
+//!
+//! Files are sorted by subject first, so a subject is one run a row group. Pages tell that only roughly: at the
+//! ends of a run they hold other subjects too. With the exact runs in memory a subject that is not in a file
+//! costs nothing, and a sequence that is not in a file costs no read. Runs are gathered once per file, when it
+//! is first met or by [`super::Catalog::warm`].
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, DictionaryArray};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use arrow::record_batch::RecordBatch;
+use futures::TryStreamExt;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+
+use super::files::{CachedReader, FileIndex};
+use super::lookup::Numbers;
+use crate::error::{Error, Result};
+use crate::lake::schema::TableDef;
+
+/// Rows of one subject in one row group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Row group.
+    pub row_group: usize,
+    /// Rows inside the row group.
+    pub rows: Range<usize>,
+    /// Subject.
+    pub subject: Box<str>,
+    /// Least value of [`span_column`] in these rows.
+    pub least: i64,
+    /// Greatest value.
+    pub greatest: i64,
+}
+
+/// The runs of a file, in its order.
+#[derive(Debug, Default)]
+pub struct FileRuns {
+    runs: Vec<Run>,
+}
+
+/// The column whose span is kept with each run: what lookups narrow a subject by.
+#[must_use]
+pub fn span_column(def: &TableDef) -> &'static str {
+    match def.index_of("sequence") {
+        Some(_) if def.sort.iter().any(|key| key.column == "sequence") => "sequence",
+        _ => def.time_column,
+    }
+}
+
+impl FileRuns {
+    /// Runs of a subject, one a row group.
+    #[must_use]
+    pub fn of(&self, subject: &str) -> &[Run] {
+        let start = self.runs.partition_point(|run| &*run.subject < subject);
+        let end = self.runs.partition_point(|run| &*run.subject <= subject);
+        self.runs.get(start..end).unwrap_or_default()
+    }
+
+    /// Bytes in memory, roughly.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.runs.iter().map(|run| size_of::<Run>() + run.subject.len()).sum()
+    }
+
+    /// Gathers the runs of a file.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(super) async fn gather(reader: CachedReader, index: &FileIndex, def: &TableDef) -> Result<FileRuns> {
+        let path = reader.path.clone();
+        let fail = |error| Error::store(format!("reading {path}"), error);
+        // subjects as dictionary keys: comparing rows compares numbers
+        let schema = with_subject_keys(index.arrow.schema());
+        let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+        let arrow = ArrowReaderMetadata::try_new(index.parquet.clone(), options).map_err(fail)?;
+        let columns = ["subject", span_column(def)];
+        let mask = ProjectionMask::columns(index.parquet.file_metadata().schema_descr(), columns);
+        let mut gathered = FileRuns::default();
+        for row_group in 0..index.parquet.num_row_groups() {
+            let mut batches =
+                ParquetRecordBatchStreamBuilder::new_with_metadata(reader.clone(), arrow.clone())
+                    .with_row_groups(vec![row_group])
+                    .with_projection(mask.clone())
+                    .build()
+                    .map_err(fail)?;
+            let mut at = 0;
+            while let Some(batch) = batches.try_next().await.map_err(fail)? {
+                gathered.add(row_group, at, &batch, columns[1])?;
+                at += batch.num_rows();
+            }
+        }
+        Ok(gathered)
+    }
+
+    fn add(&mut self, row_group: usize, at: usize, batch: &RecordBatch, span: &str) -> Result<()> {
+        let unexpected = || Error::Invariant("a data file's subjects have an unexpected type".to_owned());
+        let subjects = batch.column_by_name("subject").ok_or_else(unexpected)?;
+        let subjects: &DictionaryArray<Int32Type> = subjects.as_dictionary_opt().ok_or_else(unexpected)?;
+        let names = subjects.values().as_string_opt::<i32>().ok_or_else(unexpected)?;
+        let spans = batch.column_by_name(span).ok_or_else(unexpected)?;
+        let spans = Numbers::of(spans).ok_or_else(unexpected)?;
+        let mut last_key = None;
+        for (row, key) in subjects.keys().values().iter().enumerate() {
+            let value = spans.get(row).unwrap_or_default();
+            let position = at + row;
+            if last_key != Some(*key) {
+                last_key = Some(*key);
+                let name = usize::try_from(*key)
+                    .ok()
+                    .filter(|key| *key < names.len())
+                    .map_or("", |k| names.value(k));
+                let goes_on =
+                    self.runs.last().is_some_and(|run| run.row_group == row_group && &*run.subject == name);
+                if !goes_on {
+                    let rows = position..position;
+                    self.runs.push(Run {
+                        row_group,
+                        rows,
+                        subject: name.into(),
+                        least: value,
+                        greatest: value,
+                    });
+                }
+            }
+            if let Some(run) = self.runs.last_mut() {
+                run.rows.end = position + 1;
+                run.least = run.least.min(value);
+                run.greatest = run.greatest.max(value);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn with_subject_keys(schema: &Schema) -> Schema {
+    let fields = schema.fields().iter().map(|field| {
+        if field.name() == "subject" {
+            let keys = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+            Arc::new(Field::new(field.name(), keys, field.is_nullable()))
+        } else {
+            field.clone()
+        }
+    });
+    Schema::new(fields.collect::<Vec<_>>())
+}
