@@ -25,6 +25,8 @@ use crate::error::{Error, Result};
 
 /// Most operators, parentheses and set operations in a statement: they nest, and nesting costs stack.
 const MAX_OPERATORS: usize = 1000;
+/// How much later than the engine the reader of rows gives up.
+const GRACE: Duration = Duration::from_millis(200);
 /// Stack of the threads that plan and run statements.
 const STACK_BYTES: usize = 64 << 20;
 /// Batches made ahead of the reader.
@@ -48,6 +50,7 @@ pub struct SqlRows {
     batches: mpsc::Receiver<Result<RecordBatch>>,
     task: JoinHandle<()>,
     ended: bool,
+    limits: Limits,
 }
 
 impl SqlRows {
@@ -59,7 +62,9 @@ impl SqlRows {
         if self.ended {
             return Ok(None);
         }
-        if let Some(batch) = self.batches.recv().await {
+        // the engine can be inside a computation that no timer interrupts; the reader need not wait for it
+        let next = tokio::time::timeout_at(self.limits.deadline + GRACE, self.batches.recv());
+        if let Some(batch) = next.await.map_err(|_| self.limits.late())? {
             return batch.map(Some);
         }
         self.ended = true;
@@ -158,7 +163,7 @@ impl SqlEngine {
             None => return Err(Error::Invariant("the SQL threads are gone".to_owned())),
         };
         // from here on dropping the rows cancels the statement
-        let mut rows = SqlRows { schema: Arc::new(Schema::empty()), batches, task, ended: false };
+        let mut rows = SqlRows { schema: Arc::new(Schema::empty()), batches, task, ended: false, limits };
         rows.schema = tokio::time::timeout_at(deadline, schema)
             .await
             .map_err(|_| limits.late())?
@@ -182,7 +187,7 @@ impl SqlEngine {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Limits {
     deadline: Instant,
     timeout: Duration,

@@ -99,7 +99,7 @@ fn base_of(name: &str) -> Option<u64> {
 
 fn open<F: LogFormat>(path: PathBuf, base: u64) -> Result<Segment> {
     let fail = |reason: String| Error::input(&path, reason);
-    if base % F::SEGMENT_BYTES != 0 {
+    if !base.is_multiple_of(F::SEGMENT_BYTES) {
         return Err(fail(format!(
             "its name is not a multiple of {}, so it is no segment of a {}",
             F::SEGMENT_BYTES,

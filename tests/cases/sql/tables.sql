@@ -1,30 +1,23 @@
 -- What there is.
-SHOW TABLES;
--- > +---------------+--------------------+------------------+------------+
--- > | table_catalog | table_schema       | table_name       | table_type |
--- > +---------------+--------------------+------------------+------------+
--- > | mqlake        | public             | record           | BASE TABLE |
--- > | mqlake        | public             | redelivery       | VIEW       |
--- > | mqlake        | public             | content          | BASE TABLE |
--- > | mqlake        | public             | records          | VIEW       |
--- > | mqlake        | public             | dead_message     | BASE TABLE |
--- > | mqlake        | public             | consumer_latency | VIEW       |
--- > | mqlake        | public             | messages         | VIEW       |
--- > | mqlake        | public             | unacknowledged   | VIEW       |
--- > | mqlake        | public             | daily_volume     | VIEW       |
--- > | mqlake        | public             | consumption      | VIEW       |
--- > | mqlake        | public             | dead_letters     | VIEW       |
--- > | mqlake        | public             | unresolved_ack   | BASE TABLE |
--- > | mqlake        | public             | message          | BASE TABLE |
--- > | mqlake        | public             | otel_messages    | VIEW       |
--- > | mqlake        | information_schema | tables           | VIEW       |
--- > | mqlake        | information_schema | views            | VIEW       |
--- > | mqlake        | information_schema | columns          | VIEW       |
--- > | mqlake        | information_schema | df_settings      | VIEW       |
--- > | mqlake        | information_schema | schemata         | VIEW       |
--- > | mqlake        | information_schema | routines         | VIEW       |
--- > | mqlake        | information_schema | parameters       | VIEW       |
--- > +---------------+--------------------+------------------+------------+
+SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 2, 1;
+-- > +------------------+------------+
+-- > | table_name       | table_type |
+-- > +------------------+------------+
+-- > | content          | BASE TABLE |
+-- > | dead_message     | BASE TABLE |
+-- > | message          | BASE TABLE |
+-- > | record           | BASE TABLE |
+-- > | unresolved_ack   | BASE TABLE |
+-- > | consumer_latency | VIEW       |
+-- > | consumption      | VIEW       |
+-- > | daily_volume     | VIEW       |
+-- > | dead_letters     | VIEW       |
+-- > | messages         | VIEW       |
+-- > | otel_messages    | VIEW       |
+-- > | records          | VIEW       |
+-- > | redelivery       | VIEW       |
+-- > | unacknowledged   | VIEW       |
+-- > +------------------+------------+
 
 -- Rows of every table.
 SELECT 'message' AS name, count(*) AS n FROM message

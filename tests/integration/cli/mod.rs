@@ -99,16 +99,16 @@ struct Serving {
 impl Serving {
     fn start(mut command: Command) -> Serving {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        loop {
-            line.clear();
-            assert!(out.read_line(&mut line).unwrap() > 0, "the server ended");
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut serving = Serving { child, address: String::new(), out };
+        while serving.address.is_empty() {
+            let mut line = String::new();
+            assert!(serving.out.read_line(&mut line).unwrap() > 0, "the server ended");
             if let Some(rest) = line.split("listening on http://").nth(1) {
-                let address = rest.split_whitespace().next().unwrap().to_owned();
-                return Serving { child, address, out };
+                serving.address = rest.split_whitespace().next().unwrap().to_owned();
             }
         }
+        serving
     }
 
     fn request(&self, target: &str) -> String {
