@@ -1,6 +1,7 @@
 //! Where each subject lies in a file: its run of rows in every row group, and the span of one more column.
 //!
-//! Files are sorted by subject first, so a subject is one run a row group. Pages tell that only roughly: at the
+//! Files are sorted by subject first, so a subject is one run a row group; where the kind comes next in the
+//! order, one run a kind, since retries number their messages anew. Pages tell that only roughly: at the
 //! ends of a run they hold other subjects too. With the exact runs in memory a subject that is not in a file
 //! costs nothing, and a sequence that is not in a file costs no read. Runs are gathered once per file, when it
 //! is first met or by [`super::Catalog::warm`].
@@ -29,6 +30,8 @@ pub struct Run {
     pub rows: Range<usize>,
     /// Subject.
     pub subject: Box<str>,
+    /// Kind, where runs are by kind.
+    pub kind: Option<i64>,
     /// Least value of [`span_column`] in these rows.
     pub least: i64,
     /// Greatest value.
@@ -50,8 +53,13 @@ pub fn span_column(def: &TableDef) -> &'static str {
     }
 }
 
+/// Whether the kind follows the subject in the order of a table.
+fn is_by_kind(def: &TableDef) -> bool {
+    def.sort.get(1).is_some_and(|key| key.column == "kind")
+}
+
 impl FileRuns {
-    /// Runs of a subject, one a row group.
+    /// Runs of a subject, one a row group, or one a row group and kind.
     #[must_use]
     pub fn of(&self, subject: &str) -> &[Run] {
         let start = self.runs.partition_point(|run| &*run.subject < subject);
@@ -76,7 +84,9 @@ impl FileRuns {
         let schema = with_subject_keys(index.arrow.schema());
         let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
         let arrow = ArrowReaderMetadata::try_new(index.parquet.clone(), options).map_err(fail)?;
-        let columns = ["subject", span_column(def)];
+        let span = span_column(def);
+        let by_kind = is_by_kind(def);
+        let columns = ["subject", span].into_iter().chain(by_kind.then_some("kind"));
         let mask = ProjectionMask::columns(index.parquet.file_metadata().schema_descr(), columns);
         let mut gathered = FileRuns::default();
         for row_group in 0..index.parquet.num_row_groups() {
@@ -88,41 +98,48 @@ impl FileRuns {
                     .map_err(fail)?;
             let mut at = 0;
             while let Some(batch) = batches.try_next().await.map_err(fail)? {
-                gathered.add(row_group, at, &batch, columns[1])?;
+                gathered.add(row_group, at, &batch, span, by_kind)?;
                 at += batch.num_rows();
             }
         }
         Ok(gathered)
     }
 
-    fn add(&mut self, row_group: usize, at: usize, batch: &RecordBatch, span: &str) -> Result<()> {
+    fn add(
+        &mut self,
+        row_group: usize,
+        at: usize,
+        batch: &RecordBatch,
+        span: &str,
+        by_kind: bool,
+    ) -> Result<()> {
         let unexpected = || Error::Invariant("a data file's subjects have an unexpected type".to_owned());
         let subjects = batch.column_by_name("subject").ok_or_else(unexpected)?;
         let subjects: &DictionaryArray<Int32Type> = subjects.as_dictionary_opt().ok_or_else(unexpected)?;
         let names = subjects.values().as_string_opt::<i32>().ok_or_else(unexpected)?;
         let spans = batch.column_by_name(span).ok_or_else(unexpected)?;
         let spans = Numbers::of(spans).ok_or_else(unexpected)?;
+        let kinds = match batch.column_by_name("kind").filter(|_| by_kind) {
+            Some(kinds) => Some(Numbers::of(kinds).ok_or_else(unexpected)?),
+            None => None,
+        };
         let mut last_key = None;
         for (row, key) in subjects.keys().values().iter().enumerate() {
             let value = spans.get(row).unwrap_or_default();
             let position = at + row;
-            if last_key != Some(*key) {
-                last_key = Some(*key);
+            let kind = kinds.as_ref().and_then(|kinds| kinds.get(row));
+            if last_key != Some((*key, kind)) {
+                last_key = Some((*key, kind));
                 let name = usize::try_from(*key)
                     .ok()
                     .filter(|key| *key < names.len())
                     .map_or("", |k| names.value(k));
-                let goes_on =
-                    self.runs.last().is_some_and(|run| run.row_group == row_group && &*run.subject == name);
+                let goes_on = self.runs.last().is_some_and(|run| {
+                    run.row_group == row_group && run.kind == kind && &*run.subject == name
+                });
                 if !goes_on {
-                    let rows = position..position;
-                    self.runs.push(Run {
-                        row_group,
-                        rows,
-                        subject: name.into(),
-                        least: value,
-                        greatest: value,
-                    });
+                    let (rows, subject) = (position..position, name.into());
+                    self.runs.push(Run { row_group, rows, subject, kind, least: value, greatest: value });
                 }
             }
             if let Some(run) = self.runs.last_mut() {

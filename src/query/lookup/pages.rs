@@ -35,10 +35,12 @@ pub(super) struct Place {
 /// Where rows of the subject can lie that satisfy the other conditions, as far as the file's runs tell.
 pub(super) fn places(runs: &FileRuns, def: &TableDef, subject: &str, conditions: &[Condition]) -> Vec<Place> {
     let span = span_column(def);
-    let narrowing: Vec<&Condition> =
-        conditions.iter().filter(|condition| condition.column() == span).collect();
     let may_match = |run: &&Run| {
-        narrowing.iter().all(|condition| condition.may_match_number(Some(run.least), Some(run.greatest)))
+        conditions.iter().all(|condition| match condition.column() {
+            "kind" => condition.may_match_number(run.kind, run.kind),
+            column if column == span => condition.may_match_number(Some(run.least), Some(run.greatest)),
+            _ => true,
+        })
     };
     let runs = runs.of(subject).iter().filter(may_match);
     runs.map(|run| Place { row_group: run.row_group, rows: run.rows.clone() }).collect()
