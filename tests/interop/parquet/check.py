@@ -39,7 +39,7 @@ def main(program: str, work: pathlib.Path) -> None:
     for table in TABLES:
         own = sql(f"SELECT count(*) AS n FROM {table}")[0]["n"]
         # every day of the sample is long closed: all files are settled
-        glob = duckdb.sql(f"SELECT count(*) FROM read_parquet('{data}/{table}/dt=*/*.parquet')").fetchone()[0]
+        glob = duckdb.sql(f"SELECT count(*) FROM read_parquet('{data}/{table}/dt=*/*.parquet')").fetchall()[0][0]
         delta = DeltaTable(str(data / table)).to_pyarrow_table()
         assert own == glob == delta.num_rows, (table, own, glob, delta.num_rows)
         assert "dt" in delta.column_names
