@@ -9,6 +9,7 @@ mod serve;
 mod sql;
 mod verify;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -113,7 +114,10 @@ fn init_logging(common: &Common) {
         eprintln!("warning: --log `{}` is not usable ({error}); logging warnings", common.log);
         EnvFilter::new("warn")
     });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     if common.log_json { builder.json().init() } else { builder.init() }
 }
 
