@@ -322,7 +322,11 @@ impl Consumer {
                 if known.last + 1 == range.first
                     && known.first_message + (range.first - known.first) == range.first_message =>
             {
-                self.settled -= usize::from(known.is_settled());
+                if known.is_settled() {
+                    // an ack said twice counts twice; what is appended now is unacked all the same
+                    known.acked = known.last - known.first + 1;
+                    self.settled -= 1;
+                }
                 known.last = range.last;
                 known.pulled_ms = range.pulled_ms;
             }

@@ -98,6 +98,20 @@ fn late_acks_are_resolved_after_newer_ones() {
     assert_eq!(ack(&mut state, (0, 0)), [messages(0, 0)]);
 }
 
+/// The second pull continues the first, which was acked more often than it has deliveries.
+#[test]
+fn acks_said_twice_do_not_settle_later_pulls() {
+    let mut state = AckState::new(AckLimits { max_ranges: 100, settled_per_consumer: 10 });
+    pull(&mut state, (0, 1), 0);
+    for _ in 0..3 {
+        ack(&mut state, (0, 1));
+    }
+    for next in 2..6 {
+        pull(&mut state, (next, next), next);
+    }
+    assert_eq!(ack(&mut state, (2, 5)), [messages(2, 5)]);
+}
+
 #[test]
 fn ack_state_bounded() {
     let mut state = AckState::new(AckLimits { max_ranges: 100, settled_per_consumer: 4 });
