@@ -68,6 +68,9 @@ pub enum Error {
         /// The cause.
         source: Source,
     },
+    /// A broker or metaserver did not answer, or not as it should.
+    #[error("{0}")]
+    Peer(String),
     /// A competing commit won too often.
     #[error("table `{table}`: other writers committed first {attempts} times in a row; try again")]
     Conflict {
@@ -98,7 +101,7 @@ impl Error {
             Error::Usage(_) | Error::Config(_) | Error::Sql(_) => ErrorKind::Usage,
             Error::Input { .. } => ErrorKind::Input,
             Error::Corrupt { .. } => ErrorKind::Corrupt,
-            Error::Store { .. } | Error::Busy(_) => ErrorKind::Unavailable,
+            Error::Store { .. } | Error::Busy(_) | Error::Peer(_) => ErrorKind::Unavailable,
             Error::Conflict { .. } => ErrorKind::Conflict,
             Error::Limit(_) => ErrorKind::Limit,
             Error::Invariant(_) => ErrorKind::Invariant,
@@ -130,6 +133,12 @@ impl Error {
 impl From<object_store::Error> for Error {
     fn from(source: object_store::Error) -> Self {
         Error::store("object store", source)
+    }
+}
+
+impl From<crate::source::remote::PeerError> for Error {
+    fn from(source: crate::source::remote::PeerError) -> Self {
+        Error::Peer(source.to_string())
     }
 }
 

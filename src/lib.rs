@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod follow;
 pub mod http;
 pub mod ingest;
 pub mod lake;
@@ -12,3 +13,4 @@ pub mod qmq;
 pub mod query;
 pub mod replay;
 pub mod source;
+pub mod spool;

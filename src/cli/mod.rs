@@ -3,10 +3,13 @@
 //! Results go to standard output, logs and progress to standard error. Exit codes are those of
 //! [`Error::exit_code`].
 
+mod config;
 mod demo;
 mod import;
+mod seek;
 mod serve;
 mod sql;
+mod status;
 mod verify;
 
 use std::io::IsTerminal;
@@ -21,10 +24,11 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Store};
 
-/// Message history for QMQ (and RocketMQ): imports broker logs into Parquet tables and answers the QMQ backup
-/// server's HTTP API and SQL over them.
+/// Message history for QMQ (and RocketMQ): follows running clusters or imports broker logs into Parquet tables,
+/// and answers the QMQ backup server's HTTP API and SQL over them.
 ///
-/// Try it: `mqlake demo`. Then: `mqlake import --store /data --broker-group GROUP` and `mqlake serve`.
+/// Try it: `mqlake demo`. Then `mqlake serve --qmq-conf DIR` in the original backup server's place, or
+/// `mqlake import --store /data --broker-group GROUP` and `mqlake serve`.
 #[derive(Debug, Parser)]
 #[command(name = "mqlake", version, max_term_width = 110)]
 struct Arguments {
@@ -42,6 +46,9 @@ struct Common {
     /// Settings file [default: mqlake.toml, if there is one]
     #[arg(long, global = true, env = "MQLAKE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Directory with the original server's backup.properties and skip_backup.properties, to take over
+    #[arg(long, global = true, env = "MQLAKE_QMQ_CONF", value_name = "DIR")]
+    qmq_conf: Option<PathBuf>,
     /// What to log: error, warn, info, debug, or directives such as mqlake=debug
     #[arg(
         long,
@@ -60,12 +67,18 @@ struct Common {
 enum Command {
     /// Import the logs of a QMQ broker, slave or Java backup
     Import(import::Import),
-    /// Serve the HTTP API and SQL over the tables
+    /// Follow the configured QMQ clusters and serve the HTTP API and SQL over the tables
     Serve(serve::Serve),
+    /// Show what a running server follows: positions, lag, gaps and alarms
+    Status(status::Status),
     /// Run one SQL statement and print its rows
     Sql(sql::Sql),
     /// Check every file and position of the tables
     Verify(verify::Verify),
+    /// Go on at another offset of a broker's log, after it was reset or damaged
+    Seek(seek::Seek),
+    /// Show or check the settings
+    Config(config::ConfigCommand),
     /// Import a small sample that comes with the program, serve it, and print requests to try
     Demo(demo::Demo),
 }
@@ -96,13 +109,28 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<ExitCode> {
-    let mut config = Config::load(arguments.common.config.as_deref())?;
+    let file = arguments.common.config.as_deref();
+    let (mut config, report) = match &arguments.common.qmq_conf {
+        Some(folder) => Config::load_with(file, folder).map(|(config, report)| (config, Some(report)))?,
+        None => (Config::load(file)?, None),
+    };
     if let Some(data) = arguments.common.data {
         config.data = data;
     }
     match arguments.command {
         Command::Import(command) => command.run(config).await,
-        Command::Serve(command) => command.run(config).await,
+        Command::Serve(command) => {
+            for line in report
+                .iter()
+                .flat_map(|report| report.to_string().lines().map(str::to_owned).collect::<Vec<_>>())
+            {
+                tracing::info!("{line}");
+            }
+            command.run(config).await
+        }
+        Command::Status(command) => command.run(config).await,
+        Command::Seek(command) => command.run(config).await,
+        Command::Config(command) => command.run(&config, report.as_ref()),
         Command::Sql(command) => command.run(config).await,
         Command::Verify(command) => command.run(config).await,
         Command::Demo(command) => command.run(config).await,

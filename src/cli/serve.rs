@@ -8,13 +8,14 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use tokio::net::TcpListener;
 
-use super::open_existing_lake;
+use super::{open_existing_lake, open_lake};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::follow::Follow;
 use crate::http::{App, Clock, LenientListener, install_metrics, router};
 use crate::query::Catalog;
 
-/// Serves QMQ's documented query API (`/api/message`, `/api/message/dead`, `/api/message/detail`,
+/// Follows the clusters of `[[qmq]]` or --qmq-conf, if there are any, and serves QMQ's documented query API (`/api/message`, `/api/message/dead`, `/api/message/detail`,
 /// `/api/message/records`), SQL (`/api/sql`), `/api/status`, `/healthz`, `/readyz` and `/metrics`.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -43,10 +44,15 @@ impl Serve {
 /// Serves until a stop signal; `ready` is told the address once requests are taken.
 pub(super) async fn serve(config: Config, clock: Clock, ready: impl FnOnce(SocketAddr)) -> Result<()> {
     install_metrics()?;
-    let lake = open_existing_lake(&config).await?;
-    let catalog = Arc::new(Catalog::open(lake, &config.cache).await?);
+    // who follows a cluster may begin with nothing
+    let lake = match config.qmq.as_slice() {
+        [] => open_existing_lake(&config).await?,
+        _ => open_lake(&config).await?,
+    };
+    let catalog = Arc::new(Catalog::open(lake.clone(), &config.cache).await?);
+    let follow = Arc::new(Follow::start(Arc::new(config.clone()), lake, catalog.clone())?);
     let (listen, refresh, grace) = (config.http.listen, config.http.refresh, config.http.shutdown_grace);
-    let app = Arc::new(App::new(catalog, config, clock)?);
+    let app = Arc::new(App::new(catalog, config, clock)?.with_follow(follow.clone()));
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         Error::Config(format!("http.listen: cannot listen on {listen}: {error}; pass another --listen"))
     })?;
@@ -70,9 +76,13 @@ pub(super) async fn serve(config: Config, clock: Clock, ready: impl FnOnce(Socke
             Ok(())
         }
     };
+    follow.stop(grace.max(LEAST_COMMIT_TIME)).await;
     refresher.abort();
     outcome.map_err(|error| Error::Config(format!("the server stopped: {error}")))
 }
+
+/// Least time that what was received has to get committed after a stop was asked for.
+const LEAST_COMMIT_TIME: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Looks for new commits now and then, so that an import in another process shows up.
 async fn keep_fresh(app: Arc<App>, every: std::time::Duration) {

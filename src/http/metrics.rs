@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::App;
 use crate::error::{Error, Result};
+use crate::follow::SourceStatus;
 
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 
@@ -61,7 +62,12 @@ pub(super) async fn render(State(app): State<Arc<App>>) -> Response {
         metrics::gauge!("mqlake_table_files", "table" => name).set(table.snapshot.files.len() as f64);
         metrics::gauge!("mqlake_table_rows", "table" => name).set(rows as f64);
         metrics::gauge!("mqlake_table_bytes", "table" => name).set(bytes as f64);
+        let hot: u64 = table.hot_files().map(|file| file.stats.rows).sum();
+        metrics::gauge!("mqlake_table_hot_rows", "table" => name).set(hot as f64);
         metrics::gauge!("mqlake_table_version", "table" => name).set(table.snapshot.version as f64);
+    }
+    for source in app.follow.iter().flat_map(|follow| follow.status()) {
+        render_source(&source);
     }
     for (cache, bytes) in app.catalog.files.bytes() {
         metrics::gauge!("mqlake_cache_bytes", "cache" => cache).set(bytes as f64);
@@ -69,4 +75,38 @@ pub(super) async fn render(State(app): State<Arc<App>>) -> Response {
     metrics::gauge!("mqlake_store_reachable").set(if app.is_fresh() { 1.0 } else { 0.0 });
     let text = RECORDER.get().map(PrometheusHandle::render).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+fn render_source(source: &SourceStatus) {
+    let name = source.name.clone();
+    let is_following = if source.state == "following" { 1.0 } else { 0.0 };
+    metrics::gauge!("mqlake_follow_connected", "source" => name.clone()).set(is_following);
+    metrics::gauge!("mqlake_follow_alarms", "source" => name.clone()).set(source.alarms.len() as f64);
+    metrics::gauge!("mqlake_follow_gaps", "source" => name.clone()).set(source.gaps.len() as f64);
+    for stream in &source.streams {
+        let offsets = [
+            ("received", stream.received),
+            ("visible", stream.visible),
+            ("committed", stream.committed),
+            ("broker_end", stream.broker_end),
+        ];
+        for (at, offset) in offsets {
+            let Some(offset) = offset else { continue };
+            metrics::gauge!("mqlake_follow_offset", "source" => name.clone(), "log" => stream.log, "at" => at)
+                .set(offset as f64);
+        }
+        let (log, label) = (stream.log, name.clone());
+        if let Some(bytes) = stream.lag_bytes {
+            metrics::gauge!("mqlake_follow_lag_bytes", "source" => label.clone(), "log" => log)
+                .set(bytes as f64);
+        }
+        if let Some(seconds) = stream.lag_seconds {
+            metrics::gauge!("mqlake_follow_lag_seconds", "source" => label.clone(), "log" => log)
+                .set(seconds);
+        }
+        if let Some(seconds) = stream.last_commit_seconds {
+            metrics::gauge!("mqlake_follow_last_commit_seconds", "source" => label, "log" => log)
+                .set(seconds);
+        }
+    }
 }

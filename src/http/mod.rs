@@ -29,6 +29,7 @@ pub use sql::csv_text;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::follow::Follow;
 use crate::query::{Catalog, SqlEngine};
 
 /// The current time.
@@ -46,6 +47,8 @@ pub struct App {
     pub zone: Tz,
     /// The current time.
     pub clock: Clock,
+    /// What follows running clusters, if anything does.
+    pub follow: Option<Arc<Follow>>,
     places: Semaphore,
     fresh: AtomicBool,
 }
@@ -61,10 +64,17 @@ impl App {
             zone: config.zone()?,
             places: Semaphore::new(config.http.max_concurrency),
             fresh: AtomicBool::new(true),
+            follow: None,
             catalog,
             config,
             clock,
         })
+    }
+
+    /// With what follows running clusters: its state is told, and its slaves are asked for contents.
+    #[must_use]
+    pub fn with_follow(self, follow: Arc<Follow>) -> App {
+        App { follow: Some(follow), ..self }
     }
 
     /// Looks for new commits, and remembers whether the store answered.

@@ -9,15 +9,21 @@ use serde::Serialize;
 
 use super::{App, Problem, json};
 use crate::error::Result;
-use crate::lake::Level;
+use crate::follow::SourceStatus;
+use crate::lake::{Lake, Level};
 
 /// The process lives.
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The tables are open and the store answers.
+/// The tables are open, the store answers, and every source is followed or says why not.
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
+    if app.follow.as_ref().is_some_and(|follow| !follow.is_explained()) {
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "connecting", "a source is not connected yet")
+            .hint("see `sources` in /api/status")
+            .into_response();
+    }
     if app.is_fresh() {
         return "ready\n".into_response();
     }
@@ -37,6 +43,10 @@ struct Status {
     ready: bool,
     tables: Vec<TableStatus>,
     streams: Vec<StreamStatus>,
+    /// Why the positions are not known, if the store did not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    sources: Vec<SourceStatus>,
 }
 
 #[derive(Serialize)]
@@ -45,6 +55,8 @@ struct TableStatus {
     version: u64,
     files: usize,
     recent_files: usize,
+    hot_files: usize,
+    hot_rows: u64,
     rows: u64,
     bytes: u64,
     first_day: Option<String>,
@@ -67,13 +79,10 @@ struct Position {
 
 /// Tables, files, rows and positions.
 pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
-    match gather(&app).await {
-        Ok(status) => json(&status),
-        Err(error) => Problem::from(error).into_response(),
-    }
+    json(&gather(&app).await)
 }
 
-async fn gather(app: &App) -> Result<Status> {
+async fn gather(app: &App) -> Status {
     let pinned = app.catalog.pin();
     let tables = pinned
         .tables()
@@ -84,6 +93,8 @@ async fn gather(app: &App) -> Result<Status> {
                 version: table.snapshot.version,
                 files: files.len(),
                 recent_files: files.iter().filter(|file| file.level == Level::Recent).count(),
+                hot_files: table.hot_files().count(),
+                hot_rows: table.hot_files().map(|file| file.stats.rows).sum(),
                 rows: files.iter().map(|file| file.stats.rows).sum(),
                 bytes: files.iter().map(|file| file.size).sum(),
                 first_day: files.iter().map(|file| file.day).min().map(|day| day.to_string()),
@@ -92,6 +103,22 @@ async fn gather(app: &App) -> Result<Status> {
         })
         .collect();
     let lake = &app.catalog.lake;
+    let (streams, problem) = match streams(lake).await {
+        Ok(streams) => (streams, None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
+    Status {
+        version: env!("CARGO_PKG_VERSION"),
+        data: lake.store.url.to_string(),
+        ready: app.is_fresh() && app.follow.as_ref().is_none_or(|follow| follow.is_explained()),
+        tables,
+        streams,
+        problem,
+        sources: app.follow.as_ref().map(|follow| follow.status()).unwrap_or_default(),
+    }
+}
+
+async fn streams(lake: &Lake) -> Result<Vec<StreamStatus>> {
     let mut streams = Vec::new();
     for info in lake.streams().await? {
         for stream in [info.messages(), info.actions()] {
@@ -109,11 +136,5 @@ async fn gather(app: &App) -> Result<Status> {
             });
         }
     }
-    Ok(Status {
-        version: env!("CARGO_PKG_VERSION"),
-        data: lake.store.url.to_string(),
-        ready: app.is_fresh(),
-        tables,
-        streams,
-    })
+    Ok(streams)
 }

@@ -20,20 +20,28 @@ const FLUSHES_AHEAD: usize = 2;
 const CHUNK_BYTES: usize = 4 << 20;
 
 /// Files of one table, not yet stored.
-pub(super) struct Encoded {
+pub(crate) struct Encoded {
     def: &'static TableDef,
     files: Vec<(NaiveDate, Level, EncodedFile)>,
 }
 
+impl Encoded {
+    /// The files by table and day.
+    pub(crate) fn into_days(self) -> impl Iterator<Item = (&'static TableDef, NaiveDate, EncodedFile)> {
+        let def = self.def;
+        self.files.into_iter().map(move |(day, _, file)| (def, day, file))
+    }
+}
+
 /// Position of one table in a stream during a run.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TablePosition {
-    pub(super) def: &'static TableDef,
-    pub(super) position: Option<u64>,
+pub(crate) struct TablePosition {
+    pub(crate) def: &'static TableDef,
+    pub(crate) position: Option<u64>,
 }
 
 /// Sorts and encodes rows, one file a day.
-pub(super) fn encode(
+pub(crate) fn encode(
     rows: &dyn Rows,
     context: &BatchContext<'_>,
     settings: &config::Lake,
@@ -100,7 +108,7 @@ impl Lake {
     }
 
     /// Positions of tables in a stream.
-    pub(super) async fn positions<const N: usize>(
+    pub(crate) async fn positions<const N: usize>(
         &self,
         stream: &StreamId,
         defs: [&'static TableDef; N],

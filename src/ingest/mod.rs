@@ -16,10 +16,12 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+pub(crate) use commit::{TablePosition, encode};
 pub use progress::Progress;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+pub use crate::lake::Gap;
 use crate::lake::schema::SYSTEM_QMQ;
 use crate::lake::{Lake, Log, Owner, Settled, StreamId, StreamInfo};
 use crate::replay::{ActionCounts, MessageCounts};
@@ -34,17 +36,6 @@ pub struct ImportRequest {
     pub broker_group: String,
     /// Go on behind damage.
     pub skip_corrupt: bool,
-}
-
-/// Bytes of a log that were gone before they could be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Gap {
-    /// The stream.
-    pub stream: String,
-    /// First offset not read.
-    pub from: u64,
-    /// Offset at which reading went on.
-    pub to: u64,
 }
 
 /// What an import did.
@@ -92,7 +83,7 @@ impl Lake {
         };
         let owner = Owner::of(SYSTEM_QMQ, &request.broker_group);
         let _lock = self.become_writer(&owner).await?;
-        let info = self.claim(&request.broker_group, found.messages.as_ref()).await?;
+        let info = self.claim(&request.broker_group, found.messages.as_ref().map(MessageSource::log)).await?;
         let mut summary = Summary::default();
         let options =
             ReadOptions { skip_corrupt: request.skip_corrupt, bytes_read: progress.bytes_read.clone() };
@@ -130,21 +121,24 @@ impl Lake {
     }
 
     /// Makes sure that a group's messages always come from the same kind of log.
-    async fn claim(&self, broker_group: &str, source: Option<&MessageSource>) -> Result<Option<StreamInfo>> {
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the group's messages were read from another kind of log before, [`Error::Store`].
+    pub(crate) async fn claim(&self, broker_group: &str, log: Option<Log>) -> Result<Option<StreamInfo>> {
         let known = self.stream_info(SYSTEM_QMQ, broker_group).await?;
-        let Some(source) = source else {
+        let Some(log) = log else {
             if known.is_none() {
                 // actions only: nothing is known of the messages yet
                 let info = StreamInfo {
                     system: SYSTEM_QMQ.to_owned(),
                     broker_group: broker_group.to_owned(),
                     messages_from: Log::Message,
+                    gaps: Vec::new(),
                 };
                 self.put_stream_info(&info).await?;
             }
             return Ok(known);
         };
-        let log = source.log();
         match known {
             Some(info) if info.messages_from == log => Ok(Some(info)),
             Some(info) => {
@@ -167,6 +161,7 @@ impl Lake {
             system: SYSTEM_QMQ.to_owned(),
             broker_group: broker_group.to_owned(),
             messages_from,
+            gaps: Vec::new(),
         };
         self.put_stream_info(&info).await?;
         Ok(Some(info))
@@ -224,7 +219,7 @@ fn start_of(
     Ok(position)
 }
 
-fn check_group(name: &str) -> Result<()> {
+pub(crate) fn check_group(name: &str) -> Result<()> {
     let usable = !name.is_empty() && name.len() <= 200 && !name.chars().any(|c| c == '/' || c.is_control());
     if usable {
         return Ok(());

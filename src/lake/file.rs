@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, SecondsFormat};
 use deltalake::kernel::{Add, LogicalFileView};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
@@ -57,6 +58,8 @@ pub struct LakeFile {
     pub level: Level,
     /// Statistics.
     pub stats: FileStats,
+    /// The file itself, of one that is in memory only; see [`Level::Hot`].
+    pub bytes: Option<Bytes>,
 }
 
 impl FileStats {
@@ -223,7 +226,7 @@ impl LakeFile {
         let stats =
             entry.stats().as_deref().and_then(FileStats::from_delta).ok_or_else(|| broken("statistics"))?;
         let level = level_of(&path);
-        Ok(LakeFile { size: u64::try_from(entry.size()).unwrap_or(0), day, level, stats, path })
+        Ok(LakeFile { size: u64::try_from(entry.size()).unwrap_or(0), day, level, stats, path, bytes: None })
     }
 
     /// The entry of the Delta log.

@@ -4,10 +4,13 @@
 //! and verifies itself. It knows nothing of QMQ's bytes and nothing of queries; it never reads a clock or
 //! a local path.
 
+mod compact;
 mod encode;
 mod file;
+mod merge;
 mod owner;
 pub mod paths;
+mod retention;
 pub mod scan;
 pub mod schema;
 mod settle;
@@ -22,14 +25,17 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use uuid::Uuid;
 
+pub use compact::Compacted;
 pub use encode::{EncodedFile, FileEncoder};
 pub use file::{Bound, ColumnStats, FileStats, LakeFile};
+pub use merge::{Merge, in_memory};
 pub use owner::{Owner, WriterLock};
 pub use paths::Level;
+pub use retention::Expired;
 pub use settle::Settled;
 pub use sidecar::StreamInfo;
 pub use store::Store;
-pub use stream::{Log, Move, StreamId};
+pub use stream::{Gap, Log, Move, StreamId};
 pub use table::{Outcome, Snapshot, Table};
 
 use crate::config;
@@ -97,10 +103,37 @@ impl Lake {
         owner: &Owner,
         encoded: EncodedFile,
     ) -> Result<LakeFile> {
-        let path = paths::data_file(level, day, &owner.0, Uuid::new_v4());
-        let size = encoded.bytes.len() as u64;
-        self.store.put_durably(&scan::object_path(&table.folder, &path), encoded.bytes).await?;
-        Ok(LakeFile { path, size, day, level, stats: encoded.stats })
+        let mut file = Lake::new_file(level, day, owner, encoded);
+        self.store(table, &mut file).await?;
+        Ok(file)
+    }
+
+    /// A file with a name of its own, not stored yet. Hot files never are: their rows can be queried from memory
+    /// before they are committed.
+    #[must_use]
+    pub fn new_file(level: Level, day: NaiveDate, owner: &Owner, encoded: EncodedFile) -> LakeFile {
+        LakeFile {
+            path: paths::data_file(level, day, &owner.0, Uuid::new_v4()),
+            size: encoded.bytes.len() as u64,
+            day,
+            level,
+            stats: encoded.stats,
+            bytes: Some(encoded.bytes),
+        }
+    }
+
+    /// Stores a new file under its name and lets go of its bytes; does nothing if that is done. After a failure it
+    /// can be tried again.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn store(&self, table: &Table, file: &mut LakeFile) -> Result<()> {
+        if let Some(bytes) = &file.bytes {
+            let path = scan::object_path(&table.folder, &file.path);
+            self.store.put_durably(&path, bytes.clone()).await?;
+            file.bytes = None;
+        }
+        Ok(())
     }
 
     /// Level of a new file: large ones are right-sized from the start.

@@ -15,6 +15,8 @@ use object_store::path::Path;
 /// Level of a data file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
+    /// In memory only: rows that are not committed yet.
+    Hot,
     /// Small, frequent, merged later.
     Recent,
     /// Right-sized, or the rest of a closed day.
@@ -22,10 +24,11 @@ pub enum Level {
 }
 
 impl Level {
-    /// `recent` or `settled`.
+    /// `hot`, `recent` or `settled`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Level::Hot => "hot",
             Level::Recent => "recent",
             Level::Settled => "settled",
         }
@@ -37,6 +40,8 @@ impl Level {
 #[must_use]
 pub fn data_file(level: Level, day: NaiveDate, owner: &str, id: uuid::Uuid) -> String {
     match level {
+        // never stored; the name only has to be unlike any other
+        Level::Hot => format!("hot/{owner}-{id}.parquet"),
         Level::Recent => format!("recent/{owner}-{id}.parquet"),
         Level::Settled => format!("dt={day}/{owner}-{id}.parquet"),
     }

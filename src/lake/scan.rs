@@ -123,7 +123,7 @@ pub fn ordering(def: &TableDef, schema: &SchemaRef) -> Option<LexOrdering> {
 fn partitioned(folder: &Path, file: &LakeFile) -> PartitionedFile {
     let epoch = chrono::NaiveDate::default();
     let days = i32::try_from((file.day - epoch).num_days()).unwrap_or(0);
-    PartitionedFile::new_from_meta(ObjectMeta {
+    let partitioned = PartitionedFile::new_from_meta(ObjectMeta {
         location: object_path(folder, &file.path),
         // files are immutable: the name alone identifies the content
         last_modified: chrono::DateTime::UNIX_EPOCH,
@@ -131,8 +131,16 @@ fn partitioned(folder: &Path, file: &LakeFile) -> PartitionedFile {
         e_tag: None,
         version: None,
     })
-    .with_partition_values(vec![ScalarValue::Date32(Some(days))])
+    .with_partition_values(vec![ScalarValue::Date32(Some(days))]);
+    match &file.bytes {
+        Some(bytes) => partitioned.with_extension(InMemory(bytes.clone())),
+        None => partitioned,
+    }
 }
+
+/// Travels with a [`PartitionedFile`] that is in memory only.
+#[derive(Debug, Clone)]
+pub struct InMemory(pub bytes::Bytes);
 
 /// Path of a data file inside the store.
 #[must_use]

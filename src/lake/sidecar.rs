@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 
-use super::stream::{Log, StreamId};
+use super::stream::{Gap, Log, StreamId};
 use super::{Lake, paths};
 use crate::error::{Error, Result};
 
@@ -21,6 +21,9 @@ pub struct StreamInfo {
     pub broker_group: String,
     /// The log that messages are read from; it cannot change, since offsets of different logs do not compare.
     pub messages_from: Log,
+    /// Stretches that the broker no longer had when they were asked for.
+    #[serde(default)]
+    pub gaps: Vec<Gap>,
 }
 
 impl StreamInfo {

@@ -73,3 +73,14 @@ pub struct Move {
     /// Position after.
     pub to: u64,
 }
+
+/// Bytes of a log that were gone before they could be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The stream.
+    pub stream: String,
+    /// First offset not read.
+    pub from: u64,
+    /// Offset at which reading went on.
+    pub to: u64,
+}

@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub version: u64,
     /// Live files.
     pub files: Vec<Arc<LakeFile>>,
+    /// Positions of the streams that were asked for, as far as the table has any of them.
+    pub positions: HashMap<StreamId, u64>,
 }
 
 /// How a commit ended.
@@ -91,6 +93,14 @@ impl Table {
     /// # Errors
     /// [`Error::Store`]; [`Error::Invariant`] if the log holds entries that mqlake did not write.
     pub async fn refresh(&self) -> Result<Snapshot> {
+        self.refresh_with(&[]).await
+    }
+
+    /// As [`Table::refresh`], with the positions of some streams at the very same version.
+    ///
+    /// # Errors
+    /// As [`Table::refresh`].
+    pub async fn refresh_with(&self, streams: &[StreamId]) -> Result<Snapshot> {
         let mut delta = self.delta.lock().await;
         delta.update_state().await?;
         let state = delta.snapshot()?;
@@ -99,7 +109,14 @@ impl Table {
             .iter()
             .map(|view| LakeFile::from_log(self.def.name, &view).map(Arc::new))
             .collect::<Result<Vec<_>>>()?;
-        Ok(Snapshot { def: self.def, version: state.version(), files })
+        let version = state.version();
+        let mut positions = HashMap::with_capacity(streams.len());
+        for stream in streams {
+            if let Some(position) = self.position_in(&delta, stream).await? {
+                positions.insert(stream.clone(), position);
+            }
+        }
+        Ok(Snapshot { def: self.def, version, files, positions })
     }
 
     /// Newest version in the store, without reading it.
@@ -153,23 +170,19 @@ impl Table {
             add.data_change = false;
             actions.push(Action::Add(add));
         }
-        for file in old {
-            let add = file.to_add(self.def, now);
-            actions.push(Action::Remove(Remove {
-                path: add.path,
-                data_change: false,
-                deletion_timestamp: Some(now),
-                extended_file_metadata: Some(true),
-                partition_values: Some(add.partition_values),
-                size: Some(add.size),
-                tags: None,
-                deletion_vector: None,
-                base_row_id: None,
-                default_row_commit_version: None,
-            }));
-        }
+        actions.extend(old.iter().map(|file| remove_action(file, self.def, now, false)));
         let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
         self.commit(actions, &[], operation, attempts, old).await
+    }
+
+    /// Drops files with their rows, in one commit.
+    ///
+    /// # Errors
+    /// As [`Table::append`]. [`Outcome::Moved`] means that one of the files is gone already.
+    pub async fn expire(&self, old: &[Arc<LakeFile>], attempts: usize) -> Result<Outcome> {
+        let now = chrono::Utc::now().timestamp_millis();
+        let actions = old.iter().map(|file| remove_action(file, self.def, now, true)).collect();
+        self.commit(actions, &[], DeltaOperation::Delete { predicate: None }, attempts, old).await
     }
 
     async fn commit(
@@ -184,9 +197,12 @@ impl Table {
         for _ in 0..attempts {
             delta.update_state().await?;
             for stream_move in moves {
-                if self.position_in(&delta, &stream_move.stream).await? != stream_move.from {
-                    return Ok(Outcome::Moved);
+                if self.position_in(&delta, &stream_move.stream).await? == stream_move.from {
+                    continue;
                 }
+                // an earlier attempt may have succeeded although the store's answer was lost
+                let is_own = self.is_committed(&delta, &actions, moves).await?;
+                return Ok(if is_own { Outcome::Committed } else { Outcome::Moved });
             }
             if !must_be_live.is_empty() {
                 let live: std::collections::HashSet<String> =
@@ -279,6 +295,22 @@ impl Table {
         *delta = table;
         Ok(metrics.files_deleted.len())
     }
+}
+
+fn remove_action(file: &LakeFile, def: &TableDef, now_ms: i64, data_change: bool) -> Action {
+    let add = file.to_add(def, now_ms);
+    Action::Remove(Remove {
+        path: add.path,
+        data_change,
+        deletion_timestamp: Some(now_ms),
+        extended_file_metadata: Some(true),
+        partition_values: Some(add.partition_values),
+        size: Some(add.size),
+        tags: None,
+        deletion_vector: None,
+        base_row_id: None,
+        default_row_commit_version: None,
+    })
 }
 
 async fn create(log: LogStoreRef, def: &'static TableDef) -> Result<DeltaTable> {

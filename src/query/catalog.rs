@@ -1,4 +1,9 @@
-//! What a query sees: one snapshot of every table, pinned for its life.
+//! What a query sees: one snapshot of every table and the hot rows beyond it, pinned for its life.
+//!
+//! **VISIBLE-ONCE**: a row is in exactly one visible file at every moment. A hot file says up to which position
+//! of its stream it reaches, a snapshot says up to which position it has the stream; a hot file is visible if
+//! and only if it reaches further. Commits end where hot files end, so whichever of "committed" and "dropped
+//! from memory" a query meets first, it sees each row once.
 
 use std::sync::{Arc, RwLock};
 
@@ -7,16 +12,39 @@ use object_store::path::Path;
 use super::files::FileCache;
 use crate::config;
 use crate::error::{Error, Result};
+use crate::lake::scan::object_path;
 use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, RECORD, TableDef};
-use crate::lake::{Lake, Snapshot};
+use crate::lake::{Lake, LakeFile, Snapshot, StreamId};
 
-/// One table at one version.
+/// One table at one version, with its hot files.
 #[derive(Debug, Clone)]
 pub struct PinnedTable {
     /// Files and version.
     pub snapshot: Arc<Snapshot>,
     /// Folder inside the store.
     pub folder: Path,
+    /// The snapshot's files, then the hot ones.
+    pub files: Arc<Vec<Arc<LakeFile>>>,
+}
+
+impl PinnedTable {
+    /// Files of rows that are not committed yet.
+    pub fn hot_files(&self) -> impl Iterator<Item = &Arc<LakeFile>> {
+        self.files.iter().skip(self.snapshot.files.len())
+    }
+}
+
+/// Rows in memory: a file of one table, and the position of its stream up to which it reaches.
+#[derive(Debug, Clone)]
+pub struct HotFile {
+    /// The table.
+    pub def: &'static TableDef,
+    /// The stream its rows come from.
+    pub stream: StreamId,
+    /// Position behind its last row.
+    pub to: u64,
+    /// The rows.
+    pub file: Arc<LakeFile>,
 }
 
 /// All tables, each at one version.
@@ -43,13 +71,39 @@ impl Pinned {
     }
 }
 
-/// The newest known snapshots of a lake, and the cache over its files.
+/// The newest known snapshots of a lake, the hot rows, and the cache over both.
 pub struct Catalog {
     /// The lake.
     pub lake: Arc<Lake>,
     /// Files.
     pub files: FileCache,
-    current: RwLock<Arc<Pinned>>,
+    current: RwLock<Current>,
+    /// Streams with hot rows; held while snapshots are read, so that each knows the positions of all of them.
+    followed: tokio::sync::Mutex<Vec<StreamId>>,
+}
+
+#[derive(Default)]
+struct Current {
+    snapshots: Vec<(Arc<Snapshot>, Path)>,
+    hot: Vec<HotFile>,
+    pinned: Arc<Pinned>,
+}
+
+impl Current {
+    fn pin(&mut self) {
+        let tables = self.snapshots.iter().map(|(snapshot, folder)| {
+            let mut files = snapshot.files.clone();
+            let hot = self.hot.iter().filter(|hot| is_visible(hot, snapshot));
+            files.extend(hot.map(|hot| hot.file.clone()));
+            PinnedTable { snapshot: snapshot.clone(), folder: folder.clone(), files: Arc::new(files) }
+        });
+        self.pinned = Arc::new(Pinned { tables: tables.collect() });
+    }
+}
+
+fn is_visible(hot: &HotFile, snapshot: &Snapshot) -> bool {
+    hot.def.name == snapshot.def.name
+        && snapshot.positions.get(&hot.stream).is_none_or(|position| hot.to > *position)
 }
 
 impl Catalog {
@@ -59,9 +113,22 @@ impl Catalog {
     /// [`Error::Store`].
     pub async fn open(lake: Arc<Lake>, settings: &config::Cache) -> Result<Catalog> {
         let files = FileCache::new(lake.store.objects.clone(), settings);
-        let catalog = Catalog { lake, files, current: RwLock::default() };
+        let (current, followed) = (RwLock::default(), tokio::sync::Mutex::default());
+        let catalog = Catalog { lake, files, current, followed };
         catalog.refresh().await?;
         Ok(catalog)
+    }
+
+    /// Announces a stream; only then may hot files of it be published.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn follow(&self, stream: &StreamId) -> Result<()> {
+        let mut followed = self.followed.lock().await;
+        if !followed.contains(stream) {
+            followed.push(stream.clone());
+        }
+        self.read_snapshots(&followed, true).await
     }
 
     /// Reads new commits; running queries keep what they have.
@@ -69,25 +136,65 @@ impl Catalog {
     /// # Errors
     /// [`Error::Store`]; what was known before stays.
     pub async fn refresh(&self) -> Result<()> {
+        let followed = self.followed.lock().await;
+        self.read_snapshots(&followed, false).await
+    }
+
+    async fn read_snapshots(&self, streams: &[StreamId], anew: bool) -> Result<()> {
         let before = self.pin();
-        let mut tables = Vec::new();
+        let mut snapshots = Vec::new();
         for table in self.lake.tables() {
             let known = before.tables.iter().find(|known| known.snapshot.def.name == table.def.name);
             let unchanged = match known {
-                Some(known) if table.latest_version().await? == known.snapshot.version => Some(known.clone()),
+                Some(known) if !anew && table.latest_version().await? == known.snapshot.version => {
+                    Some(known.snapshot.clone())
+                }
                 _ => None,
             };
-            tables.push(match unchanged {
+            let snapshot = match unchanged {
                 Some(known) => known,
-                None => {
-                    PinnedTable { snapshot: Arc::new(table.refresh().await?), folder: table.folder.clone() }
-                }
-            });
+                None => Arc::new(table.refresh_with(streams).await?),
+            };
+            snapshots.push((snapshot, table.folder.clone()));
         }
-        if let Ok(mut current) = self.current.write() {
-            *current = Arc::new(Pinned { tables });
-        }
+        let dropped = self.change(|current| {
+            current.snapshots = snapshots;
+            let Current { snapshots, hot, .. } = current;
+            let is_left = |hot: &HotFile| snapshots.iter().any(|(snapshot, _)| is_visible(hot, snapshot));
+            let (left, dropped) = std::mem::take(hot).into_iter().partition(is_left);
+            *hot = left;
+            dropped
+        });
+        self.forget(dropped).await;
         Ok(())
+    }
+
+    /// Makes rows visible, in place of hot files with the same rows if `merged` names any.
+    pub async fn publish(&self, files: Vec<HotFile>, merged: &[HotFile]) {
+        let dropped = self.change(|current| {
+            let is_merged = |hot: &HotFile| merged.iter().any(|other| Arc::ptr_eq(&other.file, &hot.file));
+            let (dropped, mut left): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut current.hot).into_iter().partition(is_merged);
+            left.extend(files);
+            current.hot = left;
+            dropped
+        });
+        self.forget(dropped).await;
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Current) -> Vec<HotFile>) -> Vec<HotFile> {
+        let Ok(mut current) = self.current.write() else { return Vec::new() };
+        let dropped = change(&mut current);
+        current.pin();
+        dropped
+    }
+
+    /// Drops what the caches hold of files that left memory; queries that still use them read them again.
+    async fn forget(&self, dropped: Vec<HotFile>) {
+        for hot in dropped {
+            let folder = self.lake.store.table_folder(hot.def.name);
+            self.files.forget(&object_path(&folder, &hot.file.path)).await;
+        }
     }
 
     /// Reads the footers and runs of all files that lookups use, so that no request has to; newest days first.
@@ -106,10 +213,10 @@ impl Catalog {
         Ok(())
     }
 
-    /// The newest known snapshots.
+    /// The newest known snapshots and the hot rows beyond them.
     #[must_use]
     pub fn pin(&self) -> Arc<Pinned> {
-        self.current.read().map(|current| current.clone()).unwrap_or_default()
+        self.current.read().map(|current| current.pinned.clone()).unwrap_or_default()
     }
 }
 

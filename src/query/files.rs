@@ -1,7 +1,8 @@
 //! Reading data files with their footers, page indexes and bloom filters kept in memory.
 //!
 //! Data files are immutable and never reuse a name, so a cached entry is right for ever; the caches are
-//! bounded by bytes. Lookups and DataFusion's scans share them.
+//! bounded by bytes. Lookups and DataFusion's scans share them. Files of rows that are not committed yet are read
+//! from memory in the very same way.
 
 use std::fmt;
 use std::ops::Range;
@@ -26,9 +27,9 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 use super::runs::FileRuns;
 use crate::config;
 use crate::error::{Error, Result};
-use crate::lake::LakeFile;
-use crate::lake::scan::object_path;
+use crate::lake::scan::{InMemory, object_path};
 use crate::lake::schema::TableDef;
+use crate::lake::{LakeFile, in_memory};
 
 /// Bytes read from the end of a file to get its footer in one request.
 const FOOTER_HINT_BYTES: usize = 64 * 1024;
@@ -106,20 +107,11 @@ impl FileCache {
     }
 
     /// Footer and page index of a file.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn index(&self, path: &Path, size: u64) -> Result<FileIndex> {
-        self.load(path, size)
-            .await
-            .map_err(|error| Error::store(format!("reading the footer of {path}"), error))
-    }
-
-    async fn load(&self, path: &Path, size: u64) -> Result<FileIndex, Arc<ParquetError>> {
-        let cache = self.clone();
+    async fn load(&self, reader: &CachedReader) -> Result<FileIndex, Arc<ParquetError>> {
+        let mut source = reader.clone();
+        let size = reader.size;
         self.indexes
-            .try_get_with_by_ref(path, async move {
-                let mut source = CachedReader { cache, path: path.clone(), size };
+            .try_get_with_by_ref(&reader.path, async move {
                 let parquet = ParquetMetaDataReader::new()
                     .with_page_index_policy(PageIndexPolicy::Optional)
                     .with_prefetch_hint(Some(FOOTER_HINT_BYTES))
@@ -130,6 +122,12 @@ impl FileCache {
                 Ok(FileIndex { parquet, arrow })
             })
             .await
+    }
+
+    /// Forgets a file that nothing names any more.
+    pub async fn forget(&self, path: &Path) {
+        self.indexes.invalidate(path).await;
+        self.runs.invalidate(path).await;
     }
 
     /// Whether a text can be in a column of a row group, as far as its bloom filter tells.
@@ -162,7 +160,12 @@ impl FileCache {
     /// A reader of one file.
     #[must_use]
     pub fn reader(&self, folder: &Path, file: &LakeFile) -> CachedReader {
-        CachedReader { cache: self.clone(), path: object_path(folder, &file.path), size: file.size }
+        CachedReader {
+            cache: self.clone(),
+            path: object_path(folder, &file.path),
+            size: file.size,
+            bytes: file.bytes.clone(),
+        }
     }
 }
 
@@ -173,6 +176,8 @@ pub struct CachedReader {
     /// Path inside the store.
     pub path: Path,
     size: u64,
+    /// The file itself, if it is in memory only.
+    bytes: Option<Bytes>,
 }
 
 impl CachedReader {
@@ -181,20 +186,33 @@ impl CachedReader {
     /// # Errors
     /// [`Error::Store`].
     pub async fn index(&self) -> Result<FileIndex> {
-        self.cache.index(&self.path, self.size).await
+        let index = self.cache.load(self).await;
+        index.map_err(|error| Error::store(format!("reading the footer of {}", self.path), error))
     }
 }
 
 impl AsyncFileReader for CachedReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
-        async move { Ok(self.cache.objects.get_range(&self.path, range).await?) }.boxed()
+        async move {
+            match &self.bytes {
+                Some(bytes) => in_memory(bytes, &range),
+                None => Ok(self.cache.objects.get_range(&self.path, range).await?),
+            }
+        }
+        .boxed()
     }
 
     fn get_byte_ranges(
         &mut self,
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
-        async move { Ok(self.cache.objects.get_ranges(&self.path, &ranges).await?) }.boxed()
+        async move {
+            match &self.bytes {
+                Some(bytes) => ranges.iter().map(|range| in_memory(bytes, range)).collect(),
+                None => Ok(self.cache.objects.get_ranges(&self.path, &ranges).await?),
+            }
+        }
+        .boxed()
     }
 
     fn get_metadata<'a>(
@@ -202,7 +220,7 @@ impl AsyncFileReader for CachedReader {
         _options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
         async move {
-            let index = self.cache.load(&self.path, self.size).await;
+            let index = self.cache.load(self).await;
             index.map(|index| index.parquet).map_err(|error| ParquetError::External(Box::new(error)))
         }
         .boxed()
@@ -220,6 +238,7 @@ impl ParquetFileReaderFactory for FileCache {
         Ok(Box::new(CachedReader {
             cache: self.clone(),
             size: file.object_meta.size,
+            bytes: file.extension::<InMemory>().map(|in_memory| in_memory.0.clone()),
             path: file.object_meta.location,
         }))
     }

@@ -10,7 +10,7 @@ mod runs;
 mod session;
 mod sql;
 
-pub use catalog::{Catalog, Pinned, PinnedTable};
+pub use catalog::{Catalog, HotFile, Pinned, PinnedTable};
 pub use files::{CachedReader, FileCache, FileIndex};
 pub use runs::{FileRuns, Run, span_column};
 pub use session::views;

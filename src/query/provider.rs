@@ -1,4 +1,4 @@
-//! A table of the lake for DataFusion: the files of one snapshot, pruned by their statistics.
+//! A table of the lake for DataFusion: the files of one snapshot and the hot ones, pruned by their statistics.
 
 use std::fmt;
 use std::sync::Arc;
@@ -48,14 +48,14 @@ impl LakeTable {
     }
 
     fn prune(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<Arc<LakeFile>>> {
-        let all = &self.table.snapshot.files;
-        let Some(filter) = conjunction(filters.to_vec()) else { return Ok(all.clone()) };
+        let all = &self.table.files;
+        let Some(filter) = conjunction(filters.to_vec()) else { return Ok(all.to_vec()) };
         let df_schema = DFSchema::try_from(self.schema.clone())?;
         let physical = state.create_physical_expr(filter, &df_schema)?;
         let predicate =
             PruningPredicateBuilder::new().with_file_schema(self.schema.clone()).try_build(physical);
         // a filter that statistics cannot answer prunes nothing
-        let Ok(predicate) = predicate else { return Ok(all.clone()) };
+        let Ok(predicate) = predicate else { return Ok(all.to_vec()) };
         let keep = predicate.prune(&FilesStatistics { files: all, schema: &self.schema })?;
         Ok(all.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file.clone()).collect())
     }

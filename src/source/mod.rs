@@ -1,10 +1,11 @@
-//! From files to records: finding a broker's logs on disk and walking them record by record.
+//! Where records come from: a broker's logs on disk, walked record by record, and a running cluster ([`remote`]).
 //!
 //! This room knows segments, torn tails, gaps and corruption. It never interprets a record beyond what
 //! proves it sound, and never writes anything.
 
 mod format;
 mod reader;
+pub mod remote;
 mod segments;
 mod store_dir;
 

@@ -1,4 +1,5 @@
-//! `/api/message/detail`: one message with its attributes, from the stored content.
+//! `/api/message/detail`: one message with its attributes, from the slave that still has it, else from the stored
+//! content.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +9,7 @@ use super::super::App;
 use super::Refusal;
 use super::request::BackupQuery;
 use crate::lake::schema::CONTENT;
+use crate::qmq::payload::{self, Payload};
 use crate::qmq::subject::SubjectName;
 use crate::query::lookup::{Condition, ContentRow, find};
 
@@ -30,13 +32,76 @@ pub(super) struct Detail {
     attrs: BTreeMap<String, String>,
 }
 
-pub(super) async fn detail(app: &App, text: &str) -> Result<Option<Detail>, Refusal> {
+/// Where an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The slave has it still.
+    Slave,
+    /// The tables.
+    Store,
+}
+
+impl Origin {
+    /// Value of the header that tells.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Origin::Slave => "slave",
+            Origin::Store => "store",
+        }
+    }
+}
+
+pub(super) async fn detail(app: &App, text: &str) -> Result<(Option<Detail>, Origin), Refusal> {
     let query = BackupQuery::parse(text, app.zone)?;
-    let (Some(subject), Some(broker_group)) = (query.subject, query.broker_group) else { return Ok(None) };
-    let name = SubjectName::parse(&subject);
+    let (Some(subject), Some(broker_group)) = (query.subject, query.broker_group) else {
+        return Ok((None, Origin::Store));
+    };
+    if let Some(follow) = &app.follow
+        && let Some(payload) = follow.payload(&broker_group, &subject, query.sequence).await
+        && let Some(detail) = from_slave(&payload, query.sequence, &broker_group)
+    {
+        return Ok((Some(detail), Origin::Slave));
+    }
+    let found = from_store(app, &subject, broker_group, query.sequence).await?;
+    Ok((found, Origin::Store))
+}
+
+/// The message as a slave sent it; `None` if its payload cannot be read.
+fn from_slave(payload: &[u8], sequence: i64, broker_group: &str) -> Option<Detail> {
+    let payload = Payload::decode(payload).ok()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut attrs = BTreeMap::new();
+    match payload::attributes(payload.body) {
+        Ok(pairs) => {
+            attrs.extend(pairs.into_iter().map(|(key, value)| (key.into_owned(), value.into_owned())));
+        }
+        Err(_) => {
+            attrs.insert(CORRUPT.to_owned(), "true".to_owned());
+        }
+    }
+    attrs.insert(CREATE_TIME.to_owned(), payload.create_time_ms.to_string());
+    Some(Detail {
+        sequence: sequence.to_string(),
+        broker_group: broker_group.to_owned(),
+        message_id: text(payload.message_id),
+        subject: text(payload.subject),
+        tags: payload.tags().map(text).collect(),
+        store_at_failed: false,
+        durable: true,
+        attrs,
+    })
+}
+
+async fn from_store(
+    app: &App,
+    subject: &str,
+    broker_group: String,
+    sequence: i64,
+) -> Result<Option<Detail>, Refusal> {
+    let name = SubjectName::parse(subject);
     let mut conditions = vec![
         Condition::number("kind", i64::from(name.kind.as_i8())),
-        Condition::number("sequence", query.sequence),
+        Condition::number("sequence", sequence),
         Condition::text("broker_group", broker_group.clone()),
     ];
     conditions.extend(name.consumer_group.map(|group| Condition::text("consumer_group", group)));
@@ -52,7 +117,7 @@ pub(super) async fn detail(app: &App, text: &str) -> Result<Option<Detail>, Refu
         }
     }
     Ok(newest.map(|row| Detail {
-        sequence: query.sequence.to_string(),
+        sequence: sequence.to_string(),
         broker_group,
         attrs: attributes(&row),
         message_id: row.message_id,

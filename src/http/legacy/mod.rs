@@ -30,6 +30,9 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/message/records", get(message_records))
 }
 
+/// Header of a detail that tells whether the `slave` or the `store` gave it.
+const CONTENT_FROM: &str = "mqlake-content-from";
+
 /// A route's own part in the original's way of answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route {
@@ -122,7 +125,13 @@ impl Route {
         match self {
             Route::Message => Ok(json(&list::messages(app, text).await?)),
             Route::Dead => Ok(json(&list::dead_letters(app, text).await?)),
-            Route::Detail => Ok(json(&detail::detail(app, text).await?)),
+            Route::Detail => {
+                let (found, origin) = detail::detail(app, text).await?;
+                let mut response = json(&found);
+                // the document stays what clients know; where it comes from is beside it
+                response.headers_mut().insert(CONTENT_FROM, HeaderValue::from_static(origin.name()));
+                Ok(response)
+            }
             Route::Records => Ok(json(&records::records(app, text).await?)),
         }
     }

@@ -25,7 +25,7 @@ pub async fn find(
     conditions: &[Condition],
     columns: &[&'static str],
 ) -> Result<Vec<RecordBatch>> {
-    let matching = table.snapshot.files.iter();
+    let matching = table.files.iter();
     let searches: Vec<_> = matching
         .filter(|file| file.stats.may_contain_text("subject", subject))
         .filter(|file| conditions.iter().all(|condition| condition.may_match_file(&file.stats)))

@@ -55,7 +55,6 @@ pub async fn newest(files: &FileCache, table: &PinnedTable, query: &NewestQuery)
     let mut page = Page { rows: BTreeMap::new(), limit: query.limit, from: query.from.clone() };
     let window = window(query.first_second, last_second);
     let mut matching: Vec<(i64, &Arc<LakeFile>)> = table
-        .snapshot
         .files
         .iter()
         .filter(|file| file.stats.may_contain_text("subject", &query.subject))

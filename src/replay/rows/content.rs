@@ -61,7 +61,7 @@ impl ContentRows {
         let delayed = payload.is_delay();
         self.expire_time.push(if delayed { NO_TIME } else { third });
         self.schedule_time.push(if delayed { third } else { NO_TIME });
-        self.tags.push(row.tags.unwrap_or_default());
+        self.tags.push(row.tags);
         self.body_size.push(i32::try_from(payload.body.len()).unwrap_or(i32::MAX));
         if payload.body.len() <= max_body {
             self.bodies.extend_from_slice(payload.body);
@@ -156,7 +156,7 @@ impl Rows for ContentRows {
                 Arc::new(Int8Array::from_iter_values(gather(&self.flags, order))),
                 times(&self.expire_time, order, true),
                 times(&self.schedule_time, order, true),
-                self.tags.column(order, context.names, true),
+                self.tags.column(order, context.names),
                 attributes,
                 Arc::new(Int32Array::from_iter_values(gather(&self.body_size, order))),
                 body,

@@ -23,7 +23,6 @@ struct Columns {
     create_time: Vec<i64>,
     store_time: Vec<i64>,
     tags: NameLists,
-    tags_known: bool,
 }
 
 /// One message, as both tables take it.
@@ -51,8 +50,7 @@ impl Columns {
         self.message_id.push(row.message_id);
         self.create_time.push(row.create_time_ms);
         self.store_time.push(row.store_time_ms);
-        self.tags_known = row.tags.is_some();
-        self.tags.push(row.tags.unwrap_or_default());
+        self.tags.push(row.tags);
     }
 
     fn heap_bytes(&self) -> usize {
@@ -115,7 +113,7 @@ impl Rows for MessageRows {
                 c.message_id.column(order),
                 times(&c.create_time, order, false),
                 times(&c.store_time, order, true),
-                c.tags.column(order, context.names, c.tags_known),
+                c.tags.column(order, context.names),
             ],
         )
     }
@@ -168,7 +166,7 @@ impl Rows for DeadRows {
                 c.message_id.column(order),
                 times(&c.create_time, order, false),
                 times(&c.store_time, order, true),
-                c.tags.column(order, context.names, c.tags_known),
+                c.tags.column(order, context.names),
             ],
         )
     }

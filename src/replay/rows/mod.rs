@@ -213,17 +213,24 @@ impl Texts {
     }
 }
 
+/// Stands for a list that the source does not tell.
+const NO_LIST: u32 = u32::MAX;
+
 /// Lists of names; equal lists are kept once.
 #[derive(Debug, Default)]
 struct NameLists {
-    /// Number of each row's list; 0 is the empty list.
+    /// Number of each row's list; 0 is the empty list, [`NO_LIST`] an unknown one.
     rows: Vec<u32>,
     known: hashbrown::HashMap<Box<[u32]>, u32>,
     lists: Vec<Box<[u32]>>,
 }
 
 impl NameLists {
-    fn push(&mut self, list: &[u32]) {
+    fn push(&mut self, list: Option<&[u32]>) {
+        let Some(list) = list else {
+            self.rows.push(NO_LIST);
+            return;
+        };
         if list.is_empty() {
             self.rows.push(0);
             return;
@@ -240,12 +247,12 @@ impl NameLists {
         self.rows.push(number);
     }
 
-    /// The lists of these rows; null where `known` says that tags are not known.
-    fn column(&self, order: &[u32], names: &Names, known: bool) -> ArrayRef {
+    /// The lists of these rows; null where they are not known.
+    fn column(&self, order: &[u32], names: &Names) -> ArrayRef {
         let field = Field::new("element", DataType::Utf8, false);
         let mut builder = ListBuilder::new(StringBuilder::new()).with_field(field);
         for number in gather(&self.rows, order) {
-            if !known {
+            if number == NO_LIST {
                 builder.append(false);
                 continue;
             }

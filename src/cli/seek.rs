@@ -1,0 +1,72 @@
+//! `mqlake seek`
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::open_existing_lake;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::follow::{SeekTarget, seek};
+use crate::lake::Log;
+
+/// Goes on at another offset of a broker's log: accepts a log that was recreated (`--to start`), or steps over a
+/// stretch that cannot be read. What was stored stays; the stretch in between is not stored and is noted as a gap.
+/// The server that follows the group must be stopped.
+///
+/// Offsets must be ones that the broker itself gave (an alarm, /api/status), or a segment's base: from the middle
+/// of a record QMQ's index stream would silently skip messages.
+#[derive(Debug, Args)]
+pub(super) struct Seek {
+    /// Broker group
+    #[arg(long, value_name = "NAME")]
+    broker_group: String,
+    /// Which log
+    #[arg(long)]
+    log: WhichLog,
+    /// Where to go on: an offset, `start` (of the broker's log) or `next-segment`
+    #[arg(long, value_name = "OFFSET|start|next-segment", value_parser = target)]
+    to: SeekTarget,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum WhichLog {
+    Message,
+    Action,
+}
+
+fn target(text: &str) -> Result<SeekTarget, String> {
+    match text {
+        "start" => Ok(SeekTarget::Start),
+        "next-segment" => Ok(SeekTarget::NextSegment),
+        _ => text
+            .parse()
+            .map(SeekTarget::Offset)
+            .map_err(|_| "neither an offset nor `start` nor `next-segment`".to_owned()),
+    }
+}
+
+impl Seek {
+    pub(super) async fn run(self, config: Config) -> Result<ExitCode> {
+        let lake = open_existing_lake(&config).await?;
+        let log = match self.log {
+            WhichLog::Message => Log::Message,
+            WhichLog::Action => Log::Action,
+        };
+        let moved = seek(&lake, &config, &self.broker_group, log, self.to).await?;
+        let Some((from, to)) = moved else {
+            return Err(Error::Usage(format!(
+                "nothing of the {} log of broker group `{}` has been committed yet, so there is no position to move; \
+                 `mqlake status` names the groups that are followed",
+                log.name(),
+                self.broker_group
+            )));
+        };
+        println!(
+            "{} log of {}: from offset {from} to {to}; start the server to go on there",
+            log.name(),
+            self.broker_group
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,205 @@
+//! The sections of the server, the importer, the tables and the queries. They only hold values.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
+
+use super::limits::exact_size;
+
+/// `[http]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// IANA name of the zone of dates without a zone; default: the system's (`TZ`).
+    pub time_zone: Option<String>,
+    /// `true`: answer unusable queries and failures with status 200 and an empty form, as the original did.
+    pub legacy_errors: bool,
+    /// Rows of a page when `len` is missing or not positive.
+    pub default_len: usize,
+    /// Most rows of one page of a list; a longer `len` is cut to this, with `next`.
+    pub max_len: usize,
+    /// How far back a list without `msgCreateTimeBegin` looks, in calendar days.
+    pub default_window_days: u32,
+    /// How far back the retry records of a message are looked for, in calendar days; 0: without limit.
+    pub retry_records_window_days: u32,
+    /// Longest time for one documented query.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Most requests worked on at once; more wait, then get 503.
+    pub max_concurrency: usize,
+    /// How often new commits are looked for.
+    #[serde(with = "humantime_serde")]
+    pub refresh: Duration,
+    /// How long requests may go on after a stop was asked for.
+    #[serde(with = "humantime_serde")]
+    pub shutdown_grace: Duration,
+}
+
+/// Which message contents an import keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ContentPolicy {
+    /// Attributes, tags, flags and times of every message.
+    All,
+    /// Only of dead letters.
+    Dead,
+    /// Of none.
+    None,
+}
+
+/// `[import]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Import {
+    /// Which message contents are kept.
+    pub content: ContentPolicy,
+    /// Largest body that is kept; of a larger one only its size, flags and times.
+    #[serde(serialize_with = "exact_size")]
+    pub max_body: ByteSize,
+    /// Rows gathered before a commit.
+    pub flush_rows: usize,
+    /// Bytes of ids and contents gathered before a commit.
+    #[serde(serialize_with = "exact_size")]
+    pub flush_bytes: ByteSize,
+}
+
+/// `[acks]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Acks {
+    /// Most pull ranges remembered per broker group; beyond it the oldest are forgotten and counted.
+    pub max_ranges: usize,
+    /// Acknowledged ranges remembered per consumer, for acks that a broker writes twice.
+    pub settled_ranges_per_consumer: usize,
+}
+
+/// `[lake]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lake {
+    /// Rows from which a file of one day is written as settled at once.
+    pub settled_rows: usize,
+    /// How long after its end (UTC) a day counts as closed, so that its recent files are settled.
+    #[serde(with = "humantime_serde")]
+    pub settle_after: Duration,
+    /// How long removed files stay for readers that still use them.
+    #[serde(with = "humantime_serde")]
+    pub grace_period: Duration,
+    /// zstd level of Parquet pages, 1 to 22.
+    pub zstd_level: i32,
+    /// Rows of one row group.
+    pub row_group_rows: usize,
+    /// Rows of one page: what a point lookup decodes at least.
+    pub page_rows: usize,
+    /// Memory for merging the recent files of a day.
+    #[serde(serialize_with = "exact_size")]
+    pub settle_memory: ByteSize,
+    /// Attempts of one commit against competing writers.
+    pub commit_attempts: usize,
+}
+
+/// `[sql]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sql {
+    /// Most rows of one answer.
+    pub max_rows: usize,
+    /// Longest time of one statement.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Memory of all statements together.
+    #[serde(serialize_with = "exact_size")]
+    pub memory: ByteSize,
+    /// Statements running at once; more wait.
+    pub max_concurrency: usize,
+    /// Longest statement.
+    #[serde(serialize_with = "exact_size")]
+    pub max_statement: ByteSize,
+}
+
+/// `[cache]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cache {
+    /// Parquet footers and page indexes.
+    #[serde(serialize_with = "exact_size")]
+    pub metadata: ByteSize,
+    /// Bloom filters.
+    #[serde(serialize_with = "exact_size")]
+    pub bloom: ByteSize,
+    /// Where each subject lies in each file.
+    #[serde(serialize_with = "exact_size")]
+    pub runs: ByteSize,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Http {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            time_zone: None,
+            legacy_errors: false,
+            default_len: 20,
+            max_len: 1000,
+            default_window_days: 30,
+            retry_records_window_days: 30,
+            timeout: Duration::from_secs(30),
+            max_concurrency: 256,
+            refresh: Duration::from_secs(1),
+            shutdown_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Import {
+    fn default() -> Self {
+        Import {
+            content: ContentPolicy::All,
+            max_body: ByteSize::mib(1),
+            flush_rows: 1_000_000,
+            flush_bytes: ByteSize::mib(48),
+        }
+    }
+}
+
+impl Default for Acks {
+    fn default() -> Self {
+        Acks { max_ranges: 1_000_000, settled_ranges_per_consumer: 16 }
+    }
+}
+
+impl Default for Lake {
+    fn default() -> Self {
+        Lake {
+            settled_rows: 250_000,
+            settle_after: Duration::from_secs(3600),
+            grace_period: Duration::from_secs(24 * 3600),
+            zstd_level: 3,
+            row_group_rows: 128 * 1024,
+            page_rows: 4096,
+            settle_memory: ByteSize::mib(256),
+            commit_attempts: 20,
+        }
+    }
+}
+
+impl Default for Sql {
+    fn default() -> Self {
+        Sql {
+            max_rows: 1_000_000,
+            timeout: Duration::from_secs(60),
+            memory: ByteSize::mib(512),
+            max_concurrency: 8,
+            max_statement: ByteSize::mib(1),
+        }
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Cache { metadata: ByteSize::mib(256), bloom: ByteSize::mib(128), runs: ByteSize::mib(128) }
+    }
+}

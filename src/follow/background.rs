@@ -1,0 +1,78 @@
+//! Upkeep beside following: closed days are settled, small files merged, old days dropped, unneeded files deleted.
+//!
+//! One thing at a time, on threads of its own, so that it neither starves receiving nor delays answers. A failure
+//! is logged and tried again at the next turn.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::time::Instant;
+
+use super::pipeline::Shared;
+use crate::error::Result;
+use crate::lake::Owner;
+use crate::lake::schema::SYSTEM_QMQ;
+
+/// Whose name the files of upkeep carry.
+const UPKEEP: &str = "(upkeep)";
+
+/// Works until a stop is asked for.
+pub(super) async fn run(shared: Shared) {
+    let mut vacuumed = Instant::now();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(shared.config.background.settle_every) => {}
+            () = shared.stop.cancelled() => return,
+        }
+        let is_vacuum_due = vacuumed.elapsed() >= shared.config.background.vacuum_every;
+        if is_vacuum_due {
+            vacuumed = Instant::now();
+        }
+        let work = shared.clone();
+        let runtime = tokio::runtime::Handle::current();
+        // merging keeps a thread busy; it must not be one that answers requests
+        let done = tokio::task::spawn_blocking(move || runtime.block_on(turn(&work, is_vacuum_due))).await;
+        match done.map_err(crate::error::Error::from).and_then(|done| done) {
+            Ok(()) => {}
+            Err(error) => {
+                metrics::counter!("mqlake_upkeep_failures_total").increment(1);
+                tracing::warn!(%error, "upkeep failed; it is tried again later");
+            }
+        }
+    }
+}
+
+async fn turn(shared: &Shared, is_vacuum_due: bool) -> Result<()> {
+    let (lake, config) = (&shared.lake, &shared.config);
+    let owner = Owner::of(SYSTEM_QMQ, UPKEEP);
+    // another process at the same tables has this turn
+    let Ok(_lock) = lake.become_writer(&owner).await else { return Ok(()) };
+    let now = Utc::now();
+    let compacted = lake.compact(now, config.background.compact_files, &owner).await?;
+    let settled = lake.settle(now, &owner).await?;
+    let retention = &config.retention;
+    let expired = lake
+        .expire(now, |table| match table {
+            "message" => retention.message,
+            "dead_message" => retention.dead_message,
+            "record" => retention.record,
+            "content" => retention.content,
+            "unresolved_ack" => retention.unresolved_ack,
+            _ => None::<Duration>,
+        })
+        .await?;
+    if is_vacuum_due {
+        let deleted = lake.vacuum().await?;
+        tracing::debug!(deleted, "files that no reader needs were deleted");
+    }
+    if compacted.files_before + settled.files_before + expired.files > 0 {
+        tracing::info!(
+            merged = compacted.files_before,
+            settled_days = settled.days,
+            expired_files = expired.files,
+            "upkeep done"
+        );
+        shared.catalog.refresh().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! From hot rows to a commit: one task a stream takes cuts and commits them, however often the store fails.
+//!
+//! **SPOOL-BEFORE-COMMIT**: what a commit covers is forced to the spool's disk before the first table is
+//! committed, so that the frames' boundaries survive whatever the tables know of them. Files get their names
+//! before they are stored and keep them through every attempt: a failed attempt leaves nothing behind that the
+//! next does not overwrite.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::pause::Backoff;
+use super::status::Board;
+use super::worker::{Cut, HotBytes, LARGE_ROWS};
+use crate::config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::TablePosition;
+use crate::lake::schema::SYSTEM_QMQ;
+use crate::lake::{EncodedFile, Lake, LakeFile, Log, Move, Outcome, Owner, StreamId};
+use crate::query::{Catalog, HotFile};
+use crate::spool::Spool;
+
+/// Commits one stream.
+pub(super) struct Flusher {
+    pub(super) stream: StreamId,
+    pub(super) owner: Owner,
+    /// Tables in the order of commits: what lists a message comes after what describes it.
+    pub(super) tables: Vec<TablePosition>,
+    pub(super) lake: Arc<Lake>,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) spool: Arc<Mutex<Spool>>,
+    pub(super) settings: config::Follow,
+    pub(super) board: Arc<Board>,
+    pub(super) hot: Arc<HotBytes>,
+    /// Cancelled when waiting for a failing store is to end.
+    pub(super) give_up: CancellationToken,
+}
+
+impl Flusher {
+    /// Commits cuts in their order until the worker ends or a cut cannot be committed for good.
+    ///
+    /// # Errors
+    /// What no further attempt can help: another writer, tables that contradict themselves.
+    pub(super) async fn run(mut self, mut cuts: mpsc::Receiver<Cut>) -> Result<()> {
+        while let Some(cut) = cuts.recv().await {
+            let mut prepared: Option<Vec<Prepared>> = None;
+            let mut backoff = Backoff::new(self.settings.retry_min, self.settings.retry_max);
+            loop {
+                match self.attempt(&cut, &mut prepared).await {
+                    Ok(()) => break,
+                    Err(error) if !is_passing(&error) => return Err(error),
+                    Err(error) => {
+                        let pause = backoff.next();
+                        self.board
+                            .alarm(alarm_name(self.stream.log), format!("{error}; committing again soon"));
+                        metrics::counter!("mqlake_follow_commit_failures_total").increment(1);
+                        if !self.sleep(pause).await {
+                            return Err(error);
+                        }
+                    }
+                }
+            }
+            self.board.clear_alarm(alarm_name(self.stream.log));
+            self.hot.give_back(cut.bytes);
+        }
+        Ok(())
+    }
+
+    async fn sleep(&self, pause: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => true,
+            () = self.give_up.cancelled() => false,
+        }
+    }
+
+    async fn attempt(&mut self, cut: &Cut, prepared: &mut Option<Vec<Prepared>>) -> Result<()> {
+        self.with_spool(Spool::sync).await?;
+        let mut tables = match prepared.take() {
+            Some(tables) => tables,
+            None => self.prepare(cut).await?,
+        };
+        let outcome = self.commit(cut, &mut tables).await;
+        *prepared = Some(tables);
+        outcome?;
+        self.catalog.refresh().await?;
+        let to = cut.to;
+        self.with_spool(move |spool| spool.remove_below(to).map(drop)).await?;
+        self.board.committed(self.stream.log.name(), to, true);
+        Ok(())
+    }
+
+    async fn with_spool(&self, work: impl FnOnce(&mut Spool) -> Result<()> + Send + 'static) -> Result<()> {
+        let spool = self.spool.clone();
+        tokio::task::spawn_blocking(move || work(&mut spool.lock().unwrap_or_else(PoisonError::into_inner)))
+            .await?
+    }
+
+    /// Merges what is small, and names the files.
+    async fn prepare(&self, cut: &Cut) -> Result<Vec<Prepared>> {
+        let mut prepared = Vec::with_capacity(self.tables.len());
+        for position in &self.tables {
+            let mut days: BTreeMap<NaiveDate, Vec<&HotFile>> = BTreeMap::new();
+            for hot in cut.files.iter().filter(|hot| hot.def.name == position.def.name) {
+                days.entry(hot.file.day).or_default().push(hot);
+            }
+            let mut files = Vec::new();
+            for (day, hot) in days {
+                for encoded in self.encoded(position, hot).await? {
+                    let level =
+                        self.lake.level_for(usize::try_from(encoded.stats.rows).unwrap_or(usize::MAX));
+                    files.push(Lake::new_file(level, day, &self.owner, encoded));
+                }
+            }
+            prepared.push(Prepared { files, is_done: false });
+        }
+        Ok(prepared)
+    }
+
+    /// The files of one table and day: large ones as they are, small ones merged.
+    async fn encoded(&self, position: &TablePosition, hot: Vec<&HotFile>) -> Result<Vec<EncodedFile>> {
+        let (large, small): (Vec<_>, Vec<_>) =
+            hot.into_iter().partition(|hot| hot.file.stats.rows >= LARGE_ROWS);
+        let as_they_are = if small.len() == 1 { [large, small.clone()].concat() } else { large };
+        let mut encoded: Vec<EncodedFile> = as_they_are.iter().filter_map(|hot| hot.file.encoded()).collect();
+        if small.len() > 1 {
+            let (lake, table) = (self.lake.clone(), self.lake.table(position.def)?.clone());
+            let files: Vec<Arc<LakeFile>> = small.iter().map(|hot| hot.file.clone()).collect();
+            // decoding and encoding keep a thread busy; it must not be one that answers requests
+            let runtime = tokio::runtime::Handle::current();
+            let merged = tokio::task::spawn_blocking(move || {
+                runtime.block_on(async move {
+                    let mut merge = lake.merge(&table, &files)?;
+                    let mut merged = Vec::new();
+                    while let Some(file) = merge.next().await? {
+                        merged.push(file);
+                    }
+                    Ok::<_, Error>(merged)
+                })
+            });
+            encoded.extend(merged.await??);
+        }
+        Ok(encoded)
+    }
+
+    async fn commit(&mut self, cut: &Cut, prepared: &mut [Prepared]) -> Result<()> {
+        if let Some(state) = &cut.state {
+            let group = &self.stream.broker_group;
+            self.lake.put_ack_state(SYSTEM_QMQ, group, cut.to, state.clone()).await?;
+        }
+        for (position, prepared) in self.tables.iter_mut().zip(prepared.iter_mut()) {
+            if prepared.is_done || position.position.is_some_and(|known| known >= cut.to) {
+                continue;
+            }
+            let table = self.lake.table(position.def)?;
+            for file in &mut prepared.files {
+                self.lake.store(table, file).await?;
+            }
+            let stream_move = Move { stream: self.stream.clone(), from: position.position, to: cut.to };
+            let attempts = self.lake.settings.commit_attempts;
+            match table.append(&prepared.files, &[stream_move], attempts).await? {
+                Outcome::Committed => {
+                    position.position = Some(cut.to);
+                    prepared.is_done = true;
+                }
+                Outcome::Moved => {
+                    self.lake.delete_files(table, &prepared.files).await?;
+                    return Err(Error::Usage(format!(
+                        "another process commits {} into table `{}`; one writer per broker group, please",
+                        self.stream, position.def.name
+                    )));
+                }
+            }
+        }
+        if cut.state.is_some() {
+            self.lake.drop_ack_states_below(SYSTEM_QMQ, &self.stream.broker_group, cut.to).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Files of one table, named and perhaps stored.
+struct Prepared {
+    files: Vec<LakeFile>,
+    is_done: bool,
+}
+
+/// Whether trying again can help.
+fn is_passing(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Conflict)
+}
+
+fn alarm_name(log: Log) -> &'static str {
+    match log {
+        Log::Action => "committing actions",
+        Log::Message | Log::Index => "committing messages",
+    }
+}
+
+impl LakeFile {
+    fn encoded(&self) -> Option<EncodedFile> {
+        Some(EncodedFile { bytes: self.bytes.clone()?, stats: self.stats.clone() })
+    }
+}

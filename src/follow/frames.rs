@@ -1,0 +1,126 @@
+//! What the spool holds of each stream: the payload of its frames.
+//!
+//! | kind | payload |
+//! |---|---|
+//! | [`INDEX`] | index records as received; their offsets are not known, only the frame's |
+//! | [`MESSAGES`] | entries read from the message log, each with its offset; see [`Entry`] |
+//! | [`ACTIONS`] | whole records of the action log from the frame's start on |
+//! | [`GAP`] | nothing: the broker no longer has this stretch, or an operator stepped over it |
+//!
+//! An entry is `u64 offset`, `u8 form`, `u32 size`, and for form 0 a record of the message log, for form 1
+//! `str16 subject of the record's header` and an index record.
+
+use crate::qmq::index_log::{self, IndexRecord};
+use crate::source::{LogFormat, MessageFormat, MessageItem, Step};
+
+pub(super) const INDEX: u8 = 1;
+pub(super) const MESSAGES: u8 = 2;
+pub(super) const ACTIONS: u8 = 3;
+pub(super) const GAP: u8 = 4;
+
+const WHOLE: u8 = 0;
+const NAMED: u8 = 1;
+const HEADER_BYTES: usize = 13;
+
+/// A message of a [`MESSAGES`] frame.
+#[derive(Debug)]
+pub(super) enum Entry<'a> {
+    /// With its content.
+    Whole(MessageItem<'a>),
+    /// Only where it is: the queue of the record's header, and the rest as the index stream has it.
+    Named(&'a [u8], IndexRecord<'a>),
+    /// Its payload cannot be read.
+    Unusable,
+}
+
+/// Appends a record of the message log with its content.
+pub(super) fn put_whole(out: &mut Vec<u8>, offset: u64, record: &[u8]) {
+    put_header(out, offset, WHOLE, record.len());
+    out.extend_from_slice(record);
+}
+
+/// Appends where a message is, without its content.
+pub(super) fn put_named(out: &mut Vec<u8>, offset: u64, item: &MessageItem<'_>) {
+    let start = out.len();
+    put_header(out, offset, NAMED, 0);
+    let queue = item.record.subject;
+    out.extend_from_slice(&u16::try_from(queue.len()).unwrap_or(u16::MAX).to_be_bytes());
+    out.extend_from_slice(queue);
+    let payload = &item.payload;
+    index_log::encode(out, item.record.sequence, payload.create_time_ms, payload.subject, payload.message_id);
+    let size = u32::try_from(out.len() - start - HEADER_BYTES).unwrap_or(u32::MAX);
+    if let Some(place) = out.get_mut(start + 9..start + HEADER_BYTES) {
+        place.copy_from_slice(&size.to_be_bytes());
+    }
+}
+
+fn put_header(out: &mut Vec<u8>, offset: u64, form: u8, size: usize) {
+    out.extend_from_slice(&offset.to_be_bytes());
+    out.push(form);
+    out.extend_from_slice(&u32::try_from(size).unwrap_or(u32::MAX).to_be_bytes());
+}
+
+/// Walks the entries of a [`MESSAGES`] frame; ends early if they are damaged, which their checksum excludes.
+pub(super) fn entries(payload: &[u8]) -> impl Iterator<Item = (u64, Entry<'_>)> {
+    let mut rest = payload;
+    std::iter::from_fn(move || {
+        let (offset, tail) = rest.split_first_chunk::<8>()?;
+        let (form, tail) = tail.split_first()?;
+        let (size, tail) = tail.split_first_chunk::<4>()?;
+        let (body, after) = tail.split_at_checked(u32::from_be_bytes(*size) as usize)?;
+        rest = after;
+        Some((u64::from_be_bytes(*offset), entry(*form, body)))
+    })
+}
+
+fn entry(form: u8, body: &[u8]) -> Entry<'_> {
+    if form == WHOLE {
+        return match MessageFormat::step(body, body.len()) {
+            Step::Record { record, .. } => Entry::Whole(record),
+            _ => Entry::Unusable,
+        };
+    }
+    named(body).unwrap_or(Entry::Unusable)
+}
+
+fn named(body: &[u8]) -> Option<Entry<'_>> {
+    let (length, tail) = body.split_first_chunk::<2>()?;
+    let (queue, record) = tail.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    match index_log::step(record, record.len()) {
+        index_log::Step::Record(record) => Some(Entry::Named(queue, record)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::qmq::{message_log, payload};
+
+    #[test]
+    fn entries_come_back_as_they_were_put() {
+        let content = payload::encode(0, 5, 6, "order", "m1", &[], &[("k", "v")]);
+        let mut record = Vec::new();
+        message_log::encode(&mut record, 3, 7, 42, "%RETRY%order%g", &content);
+        let mut out = Vec::new();
+        put_whole(&mut out, 100, &record);
+        let Step::Record { record: item, .. } = MessageFormat::step(&record, record.len()) else { panic!() };
+        put_named(&mut out, 200, &item);
+        let found: Vec<_> = entries(&out).collect();
+        let [(100, Entry::Whole(whole)), (200, Entry::Named(queue, index))] = found.as_slice() else {
+            panic!("{found:?}")
+        };
+        assert_eq!((whole.record.subject, whole.record.sequence), (&b"%RETRY%order%g"[..], 42));
+        assert_eq!((*queue, index.subject, index.sequence), (&b"%RETRY%order%g"[..], &b"order"[..], 42));
+        assert_eq!((index.message_id, index.create_time_ms), (&b"m1"[..], 5));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_are_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            entries(&bytes).for_each(drop);
+        }
+    }
+}

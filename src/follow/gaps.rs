@@ -1,0 +1,45 @@
+//! Stretches that the broker no longer had: shown to operators, and written down beside the tables so that they
+//! are not forgotten by a restart.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::status::Board;
+use crate::error::Result;
+use crate::lake::schema::SYSTEM_QMQ;
+use crate::lake::{Gap, Lake, StreamInfo};
+
+/// The gaps of one broker group.
+pub(super) struct Gaps {
+    lake: Arc<Lake>,
+    board: Arc<Board>,
+    group: String,
+    /// What is not written down yet.
+    unwritten: Mutex<Option<Vec<Gap>>>,
+}
+
+impl Gaps {
+    pub(super) fn new(lake: Arc<Lake>, board: Arc<Board>, group: String) -> Gaps {
+        Gaps { lake, board, group, unwritten: Mutex::new(None) }
+    }
+
+    /// Shows a gap; [`Gaps::store`] writes it down.
+    pub(super) fn note(&self, gap: Gap) {
+        metrics::counter!("mqlake_follow_gaps_total", "group" => self.group.clone()).increment(1);
+        let all = self.board.gap(gap);
+        *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner) = Some(all);
+    }
+
+    /// Writes down what is not written yet; after a failure the next call tries again.
+    pub(super) async fn store(&self) {
+        let Some(gaps) = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        if let Err(error) = self.put(gaps.clone()).await {
+            tracing::warn!(group = self.group, %error, "gaps could not be written down yet");
+            self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(gaps);
+        }
+    }
+
+    async fn put(&self, gaps: Vec<Gap>) -> Result<()> {
+        let Some(known) = self.lake.stream_info(SYSTEM_QMQ, &self.group).await? else { return Ok(()) };
+        self.lake.put_stream_info(&StreamInfo { gaps, ..known }).await
+    }
+}

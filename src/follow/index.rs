@@ -1,0 +1,109 @@
+//! What an answer of the index stream means (`qmq-wire` 3.2, 3.5, 4.1 and 10.1).
+//!
+//! Pure: it looks at a position, an answer and the broker's maximum, and says what to do. It never talks to a
+//! broker.
+
+use super::runs::Runs;
+use crate::config::ContentPolicy;
+use crate::qmq::Kind;
+use crate::qmq::index_log::{self, IndexRecord, Step};
+use crate::qmq::message_log::{MIN_RECORD_BYTES, SEGMENT_BYTES};
+use crate::qmq::subject::SubjectName;
+
+/// Log bytes passed over without a single record from which the message log itself is looked at.
+const SUSPICIOUS_STEP: u64 = 1 << 20;
+const SEGMENT: u64 = SEGMENT_BYTES as u64;
+
+/// What to do with an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing new.
+    Idle,
+    /// The records are what they say; go on at `to`.
+    Accept {
+        /// Next offset to ask for.
+        to: u64,
+    },
+    /// The message log of this stretch has to be read to know what the records are, or for their content.
+    Consult {
+        /// End of the stretch.
+        to: u64,
+    },
+    /// The stream hangs in the last bytes of a segment (E5): go on at the next one.
+    NextSegment {
+        /// Its base.
+        to: u64,
+    },
+    /// The broker's log is shorter than what was read of it (E11).
+    Reset {
+        /// End of the broker's log.
+        broker_end: u64,
+    },
+}
+
+/// Judges the answer to a request from `position`. `broker_end` is the end of the broker's message log as last
+/// heard. `runs` learns the records that are certain; an answer judged twice is suspect the second time, which
+/// costs a look and loses nothing.
+pub(super) fn judge(
+    position: u64,
+    start_offset: i64,
+    data: &[u8],
+    broker_end: Option<u64>,
+    runs: &mut Runs,
+    content: ContentPolicy,
+) -> Verdict {
+    let next = u64::try_from(start_offset).unwrap_or(0);
+    if next < position {
+        return Verdict::Reset { broker_end: next };
+    }
+    if next == position {
+        if let Some(broker_end) = broker_end.filter(|end| *end < position) {
+            return Verdict::Reset { broker_end };
+        }
+        let left = SEGMENT - position % SEGMENT;
+        let is_complete = broker_end.is_some_and(|end| end >= position + left);
+        return if left < MIN_RECORD_BYTES as u64 && is_complete {
+            Verdict::NextSegment { to: position + left }
+        } else {
+            Verdict::Idle
+        };
+    }
+    if needs_a_look(position, next, data, runs, content) {
+        return Verdict::Consult { to: next };
+    }
+    Verdict::Accept { to: next }
+}
+
+fn needs_a_look(position: u64, next: u64, data: &[u8], runs: &mut Runs, content: ContentPolicy) -> bool {
+    let step = next - position;
+    if data.is_empty() {
+        // messages without a name are passed over; so is everything behind a damaged record (E6)
+        return step >= SUSPICIOUS_STEP && next % SEGMENT != 0;
+    }
+    let mut rest = data;
+    while !rest.is_empty() {
+        // a record that is cut or unreadable: those behind it are lost in this answer (E26)
+        let Step::Record(record) = index_log::step(rest, rest.len()) else { return true };
+        if !runs.is_certain(&record) || wants_content(&record, content) {
+            return true;
+        }
+        runs.note(record.subject, record.sequence);
+        rest = rest.get(record.size..).unwrap_or_default();
+    }
+    false
+}
+
+fn wants_content(record: &IndexRecord<'_>, content: ContentPolicy) -> bool {
+    match content {
+        ContentPolicy::All => true,
+        ContentPolicy::Dead => {
+            record.subject.starts_with(b"%DEAD_RETRY")
+                && SubjectName::parse(&String::from_utf8_lossy(record.subject)).kind == Kind::Dead
+        }
+        ContentPolicy::None => false,
+    }
+}
+
+#[cfg(test)]
+#[path = "index_tests.rs"]
+mod tests;

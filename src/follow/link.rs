@@ -1,0 +1,449 @@
+//! A connection to a slave, as long as it holds: the sync loops of one broker group.
+//!
+//! Index, action and heartbeat run side by side, one request in flight each. What is received goes to the
+//! pipelines; nothing is interpreted here beyond [`super::index`] and [`super::action`].
+//!
+//! **PROBED**: before the first index request of a connection the message log is read at the very offset. Its
+//! answer tells what the index stream hides: whether retention removed the offset (a gap), whether the log was
+//! recreated, and whether a record begins there at all (an offset inside a record would skip silently).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use super::action::{self, ActionTail};
+use super::frames::{ACTIONS, GAP, INDEX, MESSAGES};
+use super::gaps::Gaps;
+use super::index;
+use super::pause::IdlePause;
+use super::pipeline::Pipeline;
+use super::runs::Runs;
+use super::status::Board;
+use super::stretch::{self, StretchError};
+use crate::config::{self, ContentPolicy};
+use crate::error::{Error, Result};
+use crate::lake::Gap;
+use crate::qmq::message_log::MIN_RECORD_BYTES;
+use crate::source::remote::{PeerError, SyncClient};
+use crate::source::{LogFormat, MessageFormat, Step};
+
+/// Time between two heartbeats.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+/// Queues whose next sequence is remembered.
+pub(super) const MOST_QUEUES: usize = 1_000_000;
+/// How long a stream that an operator has to look at is left alone.
+const ALARMED_PAUSE: Duration = Duration::from_secs(5);
+/// Requests without an answer, while heartbeats are answered, before a stream counts as blocked (E9).
+const SILENT_REQUESTS: u32 = 3;
+/// Bytes of the message log read to get past a message that blocks the index stream.
+const BLOCKED_STEP: u64 = 256 << 10;
+/// A frame the spool must have room for before more is asked for.
+const ROOM: usize = 1 << 20;
+/// Stands for "not heard yet".
+const UNKNOWN: u64 = u64::MAX;
+
+/// Why a connection is given up.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LinkError {
+    /// The slave failed; connect again.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    /// mqlake itself failed.
+    #[error(transparent)]
+    Own(#[from] Error),
+}
+
+/// What the loops of one group share.
+pub(super) struct Link<'a> {
+    pub(super) client: &'a SyncClient,
+    pub(super) actions_client: &'a SyncClient,
+    pub(super) messages: &'a Pipeline,
+    pub(super) actions: Option<&'a Pipeline>,
+    pub(super) board: &'a Arc<Board>,
+    pub(super) settings: &'a config::Follow,
+    pub(super) content: ContentPolicy,
+    pub(super) stop: &'a CancellationToken,
+    pub(super) gaps: &'a Gaps,
+    message_end: AtomicU64,
+    action_end: AtomicU64,
+}
+
+impl<'a> Link<'a> {
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn new(
+        (client, actions_client): (&'a SyncClient, &'a SyncClient),
+        (messages, actions): (&'a Pipeline, Option<&'a Pipeline>),
+        board: &'a Arc<Board>,
+        settings: &'a config::Follow,
+        content: ContentPolicy,
+        stop: &'a CancellationToken,
+        gaps: &'a Gaps,
+    ) -> Link<'a> {
+        let unknown = || AtomicU64::new(UNKNOWN);
+        Link {
+            client,
+            actions_client,
+            messages,
+            actions,
+            board,
+            settings,
+            content,
+            stop,
+            gaps,
+            message_end: unknown(),
+            action_end: unknown(),
+        }
+    }
+
+    /// Follows until the connection fails or a stop is asked for.
+    pub(super) async fn follow(&self, runs: &mut Runs) -> Result<(), LinkError> {
+        let actions = async {
+            match self.actions {
+                Some(pipeline) => self.action_loop(pipeline).await,
+                None => Ok(self.stop.cancelled().await),
+            }
+        };
+        tokio::try_join!(self.heartbeat_loop(), self.index_loop(runs), actions, self.sync_loop())?;
+        Ok(())
+    }
+
+    async fn pause(&self, pause: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    fn end(end: &AtomicU64) -> Option<u64> {
+        Some(end.load(Ordering::Relaxed)).filter(|end| *end != UNKNOWN)
+    }
+
+    async fn heartbeat_loop(&self) -> Result<(), LinkError> {
+        while !self.is_stopping() {
+            let message = self.messages.received().unwrap_or(0);
+            let action = self.actions.and_then(Pipeline::received).unwrap_or(0);
+            let maxima = self.client.heartbeat(as_offset(message), as_offset(action)).await?;
+            let (message_end, action_end) = (as_position(maxima.message), as_position(maxima.action));
+            self.message_end.store(message_end, Ordering::Relaxed);
+            self.action_end.store(action_end, Ordering::Relaxed);
+            self.board.broker_end("message", message_end);
+            self.board.broker_end("action", action_end);
+            let is_broken = self.messages.is_broken() || self.actions.is_some_and(Pipeline::is_broken);
+            if is_broken {
+                return Err(
+                    Error::Invariant("replay or commits have ended; see the alarms".to_owned()).into()
+                );
+            }
+            self.pause(HEARTBEAT_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// Forces the spools to disk now and then.
+    async fn sync_loop(&self) -> Result<(), LinkError> {
+        while !self.is_stopping() {
+            self.pause(self.settings.spool_sync).await;
+            self.messages.sync().await?;
+            if let Some(actions) = self.actions {
+                actions.sync().await?;
+            }
+            self.gaps.store().await;
+        }
+        Ok(())
+    }
+
+    /// Waits while the spool is full; the broker keeps what is not asked for.
+    async fn wait_for_room(&self, pipeline: &Pipeline) {
+        while !pipeline.has_room(ROOM) && !self.is_stopping() {
+            self.board.alarm(
+                "spool",
+                format!(
+                    "the spool of {} is full ({} bytes, follow.spool_max) because commits fail or are slow; the \
+                     broker is not asked for more until there is room",
+                    pipeline.stream,
+                    pipeline.spooled_bytes()
+                ),
+            );
+            self.pause(ALARMED_PAUSE.min(Duration::from_millis(500))).await;
+        }
+        self.board.clear_alarm("spool");
+    }
+
+    fn gap(&self, pipeline: &Pipeline, from: u64, to: u64) {
+        self.gaps.note(Gap { stream: pipeline.stream.to_string(), from, to });
+    }
+
+    async fn index_loop(&self, runs: &mut Runs) -> Result<(), LinkError> {
+        let mut idle = IdlePause::new(self.settings.idle_pause_min, self.settings.idle_pause_max);
+        let mut silent = 0;
+        let Some(mut position) = self.probe().await? else { return Ok(()) };
+        while !self.is_stopping() {
+            self.wait_for_room(self.messages).await;
+            if position < self.messages.exact_until {
+                position = self.consult(position, self.messages.exact_until, true, runs).await?;
+                continue;
+            }
+            let answer = match self.client.index(as_offset(position)).await {
+                Ok(answer) => answer,
+                Err(error) if error.is_silence() => {
+                    silent += 1;
+                    if silent >= SILENT_REQUESTS {
+                        position = self.get_past(position, runs).await?;
+                        silent = 0;
+                    }
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            silent = 0;
+            self.board.answered("message");
+            let end = Link::end(&self.message_end);
+            match index::judge(position, answer.start_offset, &answer.data, end, runs, self.content) {
+                index::Verdict::Idle => {
+                    self.board.clear_alarm(RESET_MESSAGES);
+                    self.pause(idle.after_empty()).await;
+                    continue;
+                }
+                index::Verdict::Accept { to } => {
+                    self.messages.append(INDEX, position, to, answer.data).await?;
+                    position = to;
+                }
+                index::Verdict::Consult { to } => position = self.consult(position, to, true, runs).await?,
+                index::Verdict::NextSegment { to } => {
+                    self.messages.append(INDEX, position, to, Bytes::new()).await?;
+                    position = to;
+                }
+                index::Verdict::Reset { broker_end } => {
+                    self.alarm_reset(self.messages, RESET_MESSAGES, position, broker_end).await;
+                    continue;
+                }
+            }
+            self.board.clear_alarm(RESET_MESSAGES);
+            idle.after_data();
+        }
+        Ok(())
+    }
+
+    /// Where the message stream goes on; `None` if a stop is asked for first.
+    async fn probe(&self) -> Result<Option<u64>, LinkError> {
+        while !self.is_stopping() {
+            let known = self.messages.received();
+            let answer = self.client.message(known.map_or(-1, as_offset)).await?;
+            self.board.answered("message");
+            let start = as_position(answer.start_offset);
+            let Some(position) = known else {
+                if answer.start_offset < 0 {
+                    // an empty log answers with what it was asked for
+                    self.pause(self.settings.idle_pause_max).await;
+                    continue;
+                }
+                return Ok(Some(start));
+            };
+            if start > position && !answer.data.is_empty() {
+                self.gap(self.messages, position, start);
+                self.messages.append(GAP, position, start, Bytes::new()).await?;
+                return Ok(Some(start));
+            }
+            if start < position && !answer.data.is_empty() {
+                self.alarm_reset(self.messages, RESET_MESSAGES, position, start).await;
+                continue;
+            }
+            if let Some(reason) = no_record(position, &answer.data) {
+                self.board.alarm(
+                    "message log",
+                    format!(
+                        "no record begins at offset {position} of the broker's message log ({reason}): it is not the \
+                         log that was followed before, or it is damaged. To go on elsewhere stop the server and run: \
+                         mqlake seek --broker-group {} --log message --to OFFSET|start",
+                        self.messages.stream.broker_group
+                    ),
+                );
+                self.pause(ALARMED_PAUSE).await;
+                continue;
+            }
+            self.board.clear_alarm("message log");
+            self.board.clear_alarm(RESET_MESSAGES);
+            return Ok(Some(position));
+        }
+        Ok(None)
+    }
+
+    /// Reads the message log itself from `position`; returns where to go on.
+    async fn consult(
+        &self,
+        position: u64,
+        to: u64,
+        is_end_sure: bool,
+        runs: &mut Runs,
+    ) -> Result<u64, LinkError> {
+        match stretch::read(self.client, position, to, self.content, is_end_sure, runs).await {
+            Ok(stretch) => {
+                self.board.answered("message");
+                self.board.unusable("message", stretch.unusable);
+                if let Some(damage) = stretch.damage {
+                    self.board.alarm(
+                        "message log",
+                        format!("damage in the broker's message log was passed over: {damage}"),
+                    );
+                    self.gap(self.messages, position, stretch.to);
+                }
+                if stretch.to > position {
+                    self.messages
+                        .append(MESSAGES, position, stretch.to, Bytes::from(stretch.payload))
+                        .await?;
+                }
+                Ok(stretch.to)
+            }
+            Err(StretchError::Peer(error)) => Err(error.into()),
+            Err(StretchError::Gap { to }) => {
+                self.gap(self.messages, position, to);
+                self.messages.append(GAP, position, to, Bytes::new()).await?;
+                Ok(to)
+            }
+            Err(StretchError::Reset { broker_end }) => {
+                self.alarm_reset(self.messages, RESET_MESSAGES, position, broker_end).await;
+                Ok(position)
+            }
+        }
+    }
+
+    /// The broker's index stream gives no answer at all at this place, while heartbeats are answered: a message
+    /// that its index worker cannot read (E9). The message log itself leads past it.
+    async fn get_past(&self, position: u64, runs: &mut Runs) -> Result<u64, LinkError> {
+        self.board.alarm(
+            "index stream",
+            format!(
+                "the broker does not answer index requests at offset {position}; reading the message log itself. If \
+                 that does not help either: mqlake seek --broker-group {} --log message --to OFFSET",
+                self.messages.stream.broker_group
+            ),
+        );
+        let end = Link::end(&self.message_end).unwrap_or(position);
+        let to = end.min(position + BLOCKED_STEP);
+        let reached = if to > position { self.consult(position, to, false, runs).await? } else { position };
+        if reached > position {
+            self.board.clear_alarm("index stream");
+        }
+        Ok(reached)
+    }
+
+    async fn action_loop(&self, pipeline: &Pipeline) -> Result<(), LinkError> {
+        let mut idle = IdlePause::new(self.settings.idle_pause_min, self.settings.idle_pause_max);
+        let mut begun = pipeline.received();
+        let mut tail = ActionTail::new(begun.unwrap_or(0));
+        while !self.is_stopping() {
+            self.wait_for_room(pipeline).await;
+            let asked = tail.wanted();
+            let answer = match self.actions_client.action(as_offset(asked)).await {
+                Ok(answer) => answer,
+                Err(error)
+                    if error.is_silence() && self.board.silence("action") < self.settings.silence_alarm =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            self.board.answered("action");
+            let position = tail.position();
+            let end = Link::end(&self.action_end);
+            match tail.answer(answer.start_offset, &answer.data, end) {
+                action::Verdict::Idle => {
+                    self.board.clear_alarm(RESET_ACTIONS);
+                    self.pause(idle.after_empty()).await;
+                    continue;
+                }
+                action::Verdict::Partial if answer.data.is_empty() => {
+                    self.pause(idle.after_empty()).await;
+                    continue;
+                }
+                action::Verdict::Partial => continue,
+                action::Verdict::Accept { to, records } => {
+                    begun = Some(to);
+                    pipeline.append(ACTIONS, position, to, records).await?;
+                }
+                action::Verdict::Gap { to } => {
+                    if begun.is_none() {
+                        // the beginning of a log whose first segments are gone is no loss
+                        begun = Some(to);
+                        continue;
+                    }
+                    self.gap(pipeline, position, to);
+                    pipeline.append(GAP, position, to, Bytes::new()).await?;
+                }
+                action::Verdict::Reset { broker_end } => {
+                    tail.seek(position);
+                    self.alarm_reset(pipeline, RESET_ACTIONS, position, broker_end).await;
+                    continue;
+                }
+                action::Verdict::Damaged { at, reason } => {
+                    self.board.alarm(
+                        "action log",
+                        format!(
+                            "the broker's action log is damaged at offset {at} ({reason}); this stream stands still. To \
+                             go on at the next segment stop the server and run: mqlake seek --broker-group {} --log \
+                             action --to next-segment",
+                            pipeline.stream.broker_group
+                        ),
+                    );
+                    self.pause(ALARMED_PAUSE).await;
+                    continue;
+                }
+            }
+            self.board.clear_alarm(RESET_ACTIONS);
+            self.board.clear_alarm("action log");
+            idle.after_data();
+        }
+        Ok(())
+    }
+
+    async fn alarm_reset(&self, pipeline: &Pipeline, alarm: &'static str, position: u64, broker_end: u64) {
+        self.board.alarm(
+            alarm,
+            format!(
+                "the broker's {} log ends at offset {broker_end}, before {position}, up to which it was followed: it was \
+                 recreated or cut, or belongs to another group. Nothing is appended. To accept the new log stop the \
+                 server and run: mqlake seek --broker-group {} --log {} --to start",
+                pipeline.stream.log.name(),
+                pipeline.stream.broker_group,
+                pipeline.stream.log.name()
+            ),
+        );
+        self.pause(ALARMED_PAUSE).await;
+    }
+}
+
+const RESET_MESSAGES: &str = "message log reset";
+const RESET_ACTIONS: &str = "action log reset";
+
+/// Why no record begins at a position, if that is certain.
+fn no_record(position: u64, data: &[u8]) -> Option<String> {
+    let left = MessageFormat::SEGMENT_BYTES - position % MessageFormat::SEGMENT_BYTES;
+    if data.len() < MIN_RECORD_BYTES || left < MIN_RECORD_BYTES as u64 {
+        return None;
+    }
+    match MessageFormat::step(data, usize::try_from(left).unwrap_or(usize::MAX)) {
+        // zeros before the first record of a slave that began in the middle of a segment (E25)
+        Step::Invalid(_)
+            if position.is_multiple_of(MessageFormat::SEGMENT_BYTES) && data.starts_with(&[0; 4]) =>
+        {
+            None
+        }
+        Step::Invalid(reason) => Some(reason),
+        _ => None,
+    }
+}
+
+fn as_offset(position: u64) -> i64 {
+    i64::try_from(position).unwrap_or(i64::MAX)
+}
+
+fn as_position(offset: i64) -> u64 {
+    u64::try_from(offset).unwrap_or(0)
+}

@@ -1,0 +1,171 @@
+//! Following running QMQ clusters in the backup server's place.
+//!
+//! ```text
+//! slave ─► link ─► spool ─► worker ─► hot rows (query::Catalog)
+//!                             └─► flusher ─► lake
+//! ```
+//!
+//! A [`link`] talks to the slave and appends what it answers to the spool; a [`worker`] tails the spool and makes
+//! rows visible; a [`flush`]er commits them. Each side goes on while the next stands still: queries while the
+//! broker is away, receiving while the store is. Nothing here answers queries.
+//!
+//! What holds whatever crashes: **SPOOL-DURABLE** (spool), **SPOOL-BEFORE-COMMIT** (flush), **EXACTLY-ONCE**
+//! (lake::table), **VISIBLE-ONCE** (query::catalog), **PROBED** (link).
+
+mod action;
+mod background;
+mod flush;
+mod frames;
+mod gaps;
+mod index;
+mod link;
+mod pause;
+mod pipeline;
+mod runs;
+mod seek;
+mod skip;
+mod source;
+mod status;
+mod stream_replay;
+mod stretch;
+mod wake;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub use seek::{SeekTarget, seek};
+pub use status::{Board, SourceStatus, StreamState};
+
+use crate::config::{Config, QmqSource};
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+use crate::query::Catalog;
+use crate::source::remote::detail::{DetailLimits, fetch};
+use crate::source::remote::slave_http_address;
+
+/// How long the address of a slave's detail server is believed.
+const ADDRESS_AGE: Duration = Duration::from_secs(60);
+/// Most broker groups whose slave's address is remembered.
+const MOST_ADDRESSES: u64 = 1000;
+
+/// Everything that follows, while the process serves.
+pub struct Follow {
+    sources: Vec<(QmqSource, Arc<Board>)>,
+    tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
+    stop: CancellationToken,
+    give_up: CancellationToken,
+    http: reqwest::Client,
+    addresses: moka::future::Cache<String, Option<String>>,
+    detail: DetailLimits,
+}
+
+impl Follow {
+    /// Starts following every configured source, and the work that keeps the tables in shape.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the HTTP client cannot be set up. What goes wrong later is told by the boards.
+    pub fn start(config: Arc<Config>, lake: Arc<Lake>, catalog: Arc<Catalog>) -> Result<Follow> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(config.follow.connect_timeout)
+            .build()
+            .map_err(|error| Error::Config(format!("the HTTP client cannot start: {error}")))?;
+        let (stop, give_up) = (CancellationToken::new(), CancellationToken::new());
+        let shared = pipeline::Shared {
+            lake,
+            catalog,
+            config: config.clone(),
+            hot: Arc::new(worker::HotBytes::default()),
+            stop: stop.clone(),
+            give_up: give_up.clone(),
+        };
+        let mut sources = Vec::new();
+        let mut tasks = Vec::new();
+        for settings in &config.qmq {
+            let board = Arc::new(Board::new(settings.label().to_owned()));
+            sources.push((settings.clone(), board.clone()));
+            let source = source::Source {
+                settings: settings.clone(),
+                shared: shared.clone(),
+                board,
+                http: http.clone(),
+            };
+            tasks.push(tokio::spawn(source.run()));
+        }
+        if !sources.is_empty() {
+            tasks.push(tokio::spawn(background::run(shared)));
+        }
+        Ok(Follow {
+            sources,
+            tasks: std::sync::Mutex::new(tasks),
+            stop,
+            give_up,
+            http,
+            addresses: moka::future::Cache::builder()
+                .max_capacity(MOST_ADDRESSES)
+                .time_to_live(ADDRESS_AGE)
+                .build(),
+            detail: DetailLimits {
+                timeout: config.follow.detail_timeout,
+                max_bytes: usize::try_from(config.follow.max_frame.as_u64()).unwrap_or(usize::MAX),
+            },
+        })
+    }
+
+    /// The sources as they are now.
+    #[must_use]
+    pub fn status(&self) -> Vec<SourceStatus> {
+        self.sources.iter().map(|(_, board)| board.status()).collect()
+    }
+
+    /// Whether every source follows or says why not.
+    #[must_use]
+    pub fn is_explained(&self) -> bool {
+        self.sources.iter().all(|(_, board)| board.is_explained())
+    }
+
+    /// Stops receiving, commits what was received, and waits for that at most `grace`; what is left then stays in
+    /// the spool for the next start.
+    pub async fn stop(&self, grace: Duration) {
+        self.stop.cancel();
+        let tasks = match self.tasks.lock() {
+            Ok(mut tasks) => std::mem::take(&mut *tasks),
+            Err(_) => return,
+        };
+        let mut all = Box::pin(futures::future::join_all(tasks));
+        if tokio::time::timeout(grace, &mut all).await.is_ok() {
+            return;
+        }
+        self.give_up.cancel();
+        let _ = tokio::time::timeout(Duration::from_secs(2), all).await;
+    }
+
+    /// The payload of one message as the group's slave has it now; `None` if the slave does not have it, is not
+    /// known, or did not answer in time.
+    pub async fn payload(&self, broker_group: &str, subject: &str, sequence: i64) -> Option<Bytes> {
+        let (source, _) = self
+            .sources
+            .iter()
+            .find(|(_, board)| board.status().broker_group.as_deref() == Some(broker_group))?;
+        let url = source.acquire_url();
+        let look_up = async {
+            let found = slave_http_address(&self.http, &url, broker_group, self.detail.timeout).await;
+            found.map_err(|error| tracing::debug!(%error, "no detail server"))
+        };
+        let address = self.addresses.try_get_with_by_ref(broker_group, look_up).await.ok()??;
+        match fetch(&self.http, &address, subject, &[sequence], &self.detail).await {
+            Ok(found) => found.into_iter().find(|(known, _)| *known == sequence).map(|(_, payload)| payload),
+            Err(error) => {
+                tracing::debug!(%error, "the slave told no detail");
+                self.addresses.invalidate(broker_group).await;
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Pauses: between empty answers, and after failures.
+
+use std::time::Duration;
+
+/// Pauses that double from one failure to the next, with jitter, so that many clients do not come back together.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    least: Duration,
+    most: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    pub(super) fn new(least: Duration, most: Duration) -> Backoff {
+        Backoff { least, most, next: least }
+    }
+
+    /// The next pause: between half of the doubled length and all of it.
+    pub(super) fn next(&mut self) -> Duration {
+        let whole = self.next;
+        self.next = (whole * 2).min(self.most);
+        let half = whole / 2;
+        // a random id is at hand; pauses need no better source of chance
+        let chance = uuid::Uuid::new_v4().as_u128() % 1000;
+        half + half.mul_f64(chance as f64 / 1000.0)
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.next = self.least;
+    }
+}
+
+/// The pause of a stream: none while answers bring something, growing while they are empty.
+#[derive(Debug)]
+pub(super) struct IdlePause {
+    least: Duration,
+    most: Duration,
+    next: Duration,
+}
+
+impl IdlePause {
+    pub(super) fn new(least: Duration, most: Duration) -> IdlePause {
+        IdlePause { least, most, next: least }
+    }
+
+    pub(super) fn after_empty(&mut self) -> Duration {
+        let pause = self.next;
+        self.next = (pause * 2).min(self.most);
+        pause
+    }
+
+    pub(super) fn after_data(&mut self) {
+        self.next = self.least;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_after_failures_grow_to_a_limit_and_vary() {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+        for whole in [100, 200, 400, 800, 1000, 1000] {
+            let pause = backoff.next();
+            let whole = Duration::from_millis(whole);
+            assert!(pause >= whole / 2 && pause <= whole, "{pause:?} of {whole:?}");
+        }
+        backoff.reset();
+        assert!(backoff.next() <= Duration::from_millis(100));
+    }
+
+    #[test]
+    fn pauses_between_empty_answers_end_with_the_first_data() {
+        let mut pause = IdlePause::new(Duration::from_millis(20), Duration::from_millis(250));
+        let empty: Vec<u128> = (0..6).map(|_| pause.after_empty().as_millis()).collect();
+        assert_eq!(empty, [20, 40, 80, 160, 250, 250]);
+        pause.after_data();
+        assert_eq!(pause.after_empty().as_millis(), 20);
+    }
+}

@@ -1,0 +1,313 @@
+//! One stream of one broker group inside mqlake: its spool, the worker that replays it, the flusher that commits.
+//!
+//! Opening a pipeline reads what the tables have and what the spool holds, and finds where receiving goes on.
+//! It never talks to a broker.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::flush::Flusher;
+use super::skip::Skip;
+use super::status::Board;
+use super::stream_replay::{ReplayedRows, StreamReplay};
+use super::wake::Wake;
+use super::worker::{HotBytes, Worker};
+use crate::config::{Config, QmqSource, SkipFile};
+use crate::error::Result;
+use crate::ingest::TablePosition;
+use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, RECORD, SYSTEM_QMQ, UNRESOLVED_ACK};
+use crate::lake::{Lake, Owner, StreamId};
+use crate::query::Catalog;
+use crate::replay::{AckLimits, AckState, ActionReplay, Floors, MessageReplay};
+use crate::spool::{Frame, Spool, SpoolSettings};
+
+/// Cuts that wait for the flusher.
+const CUTS_AHEAD: usize = 1;
+
+/// What all pipelines of a process share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) lake: Arc<Lake>,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) config: Arc<Config>,
+    pub(super) hot: Arc<HotBytes>,
+    /// Nothing more is to be received.
+    pub(super) stop: CancellationToken,
+    /// What is not committed by now stays in the spool.
+    pub(super) give_up: CancellationToken,
+}
+
+/// An open stream.
+pub(super) struct Pipeline {
+    pub(super) stream: StreamId,
+    spool: Arc<Mutex<Spool>>,
+    wake: Arc<Wake>,
+    stop: Arc<AtomicBool>,
+    board: Arc<Board>,
+    /// Up to here the tables stand at different positions and the spool does not help: offsets of single records
+    /// are needed.
+    pub(super) exact_until: u64,
+    worker: JoinHandle<Result<()>>,
+    flusher: JoinHandle<Result<()>>,
+}
+
+impl Pipeline {
+    /// Opens the stream of messages.
+    pub(super) async fn messages(
+        shared: &Shared,
+        source: &QmqSource,
+        board: &Arc<Board>,
+        stream: StreamId,
+        folder: &Path,
+    ) -> Result<Pipeline> {
+        let tables = shared.lake.positions(&stream, [&CONTENT, &RECORD, &DEAD_MESSAGE, &MESSAGE]).await?;
+        let [content, record, dead_message, message] = tables.map(|table| table.position.unwrap_or(0));
+        let floors = Floors { message, dead_message, content, record };
+        let max_body = usize::try_from(shared.config.import.max_body.as_u64()).unwrap_or(usize::MAX);
+        let rows = ReplayedRows::Messages(MessageReplay::new(floors, source.content, max_body));
+        Pipeline::open(shared, source, board, stream, folder, tables.to_vec(), rows).await
+    }
+
+    /// Opens the stream of actions.
+    pub(super) async fn actions(
+        shared: &Shared,
+        source: &QmqSource,
+        board: &Arc<Board>,
+        stream: StreamId,
+        folder: &Path,
+    ) -> Result<Pipeline> {
+        let tables = shared.lake.positions(&stream, [&UNRESOLVED_ACK, &RECORD]).await?;
+        let limits = AckLimits {
+            max_ranges: shared.config.acks.max_ranges,
+            settled_per_consumer: shared.config.acks.settled_ranges_per_consumer,
+        };
+        let acks = match lowest(&tables) {
+            Some(position) => {
+                let stored = shared.lake.ack_state(SYSTEM_QMQ, &stream.broker_group, position).await?;
+                AckState::from_bytes(stored, limits)?
+            }
+            None => AckState::new(limits),
+        };
+        let [unresolved, record] = tables.map(|table| table.position.unwrap_or(0));
+        let rows = ReplayedRows::Actions(ActionReplay::new(acks, record, unresolved));
+        Pipeline::open(shared, source, board, stream, folder, tables.to_vec(), rows).await
+    }
+
+    async fn open(
+        shared: &Shared,
+        source: &QmqSource,
+        board: &Arc<Board>,
+        stream: StreamId,
+        folder: &Path,
+        tables: Vec<TablePosition>,
+        rows: ReplayedRows,
+    ) -> Result<Pipeline> {
+        let log = stream.log.name();
+        board.add_stream(log);
+        let settings = SpoolSettings {
+            segment_bytes: shared.config.follow.spool_segment.as_u64(),
+            max_bytes: shared.config.follow.spool_max.as_u64(),
+        };
+        let folder = folder.join(log);
+        let lowest = lowest(&tables);
+        let mut spool = tokio::task::spawn_blocking(move || Spool::open(&folder, settings)).await??;
+        let recovered = spool.recovered();
+        if recovered.torn_bytes > 0 {
+            tracing::info!(%stream, bytes = recovered.torn_bytes, "an unfinished write was cut off the spool");
+        }
+        let mut exact_until = 0;
+        if !covers(&spool, lowest) {
+            let highest = tables.iter().filter_map(|table| table.position).max().unwrap_or(0);
+            if tables.iter().any(|table| table.position != Some(highest)) {
+                exact_until = highest;
+            }
+            if let Some(lowest) = lowest {
+                tracing::warn!(%stream, position = lowest, "the spool does not hold what follows the tables; receiving it again");
+                spool.reset(lowest)?;
+            }
+        }
+        shared.catalog.follow(&stream).await?;
+        let begin = lowest.or_else(|| spool.start());
+        if let Some(position) = lowest {
+            board.committed(log, position, false);
+        }
+        let owner = Owner::of(SYSTEM_QMQ, &stream.broker_group);
+        let view = spool.shared();
+        let spool = Arc::new(Mutex::new(spool));
+        let (wake, stop) = (Arc::new(Wake::default()), Arc::new(AtomicBool::new(false)));
+        let (cuts, received) = mpsc::channel(CUTS_AHEAD);
+        let flusher = Flusher {
+            stream: stream.clone(),
+            owner: owner.clone(),
+            tables,
+            lake: shared.lake.clone(),
+            catalog: shared.catalog.clone(),
+            spool: spool.clone(),
+            settings: shared.config.follow.clone(),
+            board: board.clone(),
+            hot: shared.hot.clone(),
+            give_up: shared.give_up.clone(),
+        };
+        let skip = Skip::new(&source.skip_subjects, source.skip_file.clone().map(SkipFile::open));
+        let start = Start { view, begin, wake: wake.clone(), stop: stop.clone() };
+        let make = WorkerParts {
+            stream: stream.clone(),
+            owner,
+            replay: StreamReplay { rows, skip },
+            shared: shared.clone(),
+            board: board.clone(),
+            wake: wake.clone(),
+            stop: stop.clone(),
+            cuts,
+        };
+        let runtime = tokio::runtime::Handle::current();
+        let worker = tokio::task::spawn_blocking(move || run_worker(start, make, runtime));
+        let flusher = tokio::spawn(flusher.run(received));
+        let pipeline =
+            Pipeline { stream, spool, wake, stop, board: board.clone(), exact_until, worker, flusher };
+        if let Some(position) = pipeline.received() {
+            board.received(log, position);
+        }
+        Ok(pipeline)
+    }
+
+    /// End of what is spooled: the offset to ask the broker for.
+    pub(super) fn received(&self) -> Option<u64> {
+        self.lock().end()
+    }
+
+    /// Whether the spool takes this much more.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.lock().has_room(bytes as u64)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Spool> {
+        self.spool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes in the spool.
+    pub(super) fn spooled_bytes(&self) -> u64 {
+        self.lock().bytes()
+    }
+
+    /// Takes what was received: from then on it counts as received.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Limit`] if the spool is full, others if its disk fails.
+    pub(super) async fn append(&self, kind: u8, from: u64, to: u64, payload: bytes::Bytes) -> Result<()> {
+        let spool = self.spool.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut spool = spool.lock().unwrap_or_else(PoisonError::into_inner);
+            if spool.end().is_none() {
+                spool.reset(from)?;
+            }
+            spool.append(&Frame { kind, from, to, payload: &payload })
+        })
+        .await??;
+        self.board.received(self.stream.log.name(), to);
+        self.wake.ring();
+        Ok(())
+    }
+
+    /// Forces what was appended to disk.
+    pub(super) async fn sync(&self) -> Result<()> {
+        let spool = self.spool.clone();
+        tokio::task::spawn_blocking(move || spool.lock().unwrap_or_else(PoisonError::into_inner).sync())
+            .await?
+    }
+
+    /// Whether replay or commits have ended, which only happens after a failure.
+    pub(super) fn is_broken(&self) -> bool {
+        self.worker.is_finished() || self.flusher.is_finished()
+    }
+
+    /// Replays what is spooled, commits it and ends.
+    ///
+    /// # Errors
+    /// What made the worker or the flusher end.
+    pub(super) async fn close(self) -> Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.wake.ring();
+        let worked = self.worker.await?;
+        let flushed = self.flusher.await?;
+        worked.and(flushed)
+    }
+}
+
+fn lowest(tables: &[TablePosition]) -> Option<u64> {
+    tables.iter().map(|table| table.position).min().flatten()
+}
+
+/// Whether the spool holds, without a break, what follows a position.
+fn covers(spool: &Spool, lowest: Option<u64>) -> bool {
+    match (spool.start().zip(spool.end()), lowest) {
+        (None, lowest) => lowest.is_none(),
+        (Some(_), None) => true,
+        (Some((start, end)), Some(lowest)) => start <= lowest && lowest <= end,
+    }
+}
+
+/// Where the worker begins.
+struct Start {
+    view: crate::spool::SpoolView,
+    begin: Option<u64>,
+    wake: Arc<Wake>,
+    stop: Arc<AtomicBool>,
+}
+
+struct WorkerParts {
+    stream: StreamId,
+    owner: Owner,
+    replay: StreamReplay,
+    shared: Shared,
+    board: Arc<Board>,
+    wake: Arc<Wake>,
+    stop: Arc<AtomicBool>,
+    cuts: mpsc::Sender<super::worker::Cut>,
+}
+
+fn run_worker(start: Start, parts: WorkerParts, runtime: tokio::runtime::Handle) -> Result<()> {
+    // a spool without any frame has no position yet
+    let begin = loop {
+        if let Some(begin) = start.begin.or_else(|| start.view.start()) {
+            break begin;
+        }
+        if start.stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        start.wake.wait(parts.shared.config.follow.visible_every);
+    };
+    let reader = start.view.reader(begin)?;
+    let board = parts.board.clone();
+    let log = parts.stream.log.name();
+    let worker = Worker {
+        stream: parts.stream,
+        owner: parts.owner,
+        replay: parts.replay,
+        reader,
+        lake: parts.shared.lake,
+        catalog: parts.shared.catalog,
+        settings: parts.shared.config.follow.clone(),
+        board: parts.board,
+        hot: parts.shared.hot,
+        wake: parts.wake,
+        stop: parts.stop,
+        cuts: parts.cuts,
+        runtime,
+    };
+    let outcome = worker.run();
+    if let Err(error) = &outcome {
+        board.alarm("replay", format!("replaying the {log} stream stopped: {error}"));
+    }
+    outcome
+}
+
+/// Folder of the spools of a broker group.
+pub(super) fn spool_folder(config: &Config, group: &str) -> std::path::PathBuf {
+    config.spool_dir().join(SYSTEM_QMQ).join(object_store::path::PathPart::from(group).as_ref())
+}

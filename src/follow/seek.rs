@@ -1,0 +1,93 @@
+//! Moving the position of a stream by an operator's decision.
+
+use super::pipeline::spool_folder;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, RECORD, SYSTEM_QMQ, TableDef, UNRESOLVED_ACK};
+use crate::lake::{Gap, Lake, Log, Move, Outcome, Owner, StreamId, StreamInfo};
+use crate::replay::{AckLimits, AckState};
+use crate::source::{ActionFormat, LogFormat, MessageFormat};
+use crate::spool::{Spool, SpoolSettings};
+
+/// Where to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeekTarget {
+    /// At the beginning of whatever log the broker has: it is another one.
+    Start,
+    /// At the base of the segment after the present position.
+    NextSegment,
+    /// At an offset.
+    Offset(u64),
+}
+
+/// Moves a stream; returns the position before and after, or `None` if the stream has none.
+///
+/// # Errors
+/// [`Error::Usage`] if a server is following the group, [`Error::Store`].
+pub async fn seek(
+    lake: &Lake,
+    config: &Config,
+    group: &str,
+    log: Log,
+    target: SeekTarget,
+) -> Result<Option<(u64, u64)>> {
+    let stream = StreamId::qmq(group, log);
+    let (tables, segment): (&[&'static TableDef], u64) = match log {
+        Log::Action => (&[&UNRESOLVED_ACK, &RECORD], ActionFormat::SEGMENT_BYTES),
+        Log::Message | Log::Index => {
+            (&[&CONTENT, &RECORD, &DEAD_MESSAGE, &MESSAGE], MessageFormat::SEGMENT_BYTES)
+        }
+    };
+    let _lock = lake.become_writer(&Owner::of(SYSTEM_QMQ, group)).await?;
+    let mut positions = Vec::new();
+    for def in tables {
+        positions.push(lake.table(def)?.position(&stream).await?);
+    }
+    // what the spool holds beyond the tables was received from this log, too
+    let folder = spool_folder(config, group).join(log.name());
+    let settings = SpoolSettings {
+        segment_bytes: config.follow.spool_segment.as_u64(),
+        max_bytes: config.follow.spool_max.as_u64(),
+    };
+    let mut spool = tokio::task::spawn_blocking(move || Spool::open(&folder, settings)).await??;
+    let committed = positions.iter().copied().min().flatten();
+    let Some(from) = committed else { return Ok(None) };
+    let reached = spool.end().unwrap_or(from).max(from);
+    if reached > from {
+        return Err(Error::Usage(format!(
+            "the spool holds offsets {from} to {reached} that are not committed yet; start the server once more and \
+             stop it with SIGTERM, so that they are, then seek"
+        )));
+    }
+    let to = match target {
+        SeekTarget::Start => 0,
+        SeekTarget::NextSegment => (from / segment + 1) * segment,
+        SeekTarget::Offset(offset) => offset,
+    };
+    if log == Log::Action {
+        let limits = AckLimits {
+            max_ranges: config.acks.max_ranges,
+            settled_per_consumer: config.acks.settled_ranges_per_consumer,
+        };
+        // in another log the numbers mean other deliveries
+        let acks = match target {
+            SeekTarget::Start => AckState::new(limits),
+            _ => AckState::from_bytes(lake.ack_state(SYSTEM_QMQ, group, from).await?, limits)?,
+        };
+        lake.put_ack_state(SYSTEM_QMQ, group, to, acks.to_bytes()?).await?;
+    }
+    for (def, position) in tables.iter().zip(positions) {
+        let stream_move = Move { stream: stream.clone(), from: position, to };
+        let outcome = lake.table(def)?.append(&[], &[stream_move], lake.settings.commit_attempts).await?;
+        if outcome == Outcome::Moved {
+            return Err(Error::Usage("another process commits to this stream; stop it first".to_owned()));
+        }
+    }
+    spool.reset(to)?;
+    if let Some(info) = lake.stream_info(SYSTEM_QMQ, group).await? {
+        let mut gaps = info.gaps.clone();
+        gaps.push(Gap { stream: stream.to_string(), from, to });
+        lake.put_stream_info(&StreamInfo { gaps, ..info }).await?;
+    }
+    Ok(Some((from, to)))
+}

@@ -1,0 +1,275 @@
+//! One source: a broker group of a running cluster, from finding it to following it for as long as the process
+//! lives.
+//!
+//! The metaserver says which group the identity belongs to and where its slave is. It is asked again after
+//! repeated failures, so a replaced slave needs no restart. Failures are explained, retried, and never end
+//! the process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::gaps::Gaps;
+use super::link::{Link, LinkError, MOST_QUEUES};
+use super::pause::Backoff;
+use super::pipeline::{Pipeline, Shared, spool_folder};
+use super::runs::Runs;
+use super::status::Board;
+use crate::config::QmqSource;
+use crate::error::{Error, Result};
+use crate::lake::schema::SYSTEM_QMQ;
+use crate::lake::{Log, Owner, StreamId, WriterLock};
+use crate::qmq::meta::Role;
+use crate::source::remote::{
+    Connection, ConnectionSettings, Identity, Meta, Metaserver, MetaserverTimeouts, PeerError, SyncClient,
+};
+
+/// Time between two registers, from the end of one to the next, as QMQ's own backup.
+const REGISTER_EVERY: Duration = Duration::from_secs(10);
+/// Failures in a row after which the metaserver is asked again.
+const FAILURES_BEFORE_META: u32 = 3;
+
+/// A source and what it needs.
+pub(super) struct Source {
+    pub(super) settings: QmqSource,
+    pub(super) shared: Shared,
+    pub(super) board: Arc<Board>,
+    pub(super) http: reqwest::Client,
+}
+
+/// A group whose streams are open.
+struct Group {
+    name: String,
+    messages: Pipeline,
+    actions: Option<Pipeline>,
+    runs: Runs,
+    /// Held as long as the group is written to.
+    _lock: WriterLock,
+}
+
+impl Source {
+    /// Follows until a stop is asked for.
+    pub(super) async fn run(self) {
+        let mut backoff =
+            Backoff::new(self.shared.config.follow.retry_min, self.shared.config.follow.retry_max);
+        let metaserver = self.metaserver();
+        let mut group: Option<Group> = None;
+        let mut known: Option<Meta> = None;
+        let mut failures = 0;
+        while !self.shared.stop.is_cancelled() {
+            self.board.connecting();
+            let outcome = self.once(&metaserver, &mut known, &mut group, &mut failures, &mut backoff).await;
+            let Err(error) = outcome else { continue };
+            failures += 1;
+            if failures >= FAILURES_BEFORE_META {
+                known = None;
+                failures = 0;
+            }
+            if matches!(error, LinkError::Own(_)) {
+                // what is open may be in any state: open it anew from what is durable
+                self.close(group.take()).await;
+            }
+            self.board.problem("waiting", self.explain(&error));
+            let pause = backoff.next();
+            tracing::warn!(source = self.settings.label(), pause_ms = pause.as_millis() as u64, "{error}");
+            metrics::counter!("mqlake_follow_failures_total", "source" => self.settings.label().to_owned())
+                .increment(1);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.shared.stop.cancelled() => {}
+            }
+        }
+        self.close(group.take()).await;
+        self.board.problem("stopped", "the server is stopping".to_owned());
+    }
+
+    async fn close(&self, group: Option<Group>) {
+        let Some(group) = group else { return };
+        let Group { name, messages, actions, .. } = group;
+        let mut outcome = messages.close().await;
+        if let Some(actions) = actions {
+            outcome = actions.close().await.and(outcome);
+        }
+        if let Err(error) = outcome {
+            tracing::warn!(group = name, %error, "what is not committed stays in the spool");
+        }
+    }
+
+    /// One life of a connection.
+    async fn once(
+        &self,
+        metaserver: &Metaserver,
+        known: &mut Option<Meta>,
+        group: &mut Option<Group>,
+        failures: &mut u32,
+        backoff: &mut Backoff,
+    ) -> Result<(), LinkError> {
+        let identity = self.identity()?;
+        let meta = match known {
+            Some(meta) => meta.clone(),
+            None => {
+                let meta = metaserver.acquire(&identity).await?;
+                check_meta(&meta, &identity)?;
+                known.insert(meta).clone()
+            }
+        };
+        if let Some(open) = group.as_ref()
+            && open.name != meta.group
+        {
+            return Err(Error::Config(format!(
+                "the metaserver now says that {}/{} belongs to broker group `{}`, but `{}` was followed; restart to \
+                 follow the other group",
+                identity.host, identity.port, meta.group, open.name
+            ))
+            .into());
+        }
+        if group.is_none() {
+            *group = Some(self.open(&meta.group).await?);
+        }
+        let Some(open) = group.as_mut() else { return Ok(()) };
+        let settings = self.connection_settings();
+        let client = SyncClient::new(Connection::open(&meta.sync_address, &settings).await?);
+        let actions_client = SyncClient::new(Connection::open(&meta.sync_address, &settings).await?);
+        // an answer is the proof that it is a sync port
+        client.heartbeat(0, 0).await?;
+        self.board.following(&meta.sync_address);
+        tracing::info!(group = meta.group, slave = meta.sync_address, "following");
+        *failures = 0;
+        let gaps = Gaps::new(self.shared.lake.clone(), self.board.clone(), meta.group.clone());
+        let link = Link::new(
+            (&client, &actions_client),
+            (&open.messages, open.actions.as_ref()),
+            &self.board,
+            &self.shared.config.follow,
+            self.settings.content,
+            &self.shared.stop,
+            &gaps,
+        );
+        let began = tokio::time::Instant::now();
+        let outcome = tokio::select! {
+            outcome = link.follow(&mut open.runs) => outcome,
+            () = self.keep_registered(metaserver, &meta) => Ok(()),
+        };
+        if began.elapsed() > self.shared.config.follow.retry_max {
+            backoff.reset();
+        }
+        gaps.store().await;
+        outcome
+    }
+
+    async fn keep_registered(&self, metaserver: &Metaserver, meta: &Meta) {
+        loop {
+            let address = match &self.settings.local_address {
+                Some(address) => address.clone(),
+                None => local_address(&meta.sync_address).unwrap_or_else(|| "127.0.0.1".to_owned()),
+            };
+            let address = format!("{address}:{}", self.settings.broker_port);
+            match metaserver.register(meta, &address).await {
+                Ok(()) => self.board.clear_alarm("register"),
+                // it keeps no liveness of backups, so following goes on
+                Err(error) => {
+                    self.board.alarm("register", format!("the metaserver took no register: {error}"))
+                }
+            }
+            tokio::time::sleep(REGISTER_EVERY).await;
+        }
+    }
+
+    async fn open(&self, group: &str) -> Result<Group> {
+        let lake = &self.shared.lake;
+        crate::ingest::check_group(group)?;
+        let owner = Owner::of(SYSTEM_QMQ, group);
+        let lock = lake.become_writer(&owner).await?;
+        let info = lake.claim(group, Some(Log::Message)).await?;
+        self.board.group(group, info.map(|info| info.gaps).unwrap_or_default());
+        let folder = spool_folder(&self.shared.config, group);
+        let messages = StreamId::qmq(group, Log::Message);
+        let messages =
+            Pipeline::messages(&self.shared, &self.settings, &self.board, messages, &folder).await?;
+        let actions = if self.settings.records {
+            let stream = StreamId::qmq(group, Log::Action);
+            Some(Pipeline::actions(&self.shared, &self.settings, &self.board, stream, &folder).await?)
+        } else {
+            None
+        };
+        Ok(Group { name: group.to_owned(), messages, actions, runs: Runs::new(MOST_QUEUES), _lock: lock })
+    }
+
+    fn identity(&self) -> Result<Identity> {
+        let host = match &self.settings.host_name {
+            Some(host) => host.clone(),
+            None => match std::env::var("QMQ_HOST") {
+                Ok(host) if !host.is_empty() => host,
+                _ => hostname::get()
+                    .map_err(|error| {
+                        Error::Config(format!("the host name is not known ({error}); set host_name"))
+                    })?
+                    .to_string_lossy()
+                    .into_owned(),
+            },
+        };
+        Ok(Identity { host, port: self.settings.broker_port })
+    }
+
+    fn metaserver(&self) -> Metaserver {
+        let timeouts = MetaserverTimeouts {
+            connect: self.shared.config.follow.connect_timeout,
+            request: self.settings.request_timeout,
+            ..MetaserverTimeouts::default()
+        };
+        Metaserver::new(self.settings.meta_server_endpoint.clone(), self.http.clone(), timeouts)
+    }
+
+    fn connection_settings(&self) -> ConnectionSettings {
+        ConnectionSettings {
+            connect_timeout: self.shared.config.follow.connect_timeout,
+            request_timeout: self.settings.request_timeout,
+            max_frame: usize::try_from(self.shared.config.follow.max_frame.as_u64()).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// What went wrong, with what an operator can do about it.
+    fn explain(&self, error: &LinkError) -> String {
+        let identity = self.identity();
+        let LinkError::Peer(PeerError::Refused { what, .. }) = error else { return error.to_string() };
+        let Ok(identity) = identity else { return error.to_string() };
+        if !what.contains("ACQUIRE") {
+            return error.to_string();
+        }
+        format!(
+            "{error}. The metaserver does not know {host}/{port} as a broker, or its group has no slave. Register it: \
+             POST /management on the metaserver with action=AddBroker, brokerGroup=GROUP, role=4, hostname={host}, \
+             ip=THIS-MACHINE, servePort={port}; or set host_name and broker_port to an identity that is registered",
+            host = identity.host,
+            port = identity.port,
+        )
+    }
+}
+
+fn check_meta(meta: &Meta, identity: &Identity) -> Result<()> {
+    let Identity { host, port } = identity;
+    if meta.role != Role::Backup {
+        return Err(Error::Config(format!(
+            "the metaserver has {host}/{port} with role {} in broker group `{}`; mqlake must be registered with role \
+             4 (BACKUP): POST /management with action=AddBroker, brokerGroup={}, role=4, hostname={host}, \
+             servePort={port}, or set host_name and broker_port to an identity of that role",
+            meta.role.name(),
+            meta.group,
+            meta.group
+        )));
+    }
+    if meta.sync_address.is_empty() {
+        return Err(Error::Config(format!(
+            "broker group `{}` has no slave to sync from; register one (role 1) at the metaserver",
+            meta.group
+        )));
+    }
+    Ok(())
+}
+
+/// The address under which this machine reaches a peer.
+fn local_address(peer: &str) -> Option<String> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    // no packet is sent; it only chooses the way
+    socket.connect(peer).ok()?;
+    Some(socket.local_addr().ok()?.ip().to_string())
+}

@@ -1,0 +1,190 @@
+//! Reading a stretch of the message log itself (sync type 2), where the index stream does not tell enough: retries
+//! that the broker wrote, contents that are kept, answers that were cut.
+//!
+//! Only ever asked of a slave: on a master such a request would count as progress of its slave (`qmq-wire` 3.8).
+//! It keeps one record in memory at a time, and of a record whose content is not wanted only where it is.
+
+use bytes::BytesMut;
+
+use super::frames;
+use super::runs::Runs;
+use crate::config::ContentPolicy;
+use crate::qmq::Kind;
+use crate::qmq::subject::SubjectName;
+use crate::source::remote::{PeerError, SyncClient};
+use crate::source::{LogFormat, MessageFormat, MessageItem, Step};
+
+const SEGMENT: u64 = MessageFormat::SEGMENT_BYTES;
+/// Answers without a byte, where the index stream has shown some, before the broker is believed to have none.
+const EMPTY_ANSWERS: usize = 20;
+/// Payload from which not even a dead letter's content passes through the spool.
+const LARGEST_WHOLE: usize = 32 << 20;
+/// Bytes of entries after which a stretch ends early.
+const MOST_BYTES: usize = 8 << 20;
+
+/// What a stretch holds.
+#[derive(Debug)]
+pub(super) struct Stretch {
+    /// Payload of a [`frames::MESSAGES`] frame.
+    pub(super) payload: Vec<u8>,
+    /// Where the next stretch begins.
+    pub(super) to: u64,
+    /// Records whose payload cannot be read.
+    pub(super) unusable: u64,
+    /// Why the rest of the stretch could not be read, which was passed over.
+    pub(super) damage: Option<String>,
+}
+
+/// Why there is no stretch.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StretchError {
+    /// The broker did not answer or refused.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    /// The broker's log begins later (E10).
+    #[error("the broker's message log begins at offset {to}")]
+    Gap {
+        /// Where.
+        to: u64,
+    },
+    /// The broker's log ends before it (E11).
+    #[error("the broker's message log answers from offset {broker_end}")]
+    Reset {
+        /// Offset it answered with.
+        broker_end: u64,
+    },
+}
+
+/// Whether a message is kept with its content.
+fn is_kept_whole(content: ContentPolicy, item: &MessageItem<'_>) -> bool {
+    let is_wanted = match content {
+        ContentPolicy::All => true,
+        ContentPolicy::Dead => kind(item.record.subject) == Kind::Dead,
+        ContentPolicy::None => false,
+    };
+    is_wanted && item.record.payload.len() <= LARGEST_WHOLE
+}
+
+fn kind(queue: &[u8]) -> Kind {
+    if !queue.starts_with(b"%") {
+        return Kind::Normal;
+    }
+    SubjectName::parse(&String::from_utf8_lossy(queue)).kind
+}
+
+/// Reads from `from` up to `to`, or less if contents are large; `runs` learns what is read. If the end is sure, the
+/// broker has shown it to be one of a record; what cannot be read before it is passed over.
+pub(super) async fn read(
+    client: &SyncClient,
+    from: u64,
+    to: u64,
+    content: ContentPolicy,
+    is_end_sure: bool,
+    runs: &mut Runs,
+) -> Result<Stretch, StretchError> {
+    let mut stretch = Stretch { payload: Vec::new(), to: from, unusable: 0, damage: None };
+    let mut bytes = BytesMut::new();
+    let mut empty = 0;
+    while stretch.to < to && stretch.payload.len() < MOST_BYTES {
+        let asked = stretch.to + bytes.len() as u64;
+        let answer = client.message(i64::try_from(asked).unwrap_or(i64::MAX)).await?;
+        let start = u64::try_from(answer.start_offset).unwrap_or(0);
+        if answer.data.is_empty() {
+            empty += 1;
+            if empty >= EMPTY_ANSWERS && !is_end_sure {
+                return Ok(stretch);
+            }
+            if empty >= EMPTY_ANSWERS {
+                let reason =
+                    format!("the broker has no bytes at offset {asked}, though its index stream went on");
+                return Ok(pass_over(stretch, to, reason));
+            }
+            continue;
+        }
+        if start < asked {
+            return Err(StretchError::Reset { broker_end: start });
+        }
+        if start > asked {
+            return Err(StretchError::Gap { to: start });
+        }
+        empty = 0;
+        bytes.extend_from_slice(&answer.data);
+        if let Some(reason) = take_records(&mut bytes, &mut stretch, to, content, runs) {
+            return Ok(if is_end_sure { pass_over(stretch, to, reason) } else { stretch });
+        }
+    }
+    Ok(stretch)
+}
+
+fn pass_over(stretch: Stretch, to: u64, reason: String) -> Stretch {
+    let damage = Some(format!("offsets {} to {to}: {reason}", stretch.to));
+    Stretch { to, damage, ..stretch }
+}
+
+/// Takes whole records off the front; gives the reason if no record stands there.
+fn take_records(
+    bytes: &mut BytesMut,
+    stretch: &mut Stretch,
+    to: u64,
+    content: ContentPolicy,
+    runs: &mut Runs,
+) -> Option<String> {
+    let mut taken = 0;
+    let mut damage = None;
+    while stretch.to < to {
+        let rest = bytes.get(taken..).unwrap_or_default();
+        let limit = usize::try_from(SEGMENT - stretch.to % SEGMENT).unwrap_or(usize::MAX);
+        if rest.is_empty() && limit >= crate::qmq::message_log::MIN_RECORD_BYTES {
+            break;
+        }
+        match MessageFormat::step(rest, limit) {
+            Step::Record { record, size } => {
+                keep(stretch, &record, rest.get(..size).unwrap_or_default(), content);
+                runs.note(record.record.subject, record.record.sequence);
+                taken += size;
+                stretch.to += size as u64;
+            }
+            Step::Unusable { size, .. } => {
+                stretch.unusable += 1;
+                taken += size;
+                stretch.to += size as u64;
+            }
+            Step::EndOfSegment | Step::ZeroRest => {
+                bytes.clear();
+                stretch.to += limit as u64;
+                return None;
+            }
+            Step::Blank(start) => {
+                bytes.clear();
+                stretch.to = stretch.to - stretch.to % SEGMENT + u64::from(start);
+                return None;
+            }
+            Step::Incomplete => break,
+            Step::Invalid(reason) => {
+                // a slave that began in the middle of a segment has zeros before its first record (E25)
+                let zeros = rest.iter().take(limit).take_while(|byte| **byte == 0).count();
+                if zeros == 0 || (stretch.to % SEGMENT != 0 && taken > 0) {
+                    damage = Some(reason);
+                    break;
+                }
+                taken += zeros;
+                stretch.to += zeros as u64;
+            }
+        }
+    }
+    let _ = bytes.split_to(taken.min(bytes.len()));
+    damage
+}
+
+fn keep(stretch: &mut Stretch, item: &MessageItem<'_>, record: &[u8], content: ContentPolicy) {
+    let payload = &item.payload;
+    // the index stream has no record for them either, so both ways give the same rows
+    if payload.subject.is_empty() || payload.message_id.is_empty() {
+        return;
+    }
+    if is_kept_whole(content, item) {
+        frames::put_whole(&mut stretch.payload, stretch.to, record);
+    } else {
+        frames::put_named(&mut stretch.payload, stretch.to, item);
+    }
+}

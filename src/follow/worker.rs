@@ -1,0 +1,254 @@
+//! From spool to hot rows: one thread a stream tails its spool, replays frames and makes rows visible.
+//!
+//! It decides when a commit is due and hands what belongs to it to the flusher; it commits nothing itself. While
+//! memory for hot rows is used up it stands still, and the spool takes what arrives.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::status::Board;
+use super::stream_replay::StreamReplay;
+use super::wake::Wake;
+use crate::config;
+use crate::error::Result;
+use crate::lake::{Lake, LakeFile, Level, Owner, StreamId};
+use crate::query::{Catalog, HotFile};
+use crate::spool::SpoolReader;
+
+/// Rows turned into a hot file at most.
+const PUBLISH_ROWS: usize = 128 * 1024;
+/// Bytes of ids and contents turned into a hot file at most.
+const PUBLISH_BYTES: usize = 16 << 20;
+/// Small hot files of about the same size from which they are merged.
+const MERGE_FILES: usize = 8;
+/// Rows from which a hot file is committed as it is.
+pub(super) const LARGE_ROWS: u64 = 16 * 1024;
+/// Least time between two looks at the spool without a ring.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+/// How long to wait for room when memory is used up.
+const FULL_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a commit consists of: the hot files of a stretch of a stream, which end where the commit ends.
+#[derive(Debug)]
+pub(super) struct Cut {
+    pub(super) to: u64,
+    pub(super) files: Vec<HotFile>,
+    /// Ack state at `to`, of the action stream.
+    pub(super) state: Option<Bytes>,
+    pub(super) bytes: usize,
+}
+
+/// Bytes of hot rows of all streams.
+#[derive(Debug, Default)]
+pub(super) struct HotBytes(AtomicUsize);
+
+impl HotBytes {
+    pub(super) fn take(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn give_back(&self, bytes: usize) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn used(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Replays one stream.
+pub(super) struct Worker {
+    pub(super) stream: StreamId,
+    pub(super) owner: Owner,
+    pub(super) replay: StreamReplay,
+    pub(super) reader: SpoolReader,
+    pub(super) lake: Arc<Lake>,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) settings: config::Follow,
+    pub(super) board: Arc<Board>,
+    pub(super) hot: Arc<HotBytes>,
+    pub(super) wake: Arc<Wake>,
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) cuts: mpsc::Sender<Cut>,
+    pub(super) runtime: Handle,
+}
+
+/// What has been replayed since the last cut.
+#[derive(Default)]
+struct SinceCut {
+    files: Vec<HotFile>,
+    rows: u64,
+    bytes: usize,
+    began: Option<Instant>,
+    to: Option<u64>,
+}
+
+impl Worker {
+    /// Runs until it is told to stop and the spool is replayed to its end, or the flusher is gone.
+    ///
+    /// # Errors
+    /// What makes replay impossible: a spool that cannot be read, columns that do not fit.
+    pub(super) fn run(mut self) -> Result<()> {
+        let mut since = SinceCut::default();
+        let mut published = Instant::now();
+        loop {
+            let is_stopping = self.stop.load(Ordering::Relaxed);
+            if self.hot.used() >= usize_of(self.settings.hot_bytes) {
+                // what is not replayed stays in the spool
+                if is_stopping || !self.cut(&mut since, false)? {
+                    return Ok(());
+                }
+                self.wake.wait(FULL_PAUSE);
+                continue;
+            }
+            let frame = self.reader.next()?;
+            let is_caught_up = frame.is_none();
+            if let Some(frame) = frame {
+                since.to = Some(frame.to);
+                since.began.get_or_insert_with(Instant::now);
+                self.board.unusable(self.stream.log.name(), self.replay.frame(&frame)?);
+            }
+            let (rows, bytes) = self.replay.pending();
+            let is_full = rows >= PUBLISH_ROWS || bytes >= PUBLISH_BYTES;
+            if is_full || published.elapsed() >= self.settings.visible_every {
+                self.publish(&mut since)?;
+                published = Instant::now();
+            }
+            let ends = is_caught_up && is_stopping;
+            if (ends || self.is_cut_due(&since)) && !self.cut(&mut since, ends)? {
+                return Ok(());
+            }
+            if ends {
+                return Ok(());
+            }
+            if is_caught_up {
+                let left = self.settings.visible_every.saturating_sub(published.elapsed());
+                self.wake.wait(left.max(SHORTEST_WAIT));
+            }
+        }
+    }
+
+    fn is_cut_due(&self, since: &SinceCut) -> bool {
+        since.to.is_some()
+            && (since.rows >= self.settings.flush_rows as u64
+                || since.bytes >= usize_of(self.settings.flush_bytes)
+                || since.began.is_some_and(|began| began.elapsed() >= self.settings.flush_every))
+    }
+
+    /// Makes what was replayed visible.
+    fn publish(&mut self, since: &mut SinceCut) -> Result<()> {
+        let Some(to) = since.to else { return Ok(()) };
+        let (rows, _) = self.replay.pending();
+        if rows > 0 {
+            let encoded = self.replay.encode(&self.stream.broker_group, &self.lake.settings)?;
+            let mut files = Vec::new();
+            for (def, day, file) in encoded {
+                since.rows += file.stats.rows;
+                since.bytes += file.bytes.len();
+                self.hot.take(file.bytes.len());
+                let file = Arc::new(Lake::new_file(Level::Hot, day, &self.owner, file));
+                files.push(HotFile { def, stream: self.stream.clone(), to, file });
+            }
+            since.files.extend(files.iter().cloned());
+            self.runtime.block_on(self.catalog.publish(files, &[]));
+            self.merge_small(since)?;
+        }
+        self.board.visible(self.stream.log.name(), to);
+        Ok(())
+    }
+
+    /// Merges small hot files, so that a lookup meets few of them and the flusher has less to do.
+    fn merge_small(&mut self, since: &mut SinceCut) -> Result<()> {
+        loop {
+            let Some(alike) = alike(&since.files) else { return Ok(()) };
+            let Some(first) = alike.first() else { return Ok(()) };
+            let (def, day) = (first.def, first.file.day);
+            let to = alike.iter().map(|hot| hot.to).max().unwrap_or(first.to);
+            let sources: Vec<Arc<LakeFile>> = alike.iter().map(|hot| hot.file.clone()).collect();
+            let table = self.lake.table(def)?.clone();
+            let lake = self.lake.clone();
+            let merged = self.runtime.block_on(async {
+                let mut merge = lake.merge(&table, &sources)?;
+                let mut merged = Vec::new();
+                while let Some(file) = merge.next().await? {
+                    merged.push(file);
+                }
+                Ok::<_, crate::error::Error>(merged)
+            })?;
+            let before: usize = sources.iter().map(|file| usize_of_bytes(file)).sum();
+            let new: Vec<HotFile> = merged
+                .into_iter()
+                .map(|file| {
+                    let file = Arc::new(Lake::new_file(Level::Hot, day, &self.owner, file));
+                    HotFile { def, stream: self.stream.clone(), to, file }
+                })
+                .collect();
+            let after: usize = new.iter().map(|hot| usize_of_bytes(&hot.file)).sum();
+            self.hot.take(after);
+            self.hot.give_back(before);
+            since.bytes = since.bytes.saturating_sub(before) + after;
+            since.files.retain(|hot| !sources.iter().any(|source| Arc::ptr_eq(source, &hot.file)));
+            since.files.extend(new.iter().cloned());
+            self.runtime.block_on(self.catalog.publish(new, &alike));
+        }
+    }
+
+    /// Hands over what belongs to a commit. While the flusher is busy it waits only if `must_wait`; `false` if the
+    /// flusher is gone.
+    fn cut(&mut self, since: &mut SinceCut, must_wait: bool) -> Result<bool> {
+        if since.to.is_none() {
+            return Ok(!self.cuts.is_closed());
+        }
+        let sender = self.cuts.clone();
+        let place = if must_wait {
+            self.runtime.block_on(sender.reserve_owned()).ok()
+        } else {
+            match sender.try_reserve_owned() {
+                Ok(place) => Some(place),
+                Err(mpsc::error::TrySendError::Full(_)) => return Ok(true),
+                Err(mpsc::error::TrySendError::Closed(_)) => None,
+            }
+        };
+        let Some(place) = place else { return Ok(false) };
+        self.publish(since)?;
+        let state = self.replay.state()?;
+        if let Some(cut) = std::mem::take(since).into_cut(state) {
+            place.send(cut);
+        }
+        Ok(true)
+    }
+}
+
+impl SinceCut {
+    fn into_cut(self, state: Option<Bytes>) -> Option<Cut> {
+        Some(Cut { to: self.to?, files: self.files, state, bytes: self.bytes })
+    }
+}
+
+/// Small files of one table and day of about the same size, if there are enough of them to merge.
+fn alike(files: &[HotFile]) -> Option<Vec<HotFile>> {
+    let mut classes: std::collections::BTreeMap<(&str, chrono::NaiveDate, u32), Vec<&HotFile>> =
+        Default::default();
+    for hot in files.iter().filter(|hot| hot.file.stats.rows < LARGE_ROWS) {
+        let class = hot.file.stats.rows.max(1).ilog2() / 3;
+        let same = classes.entry((hot.def.name, hot.file.day, class)).or_default();
+        same.push(hot);
+        if same.len() >= MERGE_FILES {
+            return Some(same.iter().map(|hot| (*hot).clone()).collect());
+        }
+    }
+    None
+}
+
+fn usize_of_bytes(file: &LakeFile) -> usize {
+    file.bytes.as_ref().map_or(0, Bytes::len)
+}
+
+fn usize_of(size: bytesize::ByteSize) -> usize {
+    usize::try_from(size.as_u64()).unwrap_or(usize::MAX)
+}

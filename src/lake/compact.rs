@@ -1,0 +1,70 @@
+//! Compaction: many small recent files of an open day become fewer, with the same rows.
+//!
+//! Files are merged with others of about their size, so that a row is rewritten once for each step in size and
+//! not once for each commit. Closed days are left to settling.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::file::LakeFile;
+use super::paths::Level;
+use super::table::Outcome;
+use super::{Lake, Owner};
+use crate::error::Result;
+
+/// What a compaction did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Recent files replaced, over all tables.
+    pub files_before: usize,
+    /// Files written for them.
+    pub files_after: usize,
+}
+
+impl Lake {
+    /// Merges recent files of open days wherever `least` or more of about the same size have come together.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`]. Files that another process merges at the same time are left to it.
+    pub async fn compact(&self, now: DateTime<Utc>, least: usize, owner: &Owner) -> Result<Compacted> {
+        let mut total = Compacted::default();
+        for table in self.tables() {
+            let mut alike: BTreeMap<(NaiveDate, u32), Vec<Arc<LakeFile>>> = BTreeMap::new();
+            for file in table.refresh().await?.files {
+                if file.level == Level::Recent && !self.is_closed(file.day, now) {
+                    alike.entry((file.day, size_class(file.stats.rows))).or_default().push(file);
+                }
+            }
+            for ((day, _), mut files) in alike {
+                if files.len() < least.max(2) {
+                    continue;
+                }
+                files.sort_by(|a, b| a.path.cmp(&b.path));
+                for files in self.steps(&files).into_iter().filter(|files| files.len() > 1) {
+                    let mut merge = self.merge(table, files)?;
+                    let mut merged = Vec::new();
+                    while let Some(file) = merge.next().await? {
+                        let level = self.level_for(usize::try_from(file.stats.rows).unwrap_or(usize::MAX));
+                        merged.push(self.store_file(table, day, level, owner, file).await?);
+                    }
+                    if table.replace(files, &merged, self.settings.commit_attempts).await?
+                        == Outcome::Committed
+                    {
+                        total.files_before += files.len();
+                        total.files_after += merged.len();
+                    } else {
+                        self.delete_files(table, &merged).await?;
+                    }
+                }
+            }
+        }
+        Ok(total)
+    }
+}
+
+/// Files whose rows have the same class differ less than eightfold.
+fn size_class(rows: u64) -> u32 {
+    rows.max(1).ilog2() / 3
+}
