@@ -149,21 +149,49 @@ impl Follow {
     /// The payload of one message as the group's slave has it now; `None` if the slave does not have it, is not
     /// known, or did not answer in time.
     pub async fn payload(&self, broker_group: &str, subject: &str, sequence: i64) -> Option<Bytes> {
-        let (source, _) = self
-            .sources
-            .iter()
-            .find(|(_, board)| board.status().broker_group.as_deref() == Some(broker_group))?;
-        let url = source.acquire_url();
-        let look_up = async {
-            let found = slave_http_address(&self.http, &url, broker_group, self.detail.timeout).await;
-            found.map_err(|error| tracing::debug!(%error, "no detail server"))
-        };
-        let address = self.addresses.try_get_with_by_ref(broker_group, look_up).await.ok()??;
+        let address = self.detail_address(broker_group).await?;
         match fetch(&self.http, &address, subject, &[sequence], &self.detail).await {
             Ok(found) => found.into_iter().find(|(known, _)| *known == sequence).map(|(_, payload)| payload),
             Err(error) => {
                 tracing::debug!(%error, "the slave told no detail");
                 self.addresses.invalidate(broker_group).await;
+                None
+            }
+        }
+    }
+
+    /// Where a group's slave tells details. Groups that another process follows are asked for at the same
+    /// metaservers.
+    async fn detail_address(&self, broker_group: &str) -> Option<String> {
+        let look_up = async {
+            let is_own = |board: &Board| {
+                board.status().broker_group.as_deref().is_none_or(|group| group == broker_group)
+            };
+            let mut sources: Vec<_> = self.sources.iter().collect();
+            sources.sort_by_key(|(_, board)| !is_own(board));
+            let mut asked = Vec::new();
+            let mut failure = None;
+            for (source, _) in sources {
+                let url = source.acquire_url();
+                if asked.contains(&url) {
+                    continue;
+                }
+                match slave_http_address(&self.http, &url, broker_group, self.detail.timeout).await {
+                    Ok(Some(address)) => return Ok(Some(address)),
+                    Ok(None) => {}
+                    Err(error) => failure = Some(error),
+                }
+                asked.push(url);
+            }
+            match failure {
+                Some(error) => Err(error),
+                None => Ok(None),
+            }
+        };
+        match self.addresses.try_get_with_by_ref(broker_group, look_up).await {
+            Ok(address) => address,
+            Err(error) => {
+                tracing::debug!(%error, broker_group, "no detail server");
                 None
             }
         }

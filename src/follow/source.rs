@@ -46,6 +46,13 @@ struct Group {
     _lock: WriterLock,
 }
 
+impl Group {
+    /// Ends of what was received.
+    fn received(&self) -> [Option<u64>; 2] {
+        [self.messages.received(), self.actions.as_ref().and_then(Pipeline::received)]
+    }
+}
+
 impl Source {
     /// Follows until a stop is asked for.
     pub(super) async fn run(self) {
@@ -144,12 +151,13 @@ impl Source {
             &self.shared.stop,
             &gaps,
         );
-        let began = tokio::time::Instant::now();
+        let before = open.received();
         let outcome = tokio::select! {
             outcome = link.follow(&mut open.runs) => outcome,
             () = self.keep_registered(metaserver, &meta) => Ok(()),
         };
-        if began.elapsed() > self.shared.config.follow.retry_max {
+        if open.received() != before {
+            // a connection that brought something on was worth its while
             backoff.reset();
         }
         gaps.store().await;

@@ -219,6 +219,7 @@ impl Board {
     pub(super) fn committed(&self, log: &'static str, position: u64, by_now: bool) {
         self.stream(log, |stream, times| {
             stream.committed = Some(position);
+            stream.visible = Some(stream.visible.map_or(position, |visible| visible.max(position)));
             if by_now {
                 times.commit = Some(Instant::now());
             }

@@ -100,7 +100,8 @@ fn lock_file(path: &std::path::Path) -> Result<File> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(Error::Usage(
-            "another process is importing this broker group into the same data; wait for it to end"
+            "another process (an import, or a server that follows it) writes this broker group into the same data; wait for \
+             it to end, or stop it"
                 .to_owned(),
         )),
         Err(std::fs::TryLockError::Error(error)) => Err(fail(error)),
