@@ -91,7 +91,13 @@ fn print_text(status: &Value) {
         );
     }
     for source in list(status, "sources") {
-        println!("source  {}  {}  {}", text(source, "name"), text(source, "state"), text(source, "address"));
+        println!(
+            "source  {}  group {}  {}  {}",
+            text(source, "name"),
+            text(source, "broker_group"),
+            text(source, "state"),
+            text(source, "address")
+        );
         if let Some(problem) = source.get("problem").and_then(Value::as_str) {
             println!("        {problem}");
         }

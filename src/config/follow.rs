@@ -16,7 +16,7 @@ pub struct Follow {
     /// Directory of the logs as they arrived; default: `_spool` below `data` when that is a local directory,
     /// else `./mqlake-spool`. See [`Config::spool_dir`](super::Config::spool_dir).
     pub spool: Option<PathBuf>,
-    /// Most bytes spooled per stream, 128 KiB to 64 TiB; default 4 GiB.
+    /// Most bytes spooled per stream, 1 MiB to 64 TiB; default 4 GiB.
     #[serde(serialize_with = "exact_size")]
     pub spool_max: ByteSize,
     /// Bytes of one spool file, 64 KiB to `spool_max`; default 64 MiB.
@@ -40,7 +40,7 @@ pub struct Follow {
     /// Longest time for opening a connection, 1 ms to 1 day; default 5 s.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
-    /// Largest frame that is accepted, 64 KiB to 1 GiB; default 64 MiB.
+    /// Largest frame that is accepted, 64 KiB to 64 MiB; default 64 MiB.
     #[serde(serialize_with = "exact_size")]
     pub max_frame: ByteSize,
     /// How often new rows become queryable from memory, 1 ms to 1 day; default 100 ms.
@@ -57,6 +57,9 @@ pub struct Follow {
     /// Most memory for rows that are not committed yet, 64 KiB to 64 TiB; default 256 MiB.
     #[serde(serialize_with = "exact_size")]
     pub hot_bytes: ByteSize,
+    /// Longest time for one attempt of a commit; after it the attempt is repeated; 100 ms to 1 day, default 2 minutes.
+    #[serde(with = "humantime_serde")]
+    pub commit_timeout: Duration,
     /// A stream without any answer for this long is alarmed as blocked, 100 ms to 1 day; default 60 s.
     #[serde(with = "humantime_serde")]
     pub silence_alarm: Duration,
@@ -83,6 +86,7 @@ impl Default for Follow {
             flush_rows: 500_000,
             flush_bytes: ByteSize::mib(64),
             hot_bytes: ByteSize::mib(256),
+            commit_timeout: Duration::from_secs(120),
             silence_alarm: Duration::from_secs(60),
             detail_timeout: Duration::from_secs(1),
         }
@@ -101,6 +105,7 @@ impl Follow {
             ("follow.connect_timeout", self.connect_timeout, millis(1)),
             ("follow.visible_every", self.visible_every, millis(1)),
             ("follow.flush_every", self.flush_every, millis(10)),
+            ("follow.commit_timeout", self.commit_timeout, millis(100)),
             ("follow.silence_alarm", self.silence_alarm, millis(100)),
             ("follow.detail_timeout", self.detail_timeout, millis(1)),
         ];
@@ -110,9 +115,9 @@ impl Follow {
         let small = ByteSize::kib(64);
         let large = ByteSize::tib(64);
         let sizes = [
-            ("follow.spool_max", self.spool_max, ByteSize::kib(128), large),
+            ("follow.spool_max", self.spool_max, ByteSize::mib(1), large),
             ("follow.spool_segment", self.spool_segment, small, self.spool_max),
-            ("follow.max_frame", self.max_frame, small, ByteSize::gib(1)),
+            ("follow.max_frame", self.max_frame, small, ByteSize::mib(64)),
             ("follow.hot_bytes", self.hot_bytes, small, large),
             ("follow.flush_bytes", self.flush_bytes, small, self.hot_bytes),
         ];

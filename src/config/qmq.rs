@@ -59,7 +59,7 @@ pub struct QmqSource {
     /// Longest time for one request to a broker or a metaserver, 10 ms to 1 day; default 3 s.
     #[serde(default = "default_timeout", with = "humantime_serde")]
     pub request_timeout: Duration,
-    /// Label in logs until the name of the group is known; default: the host of the endpoint.
+    /// Label in logs, status and metrics; default: the host of the endpoint and `broker_port`.
     #[serde(default)]
     pub name: Option<String>,
 }
@@ -112,10 +112,11 @@ impl QmqSource {
         url
     }
 
-    /// What the source is called in logs while its group is not known.
+    /// What the source is called in logs, status and metrics.
     #[must_use]
-    pub fn label(&self) -> &str {
-        self.name.as_deref().or_else(|| self.meta_server_endpoint.host_str()).unwrap_or("qmq")
+    pub fn label(&self) -> String {
+        let host = || self.meta_server_endpoint.host_str().unwrap_or("qmq");
+        self.name.clone().unwrap_or_else(|| format!("{}/{}", host(), self.broker_port))
     }
 
     fn check(&self, at: &str) -> Result<()> {
@@ -237,8 +238,8 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_called_by_its_name_or_its_metaserver() {
-        assert_eq!(source().label(), "meta.example");
+    fn a_source_is_called_by_its_name_or_its_metaserver_and_port() {
+        assert_eq!(source().label(), "meta.example/20881");
         assert_eq!(QmqSource { name: Some("east".into()), ..source() }.label(), "east");
     }
 

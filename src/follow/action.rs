@@ -79,9 +79,13 @@ impl ActionTail {
         let start = u64::try_from(start_offset).unwrap_or(0);
         let wanted = self.wanted();
         if data.is_empty() && start <= wanted {
-            return match broker_end {
-                Some(end) if end < self.position => Verdict::Reset { broker_end: end },
-                _ => Verdict::Idle,
+            if broker_end.is_some_and(|end| end < self.position) {
+                return Verdict::Reset { broker_end: broker_end.unwrap_or_default() };
+            }
+            // behind a blank prefix whole records can lie in what was kept
+            return match self.take(Bytes::new()) {
+                Verdict::Partial => Verdict::Idle,
+                other => other,
             };
         }
         if start < wanted {
@@ -91,11 +95,15 @@ impl ActionTail {
             self.seek(start);
             return Verdict::Gap { to: start };
         }
+        self.take(data.clone())
+    }
+
+    fn take(&mut self, data: Bytes) -> Verdict {
         let all = if self.bytes.is_empty() {
             // the usual case: nothing to put together, the records stay where they were received
-            data.clone()
+            data
         } else {
-            self.bytes.extend_from_slice(data);
+            self.bytes.extend_from_slice(&data);
             self.bytes.split().freeze()
         };
         let walk = walk(&all, self.position, self.in_zeros);
@@ -143,6 +151,9 @@ fn walk(bytes: &[u8], position: u64, in_zeros: bool) -> Walk {
             Step::Incomplete if rest.len() < MAX_RECORD_BYTES => return done(offset, Some(at), None),
             Step::Incomplete => {
                 return done(offset, Some(at), Some("a record that does not end".to_owned()));
+            }
+            Step::Blank(_) if offset % SEGMENT != 0 => {
+                return done(offset, Some(at), Some("a blank prefix inside a segment".to_owned()));
             }
             Step::Blank(start) => {
                 let data = offset - offset % SEGMENT + u64::from(start);

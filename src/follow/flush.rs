@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pause::Backoff;
 use super::status::Board;
-use super::worker::{Cut, HotBytes, LARGE_ROWS};
+use super::worker::{Cut, LARGE_ROWS};
 use crate::config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::TablePosition;
@@ -35,7 +35,6 @@ pub(super) struct Flusher {
     pub(super) spool: Arc<Mutex<Spool>>,
     pub(super) settings: config::Follow,
     pub(super) board: Arc<Board>,
-    pub(super) hot: Arc<HotBytes>,
     /// Cancelled when waiting for a failing store is to end.
     pub(super) give_up: CancellationToken,
 }
@@ -50,9 +49,15 @@ impl Flusher {
             let mut prepared: Option<Vec<Prepared>> = None;
             let mut backoff = Backoff::new(self.settings.retry_min, self.settings.retry_max);
             loop {
-                match self.attempt(&cut, &mut prepared).await {
+                match self.attempt_in_time(&cut, &mut prepared).await {
                     Ok(()) => break,
-                    Err(error) if !is_passing(&error) => return Err(error),
+                    Err(error) if !is_passing(&error) => {
+                        self.board.alarm(
+                            alarm_name(self.stream.log),
+                            format!("{error}; this stream is opened anew"),
+                        );
+                        return Err(error);
+                    }
                     Err(error) => {
                         let pause = backoff.next();
                         self.board
@@ -65,7 +70,6 @@ impl Flusher {
                 }
             }
             self.board.clear_alarm(alarm_name(self.stream.log));
-            self.hot.give_back(cut.bytes);
         }
         Ok(())
     }
@@ -77,15 +81,25 @@ impl Flusher {
         }
     }
 
-    async fn attempt(&mut self, cut: &Cut, prepared: &mut Option<Vec<Prepared>>) -> Result<()> {
+    /// An attempt, given up when the store does not come back.
+    async fn attempt_in_time(&mut self, cut: &Cut, prepared: &mut Option<Vec<Prepared>>) -> Result<()> {
         self.with_spool(Spool::sync).await?;
-        let mut tables = match prepared.take() {
+        // not timed: a merge that is given up would go on beside its repetition
+        let tables = match prepared {
             Some(tables) => tables,
-            None => self.prepare(cut).await?,
+            None => prepared.insert(self.prepare(cut).await?),
         };
-        let outcome = self.commit(cut, &mut tables).await;
-        *prepared = Some(tables);
-        outcome?;
+        let most = self.settings.commit_timeout;
+        match tokio::time::timeout(most, self.attempt(cut, tables)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                Err(Error::store("committing", format!("no end after {most:?} (follow.commit_timeout)")))
+            }
+        }
+    }
+
+    async fn attempt(&mut self, cut: &Cut, tables: &mut [Prepared]) -> Result<()> {
+        self.commit(cut, tables).await?;
         self.catalog.refresh().await?;
         let to = cut.to;
         self.with_spool(move |spool| spool.remove_below(to).map(drop)).await?;
@@ -167,7 +181,6 @@ impl Flusher {
                     prepared.is_done = true;
                 }
                 Outcome::Moved => {
-                    self.lake.delete_files(table, &prepared.files).await?;
                     return Err(Error::Usage(format!(
                         "another process commits {} into table `{}`; one writer per broker group, please",
                         self.stream, position.def.name

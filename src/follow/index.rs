@@ -10,8 +10,10 @@ use crate::qmq::index_log::{self, IndexRecord, Step};
 use crate::qmq::message_log::{MIN_RECORD_BYTES, SEGMENT_BYTES};
 use crate::qmq::subject::SubjectName;
 
-/// Log bytes passed over without a single record from which the message log itself is looked at.
+/// Log bytes passed over, beyond those of large messages, from which the message log itself is looked at.
 const SUSPICIOUS_STEP: u64 = 1 << 20;
+/// What a message is believed to fill at most when a step is judged.
+const LARGE_MESSAGE: u64 = 256 << 10;
 const SEGMENT: u64 = SEGMENT_BYTES as u64;
 
 /// What to do with an answer.
@@ -77,10 +79,12 @@ pub(super) fn judge(
 fn needs_a_look(position: u64, next: u64, data: &[u8], runs: &mut Runs, content: ContentPolicy) -> bool {
     let step = next - position;
     if data.is_empty() {
-        // messages without a name are passed over; so is everything behind a damaged record (E6)
-        return step >= SUSPICIOUS_STEP && next % SEGMENT != 0;
+        // messages without a name and the rest of a segment are passed over like this; but so is everything behind a
+        // damaged record (E6), in a segment that begins with zeros (E25) or one that was just being removed
+        return true;
     }
     let mut rest = data;
+    let mut records = 0;
     while !rest.is_empty() {
         // a record that is cut or unreadable: those behind it are lost in this answer (E26)
         let Step::Record(record) = index_log::step(rest, rest.len()) else { return true };
@@ -88,9 +92,11 @@ fn needs_a_look(position: u64, next: u64, data: &[u8], runs: &mut Runs, content:
             return true;
         }
         runs.note(record.subject, record.sequence);
+        records += 1;
         rest = rest.get(record.size..).unwrap_or_default();
     }
-    false
+    // a jump over much more than these messages can fill: damage behind them (E6)
+    step > SUSPICIOUS_STEP + records * LARGE_MESSAGE
 }
 
 fn wants_content(record: &IndexRecord<'_>, content: ContentPolicy) -> bool {

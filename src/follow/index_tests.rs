@@ -82,15 +82,19 @@ fn e5_a_stream_that_hangs_at_a_segment_end_goes_on_at_the_next() {
 
 /// E6: behind an invalid magic the broker jumps to the end of what is written, without a word.
 #[test]
-fn e6_a_large_step_without_records_is_looked_at() {
-    assert_eq!(verdict(0, 5 << 20, &[], None), Verdict::Consult { to: 5 << 20 });
-    assert_eq!(verdict(0, 500, &[], None), Verdict::Accept { to: 500 }, "a few messages without names");
-    let rest = SEGMENT - (5 << 20);
-    assert_eq!(
-        verdict(rest, SEGMENT as i64, &[], None),
-        Verdict::Accept { to: SEGMENT },
-        "the segment's rest"
-    );
+fn e6_a_jump_is_looked_at() {
+    assert_eq!(verdict(7, 500, &[], None), Verdict::Consult { to: 500 });
+    assert_eq!(verdict(7, SEGMENT as i64, &[], None), Verdict::Consult { to: SEGMENT });
+    let data = records(&[(5, "order"), (6, "order")]);
+    assert_eq!(verdict(7, 600 << 10, &data, None), Verdict::Accept { to: 600 << 10 }, "large messages");
+    assert_eq!(verdict(7, 9 << 20, &data, None), Verdict::Consult { to: 9 << 20 });
+}
+
+/// E25: a slave began in the middle of a segment; the index stream passes over all of it.
+#[test]
+fn e25_a_segment_passed_over_from_its_base_is_looked_at() {
+    assert_eq!(verdict(SEGMENT, SEGMENT as i64 + 500, &[], None), Verdict::Consult { to: SEGMENT + 500 });
+    assert_eq!(verdict(SEGMENT, 2 * SEGMENT as i64, &[], None), Verdict::Consult { to: 2 * SEGMENT });
 }
 
 /// E11: the broker's log was recreated or cut.

@@ -7,9 +7,8 @@
 //! answer tells what the index stream hides: whether retention removed the offset (a gap), whether the log was
 //! recreated, and whether a record begins there at all (an offset inside a record would skip silently).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +24,7 @@ use super::status::Board;
 use super::stretch::{self, StretchError};
 use crate::config::{self, ContentPolicy};
 use crate::error::{Error, Result};
-use crate::lake::Gap;
+use crate::lake::{Gap, Log};
 use crate::qmq::message_log::MIN_RECORD_BYTES;
 use crate::source::remote::{PeerError, SyncClient};
 use crate::source::{LogFormat, MessageFormat, Step};
@@ -34,16 +33,14 @@ use crate::source::{LogFormat, MessageFormat, Step};
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// Queues whose next sequence is remembered.
 pub(super) const MOST_QUEUES: usize = 1_000_000;
+/// How long to wait for room in a full spool.
+const FULL_PAUSE: Duration = Duration::from_millis(100);
 /// How long a stream that an operator has to look at is left alone.
 const ALARMED_PAUSE: Duration = Duration::from_secs(5);
 /// Requests without an answer, while heartbeats are answered, before a stream counts as blocked (E9).
 const SILENT_REQUESTS: u32 = 3;
 /// Bytes of the message log read to get past a message that blocks the index stream.
 const BLOCKED_STEP: u64 = 256 << 10;
-/// A frame the spool must have room for before more is asked for.
-const ROOM: usize = 1 << 20;
-/// Stands for "not heard yet".
-const UNKNOWN: u64 = u64::MAX;
 
 /// Why a connection is given up.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +48,9 @@ pub(super) enum LinkError {
     /// The slave failed; connect again.
     #[error(transparent)]
     Peer(#[from] PeerError),
+    /// The cluster is not as it should be; an operator has to put it right.
+    #[error("{0}")]
+    Cluster(Error),
     /// mqlake itself failed.
     #[error(transparent)]
     Own(#[from] Error),
@@ -67,8 +67,27 @@ pub(super) struct Link<'a> {
     pub(super) content: ContentPolicy,
     pub(super) stop: &'a CancellationToken,
     pub(super) gaps: &'a Gaps,
-    message_end: AtomicU64,
-    action_end: AtomicU64,
+    message_end: Heard,
+    action_end: Heard,
+}
+
+/// The end of a broker's log as a heartbeat told it.
+///
+/// It is a second old at most, and what arrived since lies beyond it; so it proves a shorter log only against what
+/// had been received when it was asked for.
+#[derive(Default)]
+struct Heard(Mutex<Option<(u64, u64)>>);
+
+impl Heard {
+    fn set(&self, received_when_asked: u64, end: u64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((received_when_asked, end));
+    }
+
+    /// The end, for whoever stands at `position`.
+    fn end(&self, position: u64) -> Option<u64> {
+        let (asked, end) = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Some(if end >= asked { end.max(position) } else { end })
+    }
 }
 
 impl<'a> Link<'a> {
@@ -82,7 +101,6 @@ impl<'a> Link<'a> {
         stop: &'a CancellationToken,
         gaps: &'a Gaps,
     ) -> Link<'a> {
-        let unknown = || AtomicU64::new(UNKNOWN);
         Link {
             client,
             actions_client,
@@ -93,13 +111,21 @@ impl<'a> Link<'a> {
             content,
             stop,
             gaps,
-            message_end: unknown(),
-            action_end: unknown(),
+            message_end: Heard::default(),
+            action_end: Heard::default(),
         }
     }
 
     /// Follows until the connection fails or a stop is asked for.
     pub(super) async fn follow(&self, runs: &mut Runs) -> Result<(), LinkError> {
+        self.messages.settle().await;
+        if let Some(actions) = self.actions {
+            actions.settle().await;
+        }
+        match self.client.greatest_sequences().await {
+            Ok(queues) => queues.iter().for_each(|(queue, greatest)| runs.expect(queue, *greatest)),
+            Err(error) => tracing::debug!(%error, "the broker did not tell its queues"),
+        }
         let actions = async {
             match self.actions {
                 Some(pipeline) => self.action_loop(pipeline).await,
@@ -121,20 +147,19 @@ impl<'a> Link<'a> {
         self.stop.is_cancelled()
     }
 
-    fn end(end: &AtomicU64) -> Option<u64> {
-        Some(end.load(Ordering::Relaxed)).filter(|end| *end != UNKNOWN)
-    }
-
     async fn heartbeat_loop(&self) -> Result<(), LinkError> {
         while !self.is_stopping() {
             let message = self.messages.received().unwrap_or(0);
             let action = self.actions.and_then(Pipeline::received).unwrap_or(0);
             let maxima = self.client.heartbeat(as_offset(message), as_offset(action)).await?;
             let (message_end, action_end) = (as_position(maxima.message), as_position(maxima.action));
-            self.message_end.store(message_end, Ordering::Relaxed);
-            self.action_end.store(action_end, Ordering::Relaxed);
+            self.message_end.set(message, message_end);
+            self.action_end.set(action, action_end);
             self.board.broker_end("message", message_end);
             self.board.broker_end("action", action_end);
+            for pipeline in [Some(self.messages), self.actions].into_iter().flatten() {
+                self.board.spooled(pipeline.stream.log.name(), pipeline.spooled_bytes());
+            }
             let is_broken = self.messages.is_broken() || self.actions.is_some_and(Pipeline::is_broken);
             if is_broken {
                 return Err(
@@ -159,25 +184,39 @@ impl<'a> Link<'a> {
         Ok(())
     }
 
-    /// Waits while the spool is full; the broker keeps what is not asked for.
-    async fn wait_for_room(&self, pipeline: &Pipeline) {
-        while !pipeline.has_room(ROOM) && !self.is_stopping() {
+    /// Takes what was received; waits while the spool is full, since the broker keeps what is not asked for.
+    async fn append(&self, pipeline: &Pipeline, kind: u8, from: u64, to: u64, payload: Bytes) -> Result<()> {
+        let alarm = match pipeline.stream.log {
+            Log::Action => "spool of actions",
+            Log::Message | Log::Index => "spool of messages",
+        };
+        while !pipeline.has_room(payload.len()) {
             self.board.alarm(
-                "spool",
+                alarm,
                 format!(
-                    "the spool of {} is full ({} bytes, follow.spool_max) because commits fail or are slow; the \
-                     broker is not asked for more until there is room",
+                    "the spool of {} is full (follow.spool_max) because commits fail or are slow; the broker is not \
+                     asked for more until there is room",
                     pipeline.stream,
-                    pipeline.spooled_bytes()
                 ),
             );
-            self.pause(ALARMED_PAUSE.min(Duration::from_millis(500))).await;
+            if self.is_stopping() {
+                return Err(Error::Limit(format!("the spool of {} is full", pipeline.stream)));
+            }
+            self.pause(FULL_PAUSE).await;
         }
-        self.board.clear_alarm("spool");
+        self.board.clear_alarm(alarm);
+        pipeline.append(kind, from, to, payload).await
     }
 
-    fn gap(&self, pipeline: &Pipeline, from: u64, to: u64) {
+    /// Notes a gap for good, then passes over it.
+    async fn pass_gap(&self, pipeline: &Pipeline, from: u64, to: u64) -> Result<()> {
+        self.gap(pipeline, from, to).await;
+        self.append(pipeline, GAP, from, to, Bytes::new()).await
+    }
+
+    async fn gap(&self, pipeline: &Pipeline, from: u64, to: u64) {
         self.gaps.note(Gap { stream: pipeline.stream.to_string(), from, to });
+        self.gaps.store().await;
     }
 
     async fn index_loop(&self, runs: &mut Runs) -> Result<(), LinkError> {
@@ -185,7 +224,6 @@ impl<'a> Link<'a> {
         let mut silent = 0;
         let Some(mut position) = self.probe().await? else { return Ok(()) };
         while !self.is_stopping() {
-            self.wait_for_room(self.messages).await;
             if position < self.messages.exact_until {
                 position = self.consult(position, self.messages.exact_until, true, runs).await?;
                 continue;
@@ -204,7 +242,8 @@ impl<'a> Link<'a> {
             };
             silent = 0;
             self.board.answered("message");
-            let end = Link::end(&self.message_end);
+            self.board.clear_alarm("index stream");
+            let end = self.message_end.end(position);
             match index::judge(position, answer.start_offset, &answer.data, end, runs, self.content) {
                 index::Verdict::Idle => {
                     self.board.clear_alarm(RESET_MESSAGES);
@@ -212,12 +251,12 @@ impl<'a> Link<'a> {
                     continue;
                 }
                 index::Verdict::Accept { to } => {
-                    self.messages.append(INDEX, position, to, answer.data).await?;
+                    self.append(self.messages, INDEX, position, to, answer.data).await?;
                     position = to;
                 }
                 index::Verdict::Consult { to } => position = self.consult(position, to, true, runs).await?,
                 index::Verdict::NextSegment { to } => {
-                    self.messages.append(INDEX, position, to, Bytes::new()).await?;
+                    self.append(self.messages, INDEX, position, to, Bytes::new()).await?;
                     position = to;
                 }
                 index::Verdict::Reset { broker_end } => {
@@ -247,8 +286,7 @@ impl<'a> Link<'a> {
                 return Ok(Some(start));
             };
             if start > position && !answer.data.is_empty() {
-                self.gap(self.messages, position, start);
-                self.messages.append(GAP, position, start, Bytes::new()).await?;
+                self.pass_gap(self.messages, position, start).await?;
                 return Ok(Some(start));
             }
             if start < position && !answer.data.is_empty() {
@@ -292,19 +330,17 @@ impl<'a> Link<'a> {
                         "message log",
                         format!("damage in the broker's message log was passed over: {damage}"),
                     );
-                    self.gap(self.messages, position, stretch.to);
+                    self.gap(self.messages, position, stretch.to).await;
                 }
                 if stretch.to > position {
-                    self.messages
-                        .append(MESSAGES, position, stretch.to, Bytes::from(stretch.payload))
-                        .await?;
+                    let payload = Bytes::from(stretch.payload);
+                    self.append(self.messages, MESSAGES, position, stretch.to, payload).await?;
                 }
                 Ok(stretch.to)
             }
             Err(StretchError::Peer(error)) => Err(error.into()),
             Err(StretchError::Gap { to }) => {
-                self.gap(self.messages, position, to);
-                self.messages.append(GAP, position, to, Bytes::new()).await?;
+                self.pass_gap(self.messages, position, to).await?;
                 Ok(to)
             }
             Err(StretchError::Reset { broker_end }) => {
@@ -325,12 +361,9 @@ impl<'a> Link<'a> {
                 self.messages.stream.broker_group
             ),
         );
-        let end = Link::end(&self.message_end).unwrap_or(position);
+        let end = self.message_end.end(position).unwrap_or(position);
         let to = end.min(position + BLOCKED_STEP);
         let reached = if to > position { self.consult(position, to, false, runs).await? } else { position };
-        if reached > position {
-            self.board.clear_alarm("index stream");
-        }
         Ok(reached)
     }
 
@@ -338,21 +371,30 @@ impl<'a> Link<'a> {
         let mut idle = IdlePause::new(self.settings.idle_pause_min, self.settings.idle_pause_max);
         let mut begun = pipeline.received();
         let mut tail = ActionTail::new(begun.unwrap_or(0));
+        let mut answered = Instant::now();
         while !self.is_stopping() {
-            self.wait_for_room(pipeline).await;
             let asked = tail.wanted();
             let answer = match self.actions_client.action(as_offset(asked)).await {
                 Ok(answer) => answer,
-                Err(error)
-                    if error.is_silence() && self.board.silence("action") < self.settings.silence_alarm =>
-                {
+                Err(error) if error.is_silence() => {
+                    // heartbeats tell whether the broker lives; this stream alone may be blocked
+                    if answered.elapsed() >= self.settings.silence_alarm {
+                        self.board.alarm(
+                            "action stream",
+                            format!(
+                                "the broker has not answered action requests at offset {asked} for a while"
+                            ),
+                        );
+                    }
                     continue;
                 }
                 Err(error) => return Err(error.into()),
             };
+            answered = Instant::now();
             self.board.answered("action");
+            self.board.clear_alarm("action stream");
             let position = tail.position();
-            let end = Link::end(&self.action_end);
+            let end = self.action_end.end(position);
             match tail.answer(answer.start_offset, &answer.data, end) {
                 action::Verdict::Idle => {
                     self.board.clear_alarm(RESET_ACTIONS);
@@ -366,7 +408,7 @@ impl<'a> Link<'a> {
                 action::Verdict::Partial => continue,
                 action::Verdict::Accept { to, records } => {
                     begun = Some(to);
-                    pipeline.append(ACTIONS, position, to, records).await?;
+                    self.append(pipeline, ACTIONS, position, to, records).await?;
                 }
                 action::Verdict::Gap { to } => {
                     if begun.is_none() {
@@ -374,8 +416,7 @@ impl<'a> Link<'a> {
                         begun = Some(to);
                         continue;
                     }
-                    self.gap(pipeline, position, to);
-                    pipeline.append(GAP, position, to, Bytes::new()).await?;
+                    self.pass_gap(pipeline, position, to).await?;
                 }
                 action::Verdict::Reset { broker_end } => {
                     tail.seek(position);

@@ -88,7 +88,7 @@ impl Follow {
         let mut sources = Vec::new();
         let mut tasks = Vec::new();
         for settings in &config.qmq {
-            let board = Arc::new(Board::new(settings.label().to_owned()));
+            let board = Arc::new(Board::new(settings.label()));
             sources.push((settings.clone(), board.clone()));
             let source = source::Source {
                 settings: settings.clone(),

@@ -21,11 +21,13 @@ use crate::config::{Config, QmqSource, SkipFile};
 use crate::error::Result;
 use crate::ingest::TablePosition;
 use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, RECORD, SYSTEM_QMQ, UNRESOLVED_ACK};
-use crate::lake::{Lake, Owner, StreamId};
+use crate::lake::{Lake, Log, Owner, StreamId};
 use crate::query::Catalog;
 use crate::replay::{AckLimits, AckState, ActionReplay, Floors, MessageReplay};
-use crate::spool::{Frame, Spool, SpoolSettings};
+use crate::spool::{Frame, Spool, SpoolSettings, SpoolView};
 
+/// Bytes of a frame and a new segment besides the payload, generously.
+const FRAME_OVERHEAD: u64 = 128;
 /// Cuts that wait for the flusher.
 const CUTS_AHEAD: usize = 1;
 
@@ -46,14 +48,25 @@ pub(super) struct Shared {
 pub(super) struct Pipeline {
     pub(super) stream: StreamId,
     spool: Arc<Mutex<Spool>>,
+    view: SpoolView,
+    most_spooled: u64,
+    /// Held by an append for as long as it really runs, whoever waits for it.
+    appending: Arc<tokio::sync::Mutex<()>>,
     wake: Arc<Wake>,
     stop: Arc<AtomicBool>,
     board: Arc<Board>,
     /// Up to here the tables stand at different positions and the spool does not help: offsets of single records
     /// are needed.
     pub(super) exact_until: u64,
-    worker: JoinHandle<Result<()>>,
-    flusher: JoinHandle<Result<()>>,
+    /// Worker and flusher, until it is closed.
+    tasks: Option<(JoinHandle<Result<()>>, JoinHandle<Result<()>>)>,
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.wake.ring();
+    }
 }
 
 impl Pipeline {
@@ -120,17 +133,15 @@ impl Pipeline {
         if recovered.torn_bytes > 0 {
             tracing::info!(%stream, bytes = recovered.torn_bytes, "an unfinished write was cut off the spool");
         }
-        let mut exact_until = 0;
-        if !covers(&spool, lowest) {
-            let highest = tables.iter().filter_map(|table| table.position).max().unwrap_or(0);
-            if tables.iter().any(|table| table.position != Some(highest)) {
-                exact_until = highest;
-            }
-            if let Some(lowest) = lowest {
-                tracing::warn!(%stream, position = lowest, "the spool does not hold what follows the tables; receiving it again");
-                spool.reset(lowest)?;
-            }
+        if !covers(&spool, lowest)
+            && let Some(lowest) = lowest
+        {
+            tracing::warn!(%stream, position = lowest, "the spool does not hold what follows the tables; receiving it");
+            spool.reset(lowest)?;
         }
+        let highest = tables.iter().filter_map(|table| table.position).max().unwrap_or(0);
+        let is_uneven = tables.iter().any(|table| table.position != Some(highest));
+        let exact_until = if is_uneven && spool.end().is_none_or(|end| end < highest) { highest } else { 0 };
         shared.catalog.follow(&stream).await?;
         let begin = lowest.or_else(|| spool.start());
         if let Some(position) = lowest {
@@ -138,6 +149,7 @@ impl Pipeline {
         }
         let owner = Owner::of(SYSTEM_QMQ, &stream.broker_group);
         let view = spool.shared();
+        board.clear_alarm(replay_alarm(stream.log));
         let spool = Arc::new(Mutex::new(spool));
         let (wake, stop) = (Arc::new(Wake::default()), Arc::new(AtomicBool::new(false)));
         let (cuts, received) = mpsc::channel(CUTS_AHEAD);
@@ -150,11 +162,10 @@ impl Pipeline {
             spool: spool.clone(),
             settings: shared.config.follow.clone(),
             board: board.clone(),
-            hot: shared.hot.clone(),
             give_up: shared.give_up.clone(),
         };
         let skip = Skip::new(&source.skip_subjects, source.skip_file.clone().map(SkipFile::open));
-        let start = Start { view, begin, wake: wake.clone(), stop: stop.clone() };
+        let start = Start { view: view.clone(), begin, wake: wake.clone(), stop: stop.clone() };
         let make = WorkerParts {
             stream: stream.clone(),
             owner,
@@ -168,8 +179,18 @@ impl Pipeline {
         let runtime = tokio::runtime::Handle::current();
         let worker = tokio::task::spawn_blocking(move || run_worker(start, make, runtime));
         let flusher = tokio::spawn(flusher.run(received));
-        let pipeline =
-            Pipeline { stream, spool, wake, stop, board: board.clone(), exact_until, worker, flusher };
+        let pipeline = Pipeline {
+            stream,
+            spool,
+            view,
+            most_spooled: settings.max_bytes,
+            appending: Arc::default(),
+            wake,
+            stop,
+            board: board.clone(),
+            exact_until,
+            tasks: Some((worker, flusher)),
+        };
         if let Some(position) = pipeline.received() {
             board.received(log, position);
         }
@@ -178,21 +199,22 @@ impl Pipeline {
 
     /// End of what is spooled: the offset to ask the broker for.
     pub(super) fn received(&self) -> Option<u64> {
-        self.lock().end()
+        self.view.end()
+    }
+
+    /// Waits for an append that whoever began it no longer waits for.
+    pub(super) async fn settle(&self) {
+        drop(self.appending.lock().await);
     }
 
     /// Whether the spool takes this much more.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
-        self.lock().has_room(bytes as u64)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Spool> {
-        self.spool.lock().unwrap_or_else(PoisonError::into_inner)
+        self.view.bytes() + bytes as u64 + FRAME_OVERHEAD <= self.most_spooled
     }
 
     /// Bytes in the spool.
     pub(super) fn spooled_bytes(&self) -> u64 {
-        self.lock().bytes()
+        self.view.bytes()
     }
 
     /// Takes what was received: from then on it counts as received.
@@ -201,7 +223,9 @@ impl Pipeline {
     /// [`crate::error::Error::Limit`] if the spool is full, others if its disk fails.
     pub(super) async fn append(&self, kind: u8, from: u64, to: u64, payload: bytes::Bytes) -> Result<()> {
         let spool = self.spool.clone();
+        let place = self.appending.clone().lock_owned().await;
         tokio::task::spawn_blocking(move || {
+            let _place = place;
             let mut spool = spool.lock().unwrap_or_else(PoisonError::into_inner);
             if spool.end().is_none() {
                 spool.reset(from)?;
@@ -223,19 +247,20 @@ impl Pipeline {
 
     /// Whether replay or commits have ended, which only happens after a failure.
     pub(super) fn is_broken(&self) -> bool {
-        self.worker.is_finished() || self.flusher.is_finished()
+        self.tasks.as_ref().is_none_or(|(worker, flusher)| worker.is_finished() || flusher.is_finished())
     }
 
     /// Replays what is spooled, commits it and ends.
     ///
     /// # Errors
     /// What made the worker or the flusher end.
-    pub(super) async fn close(self) -> Result<()> {
+    pub(super) async fn close(mut self) -> Result<()> {
         self.stop.store(true, Ordering::Relaxed);
         self.wake.ring();
-        let worked = self.worker.await?;
-        let flushed = self.flusher.await?;
-        worked.and(flushed)
+        let Some((worker, flusher)) = self.tasks.take() else { return Ok(()) };
+        // both have to end: whoever comes next may sweep what a flusher has not committed yet
+        let (worked, flushed) = tokio::join!(worker, flusher);
+        worked?.and(flushed?)
     }
 }
 
@@ -254,7 +279,7 @@ fn covers(spool: &Spool, lowest: Option<u64>) -> bool {
 
 /// Where the worker begins.
 struct Start {
-    view: crate::spool::SpoolView,
+    view: SpoolView,
     begin: Option<u64>,
     wake: Arc<Wake>,
     stop: Arc<AtomicBool>,
@@ -284,7 +309,7 @@ fn run_worker(start: Start, parts: WorkerParts, runtime: tokio::runtime::Handle)
     };
     let reader = start.view.reader(begin)?;
     let board = parts.board.clone();
-    let log = parts.stream.log.name();
+    let log = parts.stream.log;
     let worker = Worker {
         stream: parts.stream,
         owner: parts.owner,
@@ -302,9 +327,16 @@ fn run_worker(start: Start, parts: WorkerParts, runtime: tokio::runtime::Handle)
     };
     let outcome = worker.run();
     if let Err(error) = &outcome {
-        board.alarm("replay", format!("replaying the {log} stream stopped: {error}"));
+        board.alarm(replay_alarm(log), format!("replay stopped: {error}; this stream is opened anew"));
     }
     outcome
+}
+
+fn replay_alarm(log: Log) -> &'static str {
+    match log {
+        Log::Action => "replaying actions",
+        Log::Message | Log::Index => "replaying messages",
+    }
 }
 
 /// Folder of the spools of a broker group.

@@ -19,13 +19,15 @@ pub(super) struct Runs {
     next: HashMap<Box<[u8]>, i64>,
     /// Retry queues by real subject.
     retries: HashMap<Box<[u8]>, Vec<Box<[u8]>>>,
+    /// Greatest sequence of retry queues that exist but were not seen yet, by real subject and queue.
+    unseen: HashMap<Box<[u8]>, HashMap<Box<[u8]>, i64>>,
     most: usize,
 }
 
 impl Runs {
     /// Remembers at most `most` queues; beyond it all are forgotten and suspect again.
     pub(super) fn new(most: usize) -> Runs {
-        Runs { next: HashMap::new(), retries: HashMap::new(), most }
+        Runs { next: HashMap::new(), retries: HashMap::new(), unseen: HashMap::new(), most }
     }
 
     /// Whether a record certainly belongs to the queue that its subject names.
@@ -33,8 +35,25 @@ impl Runs {
         if self.next.get(record.subject) != Some(&record.sequence) {
             return false;
         }
+        // a queue that was not seen yet goes on somewhere up to behind its greatest sequence
+        let unseen = self.unseen.get(record.subject);
+        if unseen.is_some_and(|queues| queues.values().any(|greatest| record.sequence <= greatest + 1)) {
+            return false;
+        }
         let retries = self.retries.get(record.subject).map(Vec::as_slice).unwrap_or_default();
         retries.iter().all(|queue| self.next.get(queue) != Some(&record.sequence))
+    }
+
+    /// Learns of a queue and its greatest sequence from the broker's own list.
+    pub(super) fn expect(&mut self, queue: &str, greatest: i64) {
+        let name = SubjectName::parse(queue);
+        if name.kind == Kind::Retry
+            && !self.next.contains_key(queue.as_bytes())
+            && self.unseen.len() < self.most
+        {
+            let queues = self.unseen.entry(name.subject.as_bytes().into()).or_default();
+            queues.insert(queue.as_bytes().into(), greatest.min(i64::MAX - 1));
+        }
     }
 
     /// Notes a record of a queue, named as in the header of the message log.
@@ -50,9 +69,16 @@ impl Runs {
         }
         self.next.insert(queue.into(), following);
         let name = SubjectName::parse(&String::from_utf8_lossy(queue));
-        if name.kind == Kind::Retry {
-            self.retries.entry(name.subject.as_bytes().into()).or_default().push(queue.into());
+        if name.kind != Kind::Retry {
+            return;
         }
+        if let Some(queues) = self.unseen.get_mut(name.subject.as_bytes()) {
+            queues.remove(queue);
+            if queues.is_empty() {
+                self.unseen.remove(name.subject.as_bytes());
+            }
+        }
+        self.retries.entry(name.subject.as_bytes().into()).or_default().push(queue.into());
     }
 }
 
@@ -89,6 +115,20 @@ mod tests {
         assert!(!runs.is_certain(&record("order", 8)));
         runs.note(b"order", 8);
         assert!(runs.is_certain(&record("order", 9)));
+    }
+
+    #[test]
+    fn a_retry_queue_that_exists_but_was_not_seen_yet_makes_suspect() {
+        let mut runs = Runs::new(100);
+        runs.note(b"order", 7);
+        runs.expect("%RETRY%order%g", 57);
+        runs.expect("order", 900);
+        assert!(!runs.is_certain(&record("order", 8)));
+        runs.note(b"order", 99);
+        assert!(runs.is_certain(&record("order", 100)), "further than the queue can be");
+        runs.note(b"order", 7);
+        runs.note(b"%RETRY%order%g", 57);
+        assert!(runs.is_certain(&record("order", 8)));
     }
 
     #[test]

@@ -50,10 +50,11 @@ pub async fn seek(
         max_bytes: config.follow.spool_max.as_u64(),
     };
     let mut spool = tokio::task::spawn_blocking(move || Spool::open(&folder, settings)).await??;
+    let Some(info) = lake.stream_info(SYSTEM_QMQ, group).await? else { return Ok(None) };
     let committed = positions.iter().copied().min().flatten();
-    let Some(from) = committed else { return Ok(None) };
+    let from = committed.or(spool.end()).unwrap_or(0);
     let reached = spool.end().unwrap_or(from).max(from);
-    if reached > from {
+    if reached > from && !info.seeking {
         return Err(Error::Usage(format!(
             "the spool holds offsets {from} to {reached} that are not committed yet; start the server once more and \
              stop it with SIGTERM, so that they are, then seek"
@@ -64,6 +65,15 @@ pub async fn seek(
         SeekTarget::NextSegment => (from / segment + 1) * segment,
         SeekTarget::Offset(offset) => offset,
     };
+    if to < from && target != SeekTarget::Start && !info.seeking {
+        return Err(Error::Usage(format!(
+            "offset {to} lies before {from}, up to which the log is stored already; only `start` goes back, for a log \
+             that was recreated"
+        )));
+    }
+    // from here to the end a crash leaves a mark that nobody follows past
+    lake.put_stream_info(&StreamInfo { seeking: true, ..info.clone() }).await?;
+    spool.reset(to)?;
     if log == Log::Action {
         let limits = AckLimits {
             max_ranges: config.acks.max_ranges,
@@ -72,6 +82,7 @@ pub async fn seek(
         // in another log the numbers mean other deliveries
         let acks = match target {
             SeekTarget::Start => AckState::new(limits),
+            _ if committed.is_none() => AckState::new(limits),
             _ => AckState::from_bytes(lake.ack_state(SYSTEM_QMQ, group, from).await?, limits)?,
         };
         lake.put_ack_state(SYSTEM_QMQ, group, to, acks.to_bytes()?).await?;
@@ -83,11 +94,8 @@ pub async fn seek(
             return Err(Error::Usage("another process commits to this stream; stop it first".to_owned()));
         }
     }
-    spool.reset(to)?;
-    if let Some(info) = lake.stream_info(SYSTEM_QMQ, group).await? {
-        let mut gaps = info.gaps.clone();
-        gaps.push(Gap { stream: stream.to_string(), from, to });
-        lake.put_stream_info(&StreamInfo { gaps, ..info }).await?;
-    }
+    let mut gaps = info.gaps.clone();
+    gaps.push(Gap { stream: stream.to_string(), from, to });
+    lake.put_stream_info(&StreamInfo { gaps, seeking: false, ..info }).await?;
     Ok(Some((from, to)))
 }

@@ -25,8 +25,8 @@ use crate::source::remote::{
 
 /// Time between two registers, from the end of one to the next, as QMQ's own backup.
 const REGISTER_EVERY: Duration = Duration::from_secs(10);
-/// Failures in a row after which the metaserver is asked again.
-const FAILURES_BEFORE_META: u32 = 3;
+/// Time between two looks at whether the group has another slave.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// A source and what it needs.
 pub(super) struct Source {
@@ -61,25 +61,21 @@ impl Source {
         let metaserver = self.metaserver();
         let mut group: Option<Group> = None;
         let mut known: Option<Meta> = None;
-        let mut failures = 0;
         while !self.shared.stop.is_cancelled() {
             self.board.connecting();
-            let outcome = self.once(&metaserver, &mut known, &mut group, &mut failures, &mut backoff).await;
+            let outcome = tokio::select! {
+                outcome = self.once(&metaserver, &mut known, &mut group, &mut backoff) => outcome,
+                () = self.shared.stop.cancelled() => break,
+            };
             let Err(error) = outcome else { continue };
-            failures += 1;
-            if failures >= FAILURES_BEFORE_META {
-                known = None;
-                failures = 0;
-            }
+            self.board.problem("waiting", self.explain(&error));
             if matches!(error, LinkError::Own(_)) {
                 // what is open may be in any state: open it anew from what is durable
                 self.close(group.take()).await;
             }
-            self.board.problem("waiting", self.explain(&error));
             let pause = backoff.next();
             tracing::warn!(source = self.settings.label(), pause_ms = pause.as_millis() as u64, "{error}");
-            metrics::counter!("mqlake_follow_failures_total", "source" => self.settings.label().to_owned())
-                .increment(1);
+            metrics::counter!("mqlake_follow_failures_total", "source" => self.settings.label()).increment(1);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.shared.stop.cancelled() => {}
@@ -92,11 +88,14 @@ impl Source {
     async fn close(&self, group: Option<Group>) {
         let Some(group) = group else { return };
         let Group { name, messages, actions, .. } = group;
-        let mut outcome = messages.close().await;
-        if let Some(actions) = actions {
-            outcome = actions.close().await.and(outcome);
-        }
-        if let Err(error) = outcome {
+        let actions = async {
+            match actions {
+                Some(actions) => actions.close().await,
+                None => Ok(()),
+            }
+        };
+        let (messages, actions) = tokio::join!(messages.close(), actions);
+        if let Err(error) = messages.and(actions) {
             tracing::warn!(group = name, %error, "what is not committed stays in the spool");
         }
     }
@@ -107,27 +106,18 @@ impl Source {
         metaserver: &Metaserver,
         known: &mut Option<Meta>,
         group: &mut Option<Group>,
-        failures: &mut u32,
         backoff: &mut Backoff,
     ) -> Result<(), LinkError> {
         let identity = self.identity()?;
-        let meta = match known {
-            Some(meta) => meta.clone(),
-            None => {
-                let meta = metaserver.acquire(&identity).await?;
-                check_meta(&meta, &identity)?;
-                known.insert(meta).clone()
-            }
-        };
+        let meta = self.meta(metaserver, &identity, known).await?;
         if let Some(open) = group.as_ref()
             && open.name != meta.group
         {
-            return Err(Error::Config(format!(
+            return Err(LinkError::Cluster(Error::Config(format!(
                 "the metaserver now says that {}/{} belongs to broker group `{}`, but `{}` was followed; restart to \
                  follow the other group",
                 identity.host, identity.port, meta.group, open.name
-            ))
-            .into());
+            ))));
         }
         if group.is_none() {
             *group = Some(self.open(&meta.group).await?);
@@ -140,7 +130,6 @@ impl Source {
         client.heartbeat(0, 0).await?;
         self.board.following(&meta.sync_address);
         tracing::info!(group = meta.group, slave = meta.sync_address, "following");
-        *failures = 0;
         let gaps = Gaps::new(self.shared.lake.clone(), self.board.clone(), meta.group.clone());
         let link = Link::new(
             (&client, &actions_client),
@@ -154,7 +143,7 @@ impl Source {
         let before = open.received();
         let outcome = tokio::select! {
             outcome = link.follow(&mut open.runs) => outcome,
-            () = self.keep_registered(metaserver, &meta) => Ok(()),
+            () = self.keep_registered(metaserver, &identity, &meta) => Ok(()),
         };
         if open.received() != before {
             // a connection that brought something on was worth its while
@@ -164,8 +153,40 @@ impl Source {
         outcome
     }
 
-    async fn keep_registered(&self, metaserver: &Metaserver, meta: &Meta) {
+    /// Where the group's slave is. The metaserver is asked anew for every connection, so that a replaced slave is
+    /// found, and one that became master is not asked for its message log; while it is away what it said last is
+    /// believed.
+    async fn meta(
+        &self,
+        metaserver: &Metaserver,
+        identity: &Identity,
+        known: &mut Option<Meta>,
+    ) -> Result<Meta, LinkError> {
+        match (metaserver.acquire(identity).await, known.clone()) {
+            (Ok(meta), _) => {
+                check_meta(&meta, identity).map_err(LinkError::Cluster)?;
+                Ok(known.insert(meta).clone())
+            }
+            (Err(error @ PeerError::Refused { .. }), _) | (Err(error), None) => Err(error.into()),
+            (Err(error), Some(meta)) => {
+                self.board.alarm("register", format!("the metaserver is away: {error}"));
+                Ok(meta)
+            }
+        }
+    }
+
+    /// Registers again and again; ends when the group has another slave.
+    async fn keep_registered(&self, metaserver: &Metaserver, identity: &Identity, meta: &Meta) {
+        let mut looked = tokio::time::Instant::now();
         loop {
+            if looked.elapsed() >= LOOK_EVERY {
+                looked = tokio::time::Instant::now();
+                let now = metaserver.acquire(identity).await;
+                if now.is_ok_and(|now| now.sync_address != meta.sync_address) {
+                    tracing::info!(group = meta.group, "the group has another slave");
+                    return;
+                }
+            }
             let address = match &self.settings.local_address {
                 Some(address) => address.clone(),
                 None => local_address(&meta.sync_address).unwrap_or_else(|| "127.0.0.1".to_owned()),
@@ -188,6 +209,11 @@ impl Source {
         let owner = Owner::of(SYSTEM_QMQ, group);
         let lock = lake.become_writer(&owner).await?;
         let info = lake.claim(group, Some(Log::Message)).await?;
+        if info.as_ref().is_some_and(|info| info.seeking) {
+            return Err(Error::Invariant(format!(
+                "a `mqlake seek` of broker group `{group}` was interrupted; run it again with the same arguments"
+            )));
+        }
         self.board.group(group, info.map(|info| info.gaps).unwrap_or_default());
         let folder = spool_folder(&self.shared.config, group);
         let messages = StreamId::qmq(group, Log::Message);
@@ -195,7 +221,14 @@ impl Source {
             Pipeline::messages(&self.shared, &self.settings, &self.board, messages, &folder).await?;
         let actions = if self.settings.records {
             let stream = StreamId::qmq(group, Log::Action);
-            Some(Pipeline::actions(&self.shared, &self.settings, &self.board, stream, &folder).await?)
+            match Pipeline::actions(&self.shared, &self.settings, &self.board, stream, &folder).await {
+                Ok(actions) => Some(actions),
+                Err(error) => {
+                    // its worker and flusher must have ended before anyone opens the group again
+                    let _ = messages.close().await;
+                    return Err(error);
+                }
+            }
         } else {
             None
         };
@@ -240,7 +273,7 @@ impl Source {
         let identity = self.identity();
         let LinkError::Peer(PeerError::Refused { what, .. }) = error else { return error.to_string() };
         let Ok(identity) = identity else { return error.to_string() };
-        if !what.contains("ACQUIRE") {
+        if !what.starts_with("the group of ") {
             return error.to_string();
         }
         format!(

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ const MOST_MAXIMA: usize = 3600;
 /// A source as it is now.
 #[derive(Debug, Clone, Serialize)]
 pub struct SourceStatus {
-    /// Its label, or the broker group once it is known.
+    /// Its label, which stays the same.
     pub name: String,
     /// Broker group, once the metaserver told it.
     pub broker_group: Option<String>,
@@ -51,6 +51,8 @@ pub struct StreamState {
     pub lag_bytes: Option<u64>,
     /// Age of the oldest known byte that queries do not see yet.
     pub lag_seconds: Option<f64>,
+    /// Bytes in the spool.
+    pub spooled_bytes: u64,
     /// Seconds since the broker last answered for this stream.
     pub last_answer_seconds: Option<f64>,
     /// Seconds since the last commit.
@@ -144,7 +146,6 @@ impl Board {
     pub(super) fn group(&self, group: &str, gaps: Vec<Gap>) {
         let mut state = self.lock();
         state.status.broker_group = Some(group.to_owned());
-        group.clone_into(&mut state.status.name);
         state.status.gaps = gaps;
     }
 
@@ -184,6 +185,7 @@ impl Board {
             broker_end: None,
             lag_bytes: None,
             lag_seconds: None,
+            spooled_bytes: 0,
             last_answer_seconds: None,
             last_commit_seconds: None,
             unusable: 0,
@@ -202,12 +204,6 @@ impl Board {
         self.stream(log, |_, times| times.answer = Some(Instant::now()));
     }
 
-    /// How long the broker has not answered for a stream.
-    pub(super) fn silence(&self, log: &'static str) -> Duration {
-        let state = self.lock();
-        state.times.get(log).and_then(|times| times.answer).map_or(Duration::ZERO, |time| time.elapsed())
-    }
-
     pub(super) fn received(&self, log: &'static str, position: u64) {
         self.stream(log, |stream, _| stream.received = Some(position));
     }
@@ -224,6 +220,10 @@ impl Board {
                 times.commit = Some(Instant::now());
             }
         });
+    }
+
+    pub(super) fn spooled(&self, log: &'static str, bytes: u64) {
+        self.stream(log, |stream, _| stream.spooled_bytes = bytes);
     }
 
     pub(super) fn unusable(&self, log: &'static str, count: u64) {

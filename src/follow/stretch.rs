@@ -19,6 +19,8 @@ const SEGMENT: u64 = MessageFormat::SEGMENT_BYTES;
 const EMPTY_ANSWERS: usize = 20;
 /// Payload from which not even a dead letter's content passes through the spool.
 const LARGEST_WHOLE: usize = 32 << 20;
+/// A record that seems larger is damage: a length that was garbled.
+const LARGEST_RECORD: usize = 128 << 20;
 /// Bytes of entries after which a stretch ends early.
 const MOST_BYTES: usize = 8 << 20;
 
@@ -101,6 +103,10 @@ pub(super) async fn read(
             }
             continue;
         }
+        if start != asked && stretch.to > from {
+            // what was read so far is sound; the next request tells again
+            return Ok(stretch);
+        }
         if start < asked {
             return Err(StretchError::Reset { broker_end: start });
         }
@@ -109,6 +115,10 @@ pub(super) async fn read(
         }
         empty = 0;
         bytes.extend_from_slice(&answer.data);
+        if bytes.len() > LARGEST_RECORD {
+            let reason = format!("a record of more than {LARGEST_RECORD} bytes");
+            return Ok(if is_end_sure { pass_over(stretch, to, reason) } else { stretch });
+        }
         if let Some(reason) = take_records(&mut bytes, &mut stretch, to, content, runs) {
             return Ok(if is_end_sure { pass_over(stretch, to, reason) } else { stretch });
         }
@@ -131,7 +141,7 @@ fn take_records(
 ) -> Option<String> {
     let mut taken = 0;
     let mut damage = None;
-    while stretch.to < to {
+    while stretch.to < to && stretch.payload.len() < MOST_BYTES {
         let rest = bytes.get(taken..).unwrap_or_default();
         let limit = usize::try_from(SEGMENT - stretch.to % SEGMENT).unwrap_or(usize::MAX);
         if rest.is_empty() && limit >= crate::qmq::message_log::MIN_RECORD_BYTES {
@@ -153,6 +163,10 @@ fn take_records(
                 bytes.clear();
                 stretch.to += limit as u64;
                 return None;
+            }
+            Step::Blank(_) if stretch.to % SEGMENT != 0 => {
+                damage = Some("a blank prefix inside a segment".to_owned());
+                break;
             }
             Step::Blank(start) => {
                 bytes.clear();

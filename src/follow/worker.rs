@@ -40,7 +40,8 @@ pub(super) struct Cut {
     pub(super) files: Vec<HotFile>,
     /// Ack state at `to`, of the action stream.
     pub(super) state: Option<Bytes>,
-    pub(super) bytes: usize,
+    /// Given back when the cut is committed or given up.
+    _share: HotShare,
 }
 
 /// Bytes of hot rows of all streams.
@@ -48,16 +49,29 @@ pub(super) struct Cut {
 pub(super) struct HotBytes(AtomicUsize);
 
 impl HotBytes {
-    pub(super) fn take(&self, bytes: usize) {
-        self.0.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    pub(super) fn give_back(&self, bytes: usize) {
-        self.0.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    pub(super) fn used(&self) -> usize {
+    fn used(&self) -> usize {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A part of [`HotBytes`], given back when it is dropped.
+#[derive(Debug)]
+struct HotShare {
+    all: Arc<HotBytes>,
+    bytes: usize,
+}
+
+impl HotShare {
+    fn set(&mut self, bytes: usize) {
+        self.all.0.fetch_add(bytes, Ordering::Relaxed);
+        self.all.0.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for HotShare {
+    fn drop(&mut self) {
+        self.all.0.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -79,11 +93,10 @@ pub(super) struct Worker {
 }
 
 /// What has been replayed since the last cut.
-#[derive(Default)]
 struct SinceCut {
     files: Vec<HotFile>,
     rows: u64,
-    bytes: usize,
+    share: HotShare,
     began: Option<Instant>,
     to: Option<u64>,
 }
@@ -94,13 +107,13 @@ impl Worker {
     /// # Errors
     /// What makes replay impossible: a spool that cannot be read, columns that do not fit.
     pub(super) fn run(mut self) -> Result<()> {
-        let mut since = SinceCut::default();
+        let mut since = SinceCut::new(&self.hot);
         let mut published = Instant::now();
         loop {
             let is_stopping = self.stop.load(Ordering::Relaxed);
             if self.hot.used() >= usize_of(self.settings.hot_bytes) {
                 // what is not replayed stays in the spool
-                if is_stopping || !self.cut(&mut since, false)? {
+                if !self.cut(&mut since, is_stopping)? || is_stopping {
                     return Ok(());
                 }
                 self.wake.wait(FULL_PAUSE);
@@ -136,7 +149,7 @@ impl Worker {
     fn is_cut_due(&self, since: &SinceCut) -> bool {
         since.to.is_some()
             && (since.rows >= self.settings.flush_rows as u64
-                || since.bytes >= usize_of(self.settings.flush_bytes)
+                || since.share.bytes >= usize_of(self.settings.flush_bytes)
                 || since.began.is_some_and(|began| began.elapsed() >= self.settings.flush_every))
     }
 
@@ -149,8 +162,7 @@ impl Worker {
             let mut files = Vec::new();
             for (def, day, file) in encoded {
                 since.rows += file.stats.rows;
-                since.bytes += file.bytes.len();
-                self.hot.take(file.bytes.len());
+                since.share.set(since.share.bytes + file.bytes.len());
                 let file = Arc::new(Lake::new_file(Level::Hot, day, &self.owner, file));
                 files.push(HotFile { def, stream: self.stream.clone(), to, file });
             }
@@ -189,9 +201,7 @@ impl Worker {
                 })
                 .collect();
             let after: usize = new.iter().map(|hot| usize_of_bytes(&hot.file)).sum();
-            self.hot.take(after);
-            self.hot.give_back(before);
-            since.bytes = since.bytes.saturating_sub(before) + after;
+            since.share.set(since.share.bytes.saturating_sub(before) + after);
             since.files.retain(|hot| !sources.iter().any(|source| Arc::ptr_eq(source, &hot.file)));
             since.files.extend(new.iter().cloned());
             self.runtime.block_on(self.catalog.publish(new, &alike));
@@ -217,7 +227,8 @@ impl Worker {
         let Some(place) = place else { return Ok(false) };
         self.publish(since)?;
         let state = self.replay.state()?;
-        if let Some(cut) = std::mem::take(since).into_cut(state) {
+        let all = std::mem::replace(since, SinceCut::new(&self.hot));
+        if let Some(cut) = all.into_cut(state) {
             place.send(cut);
         }
         Ok(true)
@@ -225,8 +236,13 @@ impl Worker {
 }
 
 impl SinceCut {
+    fn new(hot: &Arc<HotBytes>) -> SinceCut {
+        let share = HotShare { all: hot.clone(), bytes: 0 };
+        SinceCut { files: Vec::new(), rows: 0, share, began: None, to: None }
+    }
+
     fn into_cut(self, state: Option<Bytes>) -> Option<Cut> {
-        Some(Cut { to: self.to?, files: self.files, state, bytes: self.bytes })
+        Some(Cut { to: self.to?, files: self.files, state, _share: self.share })
     }
 }
 

@@ -96,6 +96,8 @@ fn render_source(source: &SourceStatus) {
                 .set(offset as f64);
         }
         let (log, label) = (stream.log, name.clone());
+        metrics::gauge!("mqlake_follow_spool_bytes", "source" => label.clone(), "log" => log)
+            .set(stream.spooled_bytes as f64);
         if let Some(bytes) = stream.lag_bytes {
             metrics::gauge!("mqlake_follow_lag_bytes", "source" => label.clone(), "log" => log)
                 .set(bytes as f64);

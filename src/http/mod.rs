@@ -82,7 +82,10 @@ impl App {
     /// # Errors
     /// [`crate::error::Error::Store`]; queries go on with what is known.
     pub async fn refresh(&self) -> Result<()> {
-        let outcome = self.catalog.refresh().await;
+        let refresh = tokio::time::timeout(self.config.http.timeout, self.catalog.refresh());
+        let outcome = refresh.await.unwrap_or_else(|_| {
+            Err(Error::store("looking for new commits", "no answer within http.timeout"))
+        });
         self.fresh.store(outcome.is_ok(), Ordering::Relaxed);
         outcome
     }

@@ -1,6 +1,7 @@
 //! `/healthz`, `/readyz` and `/api/status`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,6 +12,9 @@ use super::{App, Problem, json};
 use crate::error::Result;
 use crate::follow::SourceStatus;
 use crate::lake::{Lake, Level};
+
+/// Longest wait for positions: a status is wanted most when the store is slow.
+const MOST_WAIT: Duration = Duration::from_secs(5);
 
 /// The process lives.
 pub(super) async fn healthz() -> &'static str {
@@ -103,9 +107,10 @@ async fn gather(app: &App) -> Status {
         })
         .collect();
     let lake = &app.catalog.lake;
-    let (streams, problem) = match streams(lake).await {
-        Ok(streams) => (streams, None),
-        Err(error) => (Vec::new(), Some(error.to_string())),
+    let (streams, problem) = match tokio::time::timeout(MOST_WAIT, streams(lake)).await {
+        Ok(Ok(streams)) => (streams, None),
+        Ok(Err(error)) => (Vec::new(), Some(error.to_string())),
+        Err(_) => (Vec::new(), Some(format!("the store did not tell the positions within {MOST_WAIT:?}"))),
     };
     Status {
         version: env!("CARGO_PKG_VERSION"),

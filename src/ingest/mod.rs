@@ -134,6 +134,7 @@ impl Lake {
                     broker_group: broker_group.to_owned(),
                     messages_from: Log::Message,
                     gaps: Vec::new(),
+                    seeking: false,
                 };
                 self.put_stream_info(&info).await?;
             }
@@ -162,6 +163,7 @@ impl Lake {
             broker_group: broker_group.to_owned(),
             messages_from,
             gaps: Vec::new(),
+            seeking: false,
         };
         self.put_stream_info(&info).await?;
         Ok(Some(info))

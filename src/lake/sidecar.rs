@@ -24,6 +24,9 @@ pub struct StreamInfo {
     /// Stretches that the broker no longer had when they were asked for.
     #[serde(default)]
     pub gaps: Vec<Gap>,
+    /// A position is being moved by an operator; nobody may follow until that is done.
+    #[serde(default)]
+    pub seeking: bool,
 }
 
 impl StreamInfo {

@@ -250,13 +250,15 @@ impl Table {
         Err(Error::Conflict { table: self.def.name.to_owned(), attempts })
     }
 
-    /// Whether the log already holds these very actions.
+    /// Whether the log already holds these very actions. Where streams move, their positions are the proof: files of
+    /// the commit can have been merged into others since.
     async fn is_committed(&self, delta: &DeltaTable, actions: &[Action], moves: &[Move]) -> Result<bool> {
-        let added = actions.iter().find_map(|action| match action {
-            Action::Add(add) => Some(add.path.as_str()),
-            _ => None,
-        });
-        if let Some(path) = added {
+        if moves.is_empty() {
+            let added = actions.iter().find_map(|action| match action {
+                Action::Add(add) => Some(add.path.as_str()),
+                _ => None,
+            });
+            let Some(path) = added else { return Ok(false) };
             // names are never used twice, and all files of a commit come together
             return Ok(delta.snapshot()?.log_data().iter().any(|view| view.path() == path));
         }
@@ -265,7 +267,7 @@ impl Table {
                 return Ok(false);
             }
         }
-        Ok(!moves.is_empty())
+        Ok(true)
     }
 
     async fn force_commit(&self, version: u64) -> Result<()> {

@@ -191,6 +191,43 @@ impl Maxima {
     }
 }
 
+/// Body of the answer to a checkpoint request: how far the answering broker is, as text (`qmq-wire` 3.7 and 6.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpoint<'a> {
+    /// Lines: version, offset, then `queue/greatest sequence`.
+    pub messages: &'a [u8],
+    /// Progress of pulls and acks.
+    pub actions: &'a [u8],
+}
+
+impl<'a> Checkpoint<'a> {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// A length beyond the body.
+    pub fn decode(body: &'a [u8]) -> Result<Self, SyncError> {
+        let mut cursor = Cursor::new(body);
+        cursor.i8().map_err(short("checkpoint version"))?;
+        let mut part = |field| {
+            let length = cursor.i32().map_err(short(field))?;
+            let length = usize::try_from(length).map_err(|_| SyncError::NegativeSize(length))?;
+            cursor.bytes(length).map_err(short(field))
+        };
+        Ok(Self { messages: part("message checkpoint")?, actions: part("action checkpoint")? })
+    }
+
+    /// The greatest sequence of every queue, by its full name; lines of another form are left out.
+    #[must_use]
+    pub fn greatest_sequences(&self) -> Vec<(String, i64)> {
+        let text = String::from_utf8_lossy(self.messages);
+        let queue = |line: &str| {
+            let (name, sequence) = line.rsplit_once('/')?;
+            Some((name.to_owned(), sequence.parse().ok()?))
+        };
+        text.lines().skip(2).filter_map(queue).collect()
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
@@ -198,6 +235,18 @@ mod tests {
     use super::*;
     use proptest::collection::vec;
     use proptest::prelude::*;
+
+    /// The worked example of 3.7.
+    #[test]
+    fn a_checkpoint_tells_the_greatest_sequence_of_every_queue() {
+        let body = hex("01 0000001f 320a3435340a255245545259256f7264657225672f310a6f726465722f310a \
+                        0000001c 330a2d310a6f726465722f310a672f302f322f310a63312f312f310a");
+        let queues = Checkpoint::decode(&body).unwrap().greatest_sequences();
+        assert_eq!(queues, [("%RETRY%order%g".to_owned(), 1), ("order".to_owned(), 1)]);
+        for end in 0..body.len() {
+            assert!(Checkpoint::decode(&body[..end]).is_err(), "{end} bytes");
+        }
+    }
 
     fn request(sync_type: SyncType, message_offset: i64, action_offset: i64) -> Request {
         Request { sync_type, message_offset, action_offset }

@@ -119,7 +119,8 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// Announces a stream; only then may hot files of it be published.
+    /// Announces a stream; only then may hot files of it be published. What an earlier life of the stream left in
+    /// memory is dropped: it is replayed.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -128,6 +129,13 @@ impl Catalog {
         if !followed.contains(stream) {
             followed.push(stream.clone());
         }
+        let dropped = self.change(|current| {
+            let (dropped, left) =
+                std::mem::take(&mut current.hot).into_iter().partition(|hot| hot.stream == *stream);
+            current.hot = left;
+            dropped
+        });
+        self.forget(dropped).await;
         self.read_snapshots(&followed, true).await
     }
 

@@ -7,7 +7,10 @@
 
 mod api;
 mod cli;
+mod follow;
 mod import;
 mod lake;
+mod peer;
+mod peer_self;
 mod sql;
 mod support;

@@ -5,8 +5,8 @@
 
 use super::connection::Connection;
 use super::error::PeerError;
-use crate::qmq::remoting::{SYNC_LOG_REQUEST, VERSION_SYNC};
-use crate::qmq::sync::{Answer, Maxima, Request, SyncError, SyncType};
+use crate::qmq::remoting::{SYNC_CHECKPOINT_REQUEST, SYNC_LOG_REQUEST, VERSION_SYNC};
+use crate::qmq::sync::{Answer, Checkpoint, Maxima, Request, SyncError, SyncType};
 use bytes::Bytes;
 
 /// A client of a sync port. Clones share the connection; one request per kind can wait at the same time.
@@ -72,6 +72,20 @@ impl SyncClient {
         let request = Request { sync_type: SyncType::Heartbeat, message_offset, action_offset };
         let body = self.ask(&request).await?;
         Maxima::decode(&body).map_err(|error| self.protocol(&request, &error))
+    }
+
+    /// The greatest sequence of every queue of the broker, by its full name.
+    ///
+    /// # Errors
+    /// As [`SyncClient::index`].
+    pub async fn greatest_sequences(&self) -> Result<Vec<(String, i64)>, PeerError> {
+        let asked = || "the checkpoint".to_owned();
+        let answer = self.connection.request(SYNC_CHECKPOINT_REQUEST, VERSION_SYNC, &[]).await;
+        let body = answer.map_err(|error| error.about(asked))?;
+        Checkpoint::decode(&body).map(|checkpoint| checkpoint.greatest_sequences()).map_err(|error| {
+            let address = self.connection.address().to_owned();
+            PeerError::Protocol { address, reason: format!("answer to {}: {error}", asked()) }
+        })
     }
 
     async fn read(

@@ -23,6 +23,11 @@ async fn legacy_errors_restore_the_original_forms() {
 
 async fn replay(legacy_errors: bool) -> Vec<String> {
     let server = Server::over(&week::lake(), |config| config.http.legacy_errors = legacy_errors).await;
+    replay_on(&server, legacy_errors).await
+}
+
+/// Sends every request to a server; returns what is wrong.
+pub async fn replay_on(server: &Server, legacy_errors: bool) -> Vec<String> {
     let mut tokens: HashMap<u64, String> = HashMap::new();
     let mut failures = Vec::new();
     let requests = week::lines("golden/api.jsonl.gz");

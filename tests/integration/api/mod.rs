@@ -1,6 +1,6 @@
 //! The documented API over HTTP.
 
 mod errors;
-mod golden;
+pub mod golden;
 mod operations;
 mod requests;

@@ -21,6 +21,7 @@ pub struct Answer {
     pub status: StatusCode,
     pub content_type: Option<String>,
     pub body: Vec<u8>,
+    pub headers: axum::http::HeaderMap,
 }
 
 impl Answer {
@@ -48,13 +49,21 @@ impl Server {
         Server(router(Arc::new(App::new(catalog, config, Arc::new(super::week_end)).unwrap())))
     }
 
+    /// With something that follows clusters.
+    pub fn following(catalog: Arc<Catalog>, config: Config, follow: Arc<mqlake::follow::Follow>) -> Server {
+        mqlake::http::install_metrics().unwrap();
+        let app = App::new(catalog, config, Arc::new(super::week_end)).unwrap().with_follow(follow);
+        Server(router(Arc::new(app)))
+    }
+
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.0.clone().oneshot(request).await.unwrap();
         let content_type =
             response.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
         let status = response.status();
+        let headers = response.headers().clone();
         let body = response.into_body().collect().await.unwrap().to_bytes().to_vec();
-        Answer { status, content_type, body }
+        Answer { status, content_type, body, headers }
     }
 
     pub async fn get(&self, path_and_query: &str) -> Answer {

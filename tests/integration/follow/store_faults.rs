@@ -1,0 +1,264 @@
+//! The object store behind the tables fails, stalls, tears writes, loses answers and runs full.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use mqlake::lake::{Lake, Store};
+use mqlake::query::{Catalog, SqlEngine};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+use super::{COMPARED, Following, config, week_logs};
+use crate::peer::{Peer, PeerSettings};
+use crate::support::{rows, week};
+
+/// What the store does to writes; every third one, so that commits fail at every step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Fault {
+    None,
+    /// An error, nothing written.
+    Refuse,
+    /// An error, though all was written.
+    LoseAnswer,
+    /// An error, and half of the object is there (of commits nothing: their write is atomic).
+    Tear,
+    /// No end.
+    Stall,
+    /// Every write is refused.
+    Full,
+    /// Reads and lists fail as well.
+    Down,
+}
+
+const FAULTS: [Fault; 7] =
+    [Fault::None, Fault::Refuse, Fault::LoseAnswer, Fault::Tear, Fault::Stall, Fault::Full, Fault::Down];
+
+#[derive(Debug, Default)]
+struct Faulty {
+    inner: InMemory,
+    fault: AtomicU8,
+    writes: AtomicU32,
+}
+
+impl fmt::Display for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a failing store")
+    }
+}
+
+fn failed(what: &str) -> Error {
+    Error::Generic { store: "faulty", source: what.to_owned().into() }
+}
+
+impl Faulty {
+    fn set(&self, fault: Fault) {
+        self.fault.store(fault as u8, Ordering::Relaxed);
+    }
+
+    fn fault(&self) -> Fault {
+        FAULTS[usize::from(self.fault.load(Ordering::Relaxed))]
+    }
+
+    fn read(&self) -> Result<()> {
+        if self.fault() == Fault::Down { Err(failed("down")) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Faulty {
+    async fn put_opts(&self, to: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let is_hit = self.writes.fetch_add(1, Ordering::Relaxed) % 3 != 2;
+        match self.fault() {
+            Fault::Full | Fault::Down => Err(failed("no space left")),
+            Fault::Refuse if is_hit => Err(failed("refused")),
+            Fault::LoseAnswer if is_hit => {
+                self.inner.put_opts(to, payload, options).await?;
+                Err(failed("the answer was lost"))
+            }
+            Fault::Tear if is_hit => {
+                if !to.as_ref().contains("_delta_log") {
+                    let bytes = Bytes::from(payload);
+                    self.inner.put(to, bytes.slice(..bytes.len() / 2).into()).await?;
+                }
+                Err(failed("the connection broke"))
+            }
+            Fault::Stall if is_hit => std::future::pending().await,
+            _ => self.inner.put_opts(to, payload, options).await,
+        }
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        to: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(to, options).await
+    }
+
+    async fn get_opts(&self, from: &Path, options: GetOptions) -> Result<GetResult> {
+        self.read()?;
+        self.inner.get_opts(from, options).await
+    }
+
+    async fn get_ranges(&self, from: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.read()?;
+        self.inner.get_ranges(from, ranges).await
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(paths)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.read() {
+            Ok(()) => self.inner.list(prefix),
+            Err(error) => Box::pin(futures::stream::once(async move { Err(error) })),
+        }
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.read()?;
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+/// Rows of the compared statements, straight from the store.
+async fn stored(objects: Arc<dyn ObjectStore>, home: &FilePath) -> Vec<(String, Vec<String>)> {
+    let settings = crate::support::config(home);
+    let store = Store::with_objects(objects, "memory:///lake/".parse().unwrap()).unwrap();
+    let lake = Arc::new(Lake::open_existing(store, settings.lake.clone()).await.unwrap());
+    assert!(lake.verify().await.unwrap().findings.is_empty());
+    let catalog = Arc::new(Catalog::open(lake, &settings.cache).await.unwrap());
+    let engine = SqlEngine::new(catalog, settings.sql).unwrap();
+    let mut tables = Vec::new();
+    for (name, statement) in COMPARED {
+        let mut answer = engine.query(statement).await.unwrap();
+        let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+        while let Some(batch) = answer.next().await.unwrap() {
+            writer.write(&batch).unwrap();
+        }
+        writer.finish().unwrap();
+        let text = String::from_utf8(writer.into_inner()).unwrap();
+        let mut lines: Vec<String> = text
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap().to_string())
+            .collect();
+        lines.sort();
+        tables.push((name.to_owned(), lines));
+    }
+    tables
+}
+
+/// The same rows of an import.
+async fn imported() -> Vec<(String, Vec<String>)> {
+    let mut wanted = Vec::new();
+    for (name, statement) in COMPARED {
+        let mut lines: Vec<String> =
+            rows::query(&week::lake(), statement).await.iter().map(ToString::to_string).collect();
+        lines.sort();
+        wanted.push((name.to_owned(), lines));
+    }
+    wanted
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failing_store_loses_and_doubles_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let peer = Peer::start(week_logs(), PeerSettings::default()).await;
+    peer.reveal_fraction(0.2);
+    let mut config = config(home.path(), &peer);
+    config.follow.flush_every = Duration::from_millis(50);
+    config.follow.commit_timeout = Duration::from_secs(2);
+    let objects = Arc::new(Faulty::default());
+    let following = Following::with_objects(objects.clone(), &config).await;
+    following.wait_until_caught_up(&peer).await;
+    following.wait("a first commit", |f| f.source("bg1").streams.iter().all(|s| s.committed.is_some())).await;
+
+    let faults = [
+        Fault::Refuse,
+        Fault::LoseAnswer,
+        Fault::Tear,
+        Fault::Stall,
+        Fault::Full,
+        Fault::Down,
+        Fault::Refuse,
+    ];
+    for (number, fault) in faults.into_iter().enumerate() {
+        objects.set(fault);
+        peer.reveal_fraction(0.3 + 0.1 * number as f64);
+        // receiving goes on, and rows are visible, whatever the store does
+        following.wait_until_caught_up(&peer).await;
+        let answer = following.server.get("/api/status").await;
+        assert_eq!(answer.status, 200);
+        if fault == Fault::Full {
+            following.wait("an alarm", |f| !f.source("bg1").alarms.is_empty()).await;
+        }
+        if fault == Fault::Down {
+            // hot rows are answered from memory; where files are needed the answer is an honest 503
+            let answer = following
+                .server
+                .sql("SELECT count(DISTINCT message_id) FROM message", "application/json")
+                .await;
+            assert!(answer.status == 200 || answer.status == 503, "{} {}", answer.status, answer.text());
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        objects.set(Fault::None);
+    }
+    peer.reveal_all();
+    following.wait_until_caught_up(&peer).await;
+    following
+        .wait("all committed", |f| {
+            f.follow.status().iter().all(|source| {
+                source.alarms.is_empty()
+                    && source.streams.iter().all(|s| s.committed == s.broker_end && s.committed.is_some())
+            })
+        })
+        .await;
+    following.stop().await;
+
+    rows::assert_equal(&stored(objects, home.path()).await, &imported().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_and_spool_stay_within_their_limits_while_the_store_is_full() {
+    let home = tempfile::tempdir().unwrap();
+    let peer = Peer::start(week_logs(), PeerSettings { batch_size: 20_000, ..PeerSettings::default() }).await;
+    let mut config = config(home.path(), &peer);
+    config.follow.hot_bytes = bytesize::ByteSize::kib(64);
+    config.follow.flush_bytes = bytesize::ByteSize::kib(64);
+    config.follow.spool_max = bytesize::ByteSize::mib(1);
+    config.follow.spool_segment = bytesize::ByteSize::kib(64);
+    let objects = Arc::new(Faulty::default());
+    let following = Following::with_objects(objects.clone(), &config).await;
+    following.wait("following", |f| f.follow.status().iter().all(|s| s.state == "following")).await;
+    objects.set(Fault::Full);
+    peer.reveal_all();
+    let is_full = |f: &Following| {
+        f.follow.status().iter().any(|source| source.alarms.keys().any(|about| about.starts_with("spool of")))
+    };
+    following.wait("the spool is full", is_full).await;
+    for source in following.follow.status() {
+        let most = config.follow.spool_max.as_u64();
+        assert!(source.streams.iter().all(|stream| stream.spooled_bytes <= most));
+    }
+    objects.set(Fault::None);
+    following.wait_until_caught_up(&peer).await;
+    following.stop().await;
+    rows::assert_equal(&stored(objects, home.path()).await, &imported().await);
+}
