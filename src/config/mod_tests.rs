@@ -125,7 +125,10 @@ fn a_directory_of_the_original_lies_below_the_file() {
     );
     assert_eq!(config.spool_dir(), PathBuf::from("/data/mqlake-spool"));
     assert_eq!(config.follow.spool_sync, Duration::from_millis(250));
-    assert_eq!(config.qmq.iter().map(QmqSource::label).collect::<Vec<_>>(), ["old.example", "new.example"]);
+    assert_eq!(
+        config.qmq.iter().map(QmqSource::label).collect::<Vec<_>>(),
+        ["old.example/20881", "new.example/20881"]
+    );
     assert_eq!(report.applied.len(), 4);
 
     std::fs::write(&file, "[[qmq]]\nmeta_server_endpoint = \"http://old.example/meta/address\"\n").unwrap();

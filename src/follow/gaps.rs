@@ -15,11 +15,13 @@ pub(super) struct Gaps {
     group: String,
     /// What is not written down yet.
     unwritten: Mutex<Option<Vec<Gap>>>,
+    /// Held while writing, so that an older list never overwrites a newer one.
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl Gaps {
     pub(super) fn new(lake: Arc<Lake>, board: Arc<Board>, group: String) -> Gaps {
-        Gaps { lake, board, group, unwritten: Mutex::new(None) }
+        Gaps { lake, board, group, unwritten: Mutex::new(None), writing: tokio::sync::Mutex::new(()) }
     }
 
     /// Shows a gap; [`Gaps::store`] writes it down.
@@ -31,6 +33,7 @@ impl Gaps {
 
     /// Writes down what is not written yet; after a failure the next call tries again.
     pub(super) async fn store(&self) {
+        let _writing = self.writing.lock().await;
         let Some(gaps) = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         if let Err(error) = self.put(gaps.clone()).await {
             tracing::warn!(group = self.group, %error, "gaps could not be written down yet");
