@@ -30,8 +30,17 @@ pub(super) async fn listen() -> (TcpListener, String) {
 
 /// A connection and the peer's side of it.
 pub(super) async fn connected() -> (Connection, Peer) {
+    connected_with(&settings()).await
+}
+
+/// A connection that soon takes a missing answer for silence.
+pub(super) async fn impatient() -> (Connection, Peer) {
+    connected_with(&ConnectionSettings { request_timeout: Duration::from_secs(1), ..settings() }).await
+}
+
+async fn connected_with(settings: &ConnectionSettings) -> (Connection, Peer) {
     let (listener, address) = listen().await;
-    let connection = Connection::open(&address, &settings()).await.unwrap();
+    let connection = Connection::open(&address, settings).await.unwrap();
     (connection, Peer::accept(&listener).await)
 }
 

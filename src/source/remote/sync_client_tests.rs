@@ -1,7 +1,7 @@
 //! Tests of the sync client: the offsets it sends, the answers it takes and those it refuses.
 #![allow(clippy::unwrap_used)]
 
-use super::super::fake::{Peer, connected, hex};
+use super::super::fake::{self, Peer, connected, hex};
 use super::*;
 
 /// Serves one request: its body must be `asked`, the answer has the body `answered`.
@@ -84,10 +84,9 @@ async fn answers_of_the_wrong_shape_break_the_protocol() {
 
 #[tokio::test]
 async fn silence_and_refusals_say_what_was_asked() {
-    let (client, mut peer) = client().await;
-    tokio::time::pause();
+    let (connection, mut peer) = fake::impatient().await;
+    let client = SyncClient::new(connection);
     let silence = client.index(7).await.unwrap_err();
-    tokio::time::resume();
     assert!(silence.is_silence());
     assert!(silence.to_string().contains("did not answer the index request at offset 7"), "{silence}");
     peer.request().await.unwrap();
