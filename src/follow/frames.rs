@@ -8,9 +8,12 @@
 //! | [`GAP`] | nothing: the broker no longer has this stretch, or an operator stepped over it |
 //!
 //! An entry is `u64 offset`, `u8 form`, `u32 size`, and for form 0 a record of the message log, for form 1
-//! `str16 subject of the record's header` and an index record.
+//! `str16 subject of the record's header` and an index record, for form 2 a record of the message log whose store
+//! time is not known. Where offsets are not known, entries have the frame's.
 
 use crate::qmq::index_log::{self, IndexRecord};
+use crate::qmq::message_log;
+use crate::replay::NO_TIME;
 use crate::source::{LogFormat, MessageFormat, MessageItem, Step};
 
 pub(super) const INDEX: u8 = 1;
@@ -18,8 +21,11 @@ pub(super) const MESSAGES: u8 = 2;
 pub(super) const ACTIONS: u8 = 3;
 pub(super) const GAP: u8 = 4;
 
+/// Record version in which fetched messages are kept.
+const RECORD_VERSION: u8 = 3;
 const WHOLE: u8 = 0;
 const NAMED: u8 = 1;
+const FETCHED: u8 = 2;
 const HEADER_BYTES: usize = 13;
 
 /// A message of a [`MESSAGES`] frame.
@@ -39,6 +45,25 @@ pub(super) fn put_whole(out: &mut Vec<u8>, offset: u64, record: &[u8]) {
     out.extend_from_slice(record);
 }
 
+/// Appends a message whose content was fetched by its queue and sequence.
+pub(super) fn put_fetched(out: &mut Vec<u8>, offset: u64, queue: &str, sequence: i64, payload: &[u8]) {
+    let start = out.len();
+    put_header(out, offset, FETCHED, 0);
+    message_log::encode(out, RECORD_VERSION, 0, sequence, queue, payload);
+    set_size(out, start);
+}
+
+/// Appends an index record, whose subject is its queue.
+pub(super) fn put_indexed(out: &mut Vec<u8>, offset: u64, record: &IndexRecord<'_>) {
+    let start = out.len();
+    put_header(out, offset, NAMED, 0);
+    let IndexRecord { subject, message_id, .. } = *record;
+    out.extend_from_slice(&u16::try_from(subject.len()).unwrap_or(u16::MAX).to_be_bytes());
+    out.extend_from_slice(subject);
+    index_log::encode(out, record.sequence, record.create_time_ms, subject, message_id);
+    set_size(out, start);
+}
+
 /// Appends where a message is, without its content.
 pub(super) fn put_named(out: &mut Vec<u8>, offset: u64, item: &MessageItem<'_>) {
     let start = out.len();
@@ -48,6 +73,10 @@ pub(super) fn put_named(out: &mut Vec<u8>, offset: u64, item: &MessageItem<'_>) 
     out.extend_from_slice(queue);
     let payload = &item.payload;
     index_log::encode(out, item.record.sequence, payload.create_time_ms, payload.subject, payload.message_id);
+    set_size(out, start);
+}
+
+fn set_size(out: &mut [u8], start: usize) {
     let size = u32::try_from(out.len() - start - HEADER_BYTES).unwrap_or(u32::MAX);
     if let Some(place) = out.get_mut(start + 9..start + HEADER_BYTES) {
         place.copy_from_slice(&size.to_be_bytes());
@@ -74,9 +103,14 @@ pub(super) fn entries(payload: &[u8]) -> impl Iterator<Item = (u64, Entry<'_>)> 
 }
 
 fn entry(form: u8, body: &[u8]) -> Entry<'_> {
-    if form == WHOLE {
+    if form == WHOLE || form == FETCHED {
         return match MessageFormat::step(body, body.len()) {
-            Step::Record { record, .. } => Entry::Whole(record),
+            Step::Record { mut record, .. } => {
+                if form == FETCHED {
+                    record.record.store_time_ms = NO_TIME;
+                }
+                Entry::Whole(record)
+            }
             _ => Entry::Unusable,
         };
     }
@@ -115,6 +149,17 @@ mod tests {
         assert_eq!((whole.record.subject, whole.record.sequence), (&b"%RETRY%order%g"[..], 42));
         assert_eq!((*queue, index.subject, index.sequence), (&b"%RETRY%order%g"[..], &b"order"[..], 42));
         assert_eq!((index.message_id, index.create_time_ms), (&b"m1"[..], 5));
+    }
+
+    #[test]
+    fn a_fetched_message_has_no_store_time() {
+        let content = payload::encode(0, 5, 6, "%DEAD_RETRY%order%g", "m1", &[], &[("k", "v")]);
+        let mut out = Vec::new();
+        put_fetched(&mut out, 7, "%DEAD_RETRY%order%g", 3, &content);
+        let found: Vec<_> = entries(&out).collect();
+        let [(7, Entry::Whole(item))] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((item.record.store_time_ms, item.record.sequence), (NO_TIME, 3));
+        assert_eq!(item.payload.message_id, b"m1");
     }
 
     proptest! {

@@ -26,6 +26,11 @@ pub(super) enum Verdict {
         /// Next offset to ask for.
         to: u64,
     },
+    /// As `Accept`, but contents of dead letters are still to be fetched.
+    Fetch {
+        /// Next offset to ask for.
+        to: u64,
+    },
     /// The message log of this stretch has to be read to know what the records are, or for their content.
     Consult {
         /// End of the stretch.
@@ -70,44 +75,53 @@ pub(super) fn judge(
             Verdict::Idle
         };
     }
-    if needs_a_look(position, next, data, runs, content) {
-        return Verdict::Consult { to: next };
+    match needs(next - position, data, runs, content) {
+        Needs::Nothing => Verdict::Accept { to: next },
+        Needs::Contents => Verdict::Fetch { to: next },
+        Needs::MessageLog => Verdict::Consult { to: next },
     }
-    Verdict::Accept { to: next }
 }
 
-fn needs_a_look(position: u64, next: u64, data: &[u8], runs: &mut Runs, content: ContentPolicy) -> bool {
-    let step = next - position;
+/// What an answer does not tell by itself.
+enum Needs {
+    Nothing,
+    Contents,
+    MessageLog,
+}
+
+fn needs(step: u64, data: &[u8], runs: &mut Runs, content: ContentPolicy) -> Needs {
     if data.is_empty() {
         // messages without a name and the rest of a segment are passed over like this; but so is everything behind a
         // damaged record (E6), in a segment that begins with zeros (E25) or one that was just being removed
-        return true;
+        return Needs::MessageLog;
     }
     let mut rest = data;
     let mut records = 0;
+    let mut has_dead_letters = false;
     while !rest.is_empty() {
         // a record that is cut or unreadable: those behind it are lost in this answer (E26)
-        let Step::Record(record) = index_log::step(rest, rest.len()) else { return true };
-        if !runs.is_certain(&record) || wants_content(&record, content) {
-            return true;
+        let Step::Record(record) = index_log::step(rest, rest.len()) else {
+            return Needs::MessageLog;
+        };
+        if !runs.is_certain(&record) || content == ContentPolicy::All {
+            return Needs::MessageLog;
         }
+        has_dead_letters |= content == ContentPolicy::Dead && is_dead_letter(&record);
         runs.note(record.subject, record.sequence);
         records += 1;
         rest = rest.get(record.size..).unwrap_or_default();
     }
     // a jump over much more than these messages can fill: damage behind them (E6)
-    step > SUSPICIOUS_STEP + records * LARGE_MESSAGE
+    if step > SUSPICIOUS_STEP + records * LARGE_MESSAGE {
+        return Needs::MessageLog;
+    }
+    if has_dead_letters { Needs::Contents } else { Needs::Nothing }
 }
 
-fn wants_content(record: &IndexRecord<'_>, content: ContentPolicy) -> bool {
-    match content {
-        ContentPolicy::All => true,
-        ContentPolicy::Dead => {
-            record.subject.starts_with(b"%DEAD_RETRY")
-                && SubjectName::parse(&String::from_utf8_lossy(record.subject)).kind == Kind::Dead
-        }
-        ContentPolicy::None => false,
-    }
+/// Whether a record is of a dead letter.
+pub(super) fn is_dead_letter(record: &IndexRecord<'_>) -> bool {
+    record.subject.starts_with(b"%DEAD_RETRY")
+        && SubjectName::parse(&String::from_utf8_lossy(record.subject)).kind == Kind::Dead
 }
 
 #[cfg(test)]

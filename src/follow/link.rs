@@ -14,6 +14,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::action::{self, ActionTail};
+use super::contents::Contents;
 use super::frames::{ACTIONS, GAP, INDEX, MESSAGES};
 use super::gaps::Gaps;
 use super::index;
@@ -67,6 +68,7 @@ pub(super) struct Link<'a> {
     pub(super) content: ContentPolicy,
     pub(super) stop: &'a CancellationToken,
     pub(super) gaps: &'a Gaps,
+    pub(super) contents: &'a Contents,
     message_end: Heard,
     action_end: Heard,
 }
@@ -100,6 +102,7 @@ impl<'a> Link<'a> {
         content: ContentPolicy,
         stop: &'a CancellationToken,
         gaps: &'a Gaps,
+        contents: &'a Contents,
     ) -> Link<'a> {
         Link {
             client,
@@ -111,6 +114,7 @@ impl<'a> Link<'a> {
             content,
             stop,
             gaps,
+            contents,
             message_end: Heard::default(),
             action_end: Heard::default(),
         }
@@ -253,6 +257,15 @@ impl<'a> Link<'a> {
                 index::Verdict::Accept { to } => {
                     self.append(self.messages, INDEX, position, to, answer.data).await?;
                     position = to;
+                }
+                index::Verdict::Fetch { to } => {
+                    match self.contents.with_dead_letters(position, &answer.data).await {
+                        Some(payload) => {
+                            self.append(self.messages, MESSAGES, position, to, Bytes::from(payload)).await?;
+                            position = to;
+                        }
+                        None => position = self.consult(position, to, true, runs).await?,
+                    }
                 }
                 index::Verdict::Consult { to } => position = self.consult(position, to, true, runs).await?,
                 index::Verdict::NextSegment { to } => {

@@ -14,6 +14,7 @@
 
 mod action;
 mod background;
+mod contents;
 mod flush;
 mod frames;
 mod gaps;
@@ -85,6 +86,10 @@ impl Follow {
             stop: stop.clone(),
             give_up: give_up.clone(),
         };
+        let detail = DetailLimits {
+            timeout: config.follow.detail_timeout,
+            max_bytes: usize::try_from(config.follow.max_frame.as_u64()).unwrap_or(usize::MAX),
+        };
         let mut sources = Vec::new();
         let mut tasks = Vec::new();
         for settings in &config.qmq {
@@ -95,6 +100,7 @@ impl Follow {
                 shared: shared.clone(),
                 board,
                 http: http.clone(),
+                detail,
             };
             tasks.push(tokio::spawn(source.run()));
         }
@@ -111,10 +117,7 @@ impl Follow {
                 .max_capacity(MOST_ADDRESSES)
                 .time_to_live(ADDRESS_AGE)
                 .build(),
-            detail: DetailLimits {
-                timeout: config.follow.detail_timeout,
-                max_bytes: usize::try_from(config.follow.max_frame.as_u64()).unwrap_or(usize::MAX),
-            },
+            detail,
         })
     }
 

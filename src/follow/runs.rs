@@ -7,7 +7,7 @@
 //!
 //! Nothing is stored: after a restart every subject is suspect once.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use crate::qmq::Kind;
 use crate::qmq::index_log::IndexRecord;

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::contents::Contents;
 use super::gaps::Gaps;
 use super::link::{Link, LinkError, MOST_QUEUES};
 use super::pause::Backoff;
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::lake::schema::SYSTEM_QMQ;
 use crate::lake::{Log, Owner, StreamId, WriterLock};
 use crate::qmq::meta::Role;
+use crate::source::remote::detail::DetailLimits;
 use crate::source::remote::{
     Connection, ConnectionSettings, Identity, Meta, Metaserver, MetaserverTimeouts, PeerError, SyncClient,
 };
@@ -34,6 +36,7 @@ pub(super) struct Source {
     pub(super) shared: Shared,
     pub(super) board: Arc<Board>,
     pub(super) http: reqwest::Client,
+    pub(super) detail: DetailLimits,
 }
 
 /// A group whose streams are open.
@@ -131,6 +134,8 @@ impl Source {
         self.board.following(&meta.sync_address);
         tracing::info!(group = meta.group, slave = meta.sync_address, "following");
         let gaps = Gaps::new(self.shared.lake.clone(), self.board.clone(), meta.group.clone());
+        let acquire_url = self.settings.acquire_url();
+        let contents = Contents::new(self.http.clone(), acquire_url, meta.group.clone(), self.detail);
         let link = Link::new(
             (&client, &actions_client),
             (&open.messages, open.actions.as_ref()),
@@ -139,6 +144,7 @@ impl Source {
             self.settings.content,
             &self.shared.stop,
             &gaps,
+            &contents,
         );
         let before = open.received();
         let outcome = tokio::select! {

@@ -21,7 +21,7 @@ use crate::query::{Catalog, HotFile};
 use crate::spool::SpoolReader;
 
 /// Rows turned into a hot file at most.
-const PUBLISH_ROWS: usize = 128 * 1024;
+const PUBLISH_ROWS: usize = 256 * 1024;
 /// Bytes of ids and contents turned into a hot file at most.
 const PUBLISH_BYTES: usize = 16 << 20;
 /// Small hot files of about the same size from which they are merged.

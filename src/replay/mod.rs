@@ -14,6 +14,7 @@ pub use acks::{AckLimits, AckState};
 pub use actions::{ActionBatch, ActionCounts, ActionReplay};
 pub use messages::{Floors, MessageBatch, MessageCounts, MessageReplay};
 pub use names::Names;
+pub(crate) use rows::NO_TIME;
 pub use rows::{
     BatchContext, ContentRows, DayRows, DeadRows, MessageRow, MessageRows, RecordRows, Rows, UnresolvedRows,
 };

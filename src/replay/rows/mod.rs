@@ -28,7 +28,7 @@ use crate::lake::schema::{FIRST_DAY, LAST_DAY, TableDef};
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 3600 * 1000;
 /// Marks a time that is not known.
-pub(super) const NO_TIME: i64 = i64::MIN;
+pub(crate) const NO_TIME: i64 = i64::MIN;
 
 /// The rows of one day, as positions in file order.
 #[derive(Debug)]

@@ -397,6 +397,32 @@ async fn e7_a_damaged_action_log_is_stepped_over_by_command() {
     following.stop().await;
 }
 
+/// Dead letters are fetched one by one; a slave without detail server costs the message log of the stretch.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contents_of_dead_letters_are_fetched_or_read_from_the_message_log() {
+    for slave_http in [true, false] {
+        let mut log = orders(0..3);
+        log.extend(
+            (0..3).flat_map(|n| message("%DEAD_RETRY%order%g", n, "%DEAD_RETRY%order%g", &format!("id{n}"))),
+        );
+        let logs = GroupLogs::from_bytes("g1", vec![(0, log)], vec![(0, Vec::new())]);
+        let scene = Scene::new(logs, PeerSettings { slave_http, ..PeerSettings::default() }).await;
+        let following = scene.follow().await;
+        // the queues are known now: more dead letters come under certain names
+        let more =
+            (3..6).flat_map(|n| message("%DEAD_RETRY%order%g", n, "%DEAD_RETRY%order%g", &format!("id{n}")));
+        scene.peer.append_message("g1", &more.collect::<Vec<u8>>());
+        scene.peer.reveal_all();
+        following.wait_until_caught_up(&scene.peer).await;
+        let rows = following.sql("SELECT message_id, attributes FROM content ORDER BY sequence").await;
+        let ids: Vec<&str> = rows.iter().map(|row| row["message_id"].as_str().unwrap()).collect();
+        assert_eq!(ids, ["id0", "id1", "id2", "id3", "id4", "id5"], "slave_http {slave_http}");
+        assert!(rows.iter().all(|row| row["attributes"]["k"] == "v"));
+        assert_eq!(scene.peer.counters("g1").detail_messages, if slave_http { 3 } else { 0 });
+        following.stop().await;
+    }
+}
+
 /// The slave is asked for a message's content first; the stored content answers when it is gone there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn details_come_from_the_slave_and_then_from_the_store() {
