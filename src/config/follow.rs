@@ -60,7 +60,8 @@ pub struct Follow {
     /// Longest time for one attempt of a commit; after it the attempt is repeated; 100 ms to 1 day, default 2 minutes.
     #[serde(with = "humantime_serde")]
     pub commit_timeout: Duration,
-    /// A stream without any answer for this long is alarmed as blocked, 100 ms to 1 day; default 60 s.
+    /// An action stream without any answer for this long is alarmed as blocked (an index stream is after three
+    /// requests), 100 ms to 1 day; default 60 s.
     #[serde(with = "humantime_serde")]
     pub silence_alarm: Duration,
     /// Longest time for fetching one message body from a broker, 1 ms to 1 day; default 1 s.

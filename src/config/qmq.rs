@@ -39,8 +39,8 @@ pub struct QmqSource {
     /// First part of the identity; default: the variable `QMQ_HOST`, else the machine's host name.
     #[serde(default)]
     pub host_name: Option<String>,
-    /// Address told to the metaserver in registers, without a port; default: the first IPv4 address that is
-    /// not loopback.
+    /// Address told to the metaserver in registers, without a port; default: the one under which this machine
+    /// reaches the slave.
     #[serde(default)]
     pub local_address: Option<String>,
     /// Whose message bodies are fetched and kept; default `dead`.
@@ -49,7 +49,7 @@ pub struct QmqSource {
     /// Whether pulls and acks are stored; default true.
     #[serde(default = "default_records")]
     pub records: bool,
-    /// Real subjects that are not stored, at most 65536; default none.
+    /// Real subjects that are not stored, at most 65536; default none. Dead letters are stored all the same.
     #[serde(default)]
     pub skip_subjects: Vec<String>,
     /// A `.properties` file of further subjects that are not stored (`subject=true`), read again when it

@@ -12,6 +12,7 @@ use super::{App, Problem, json};
 use crate::error::Result;
 use crate::follow::SourceStatus;
 use crate::lake::{Lake, Level};
+use crate::query::Pinned;
 
 /// Longest wait for positions: a status is wanted most when the store is slow.
 const MOST_WAIT: Duration = Duration::from_secs(5);
@@ -107,7 +108,7 @@ async fn gather(app: &App) -> Status {
         })
         .collect();
     let lake = &app.catalog.lake;
-    let (streams, problem) = match tokio::time::timeout(MOST_WAIT, streams(lake)).await {
+    let (streams, problem) = match tokio::time::timeout(MOST_WAIT, streams(lake, &pinned)).await {
         Ok(Ok(streams)) => (streams, None),
         Ok(Err(error)) => (Vec::new(), Some(error.to_string())),
         Err(_) => (Vec::new(), Some(format!("the store did not tell the positions within {MOST_WAIT:?}"))),
@@ -123,14 +124,23 @@ async fn gather(app: &App) -> Status {
     }
 }
 
-async fn streams(lake: &Lake) -> Result<Vec<StreamStatus>> {
+/// Positions of all streams: of those that are followed from the snapshots, of others from the store.
+async fn streams(lake: &Lake, pinned: &Pinned) -> Result<Vec<StreamStatus>> {
     let mut streams = Vec::new();
     for info in lake.streams().await? {
         for stream in [info.messages(), info.actions()] {
-            let mut positions = Vec::new();
-            for table in lake.tables() {
-                if let Some(position) = table.position(&stream).await? {
-                    positions.push(Position { table: table.def.name, position });
+            let mut positions: Vec<Position> = pinned
+                .tables()
+                .filter_map(|table| {
+                    let position = *table.snapshot.positions.get(&stream)?;
+                    Some(Position { table: table.snapshot.def.name, position })
+                })
+                .collect();
+            if positions.is_empty() {
+                for table in lake.tables() {
+                    if let Some(position) = table.position(&stream).await? {
+                        positions.push(Position { table: table.def.name, position });
+                    }
                 }
             }
             streams.push(StreamStatus {

@@ -72,7 +72,7 @@ impl Lake {
             let is_settled = object.location.parts().any(|part| part.as_ref().starts_with("dt="));
             let is_dead = lock.is_exclusive() || object.last_modified < oldest_unlocked;
             if is_mine && is_settled && is_dead && !named.contains(&object.location) {
-                tracing::info!(file = %object.location, "removing what a killed import left behind");
+                tracing::info!(file = %object.location, "removing what a killed writer left behind");
                 self.store.objects.delete(&object.location).await?;
             }
         }

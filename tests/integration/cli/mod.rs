@@ -1,5 +1,8 @@
 //! The program as a user runs it.
 
+mod config;
+mod follow;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;

@@ -2,4 +2,5 @@
 
 mod contract;
 mod truth;
+mod upkeep;
 mod verify;

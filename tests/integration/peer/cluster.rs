@@ -276,6 +276,8 @@ pub(super) struct Group {
     pub(super) counters: Mutex<Counters>,
     pub(super) details: Mutex<super::detail::Places>,
     pub(super) addresses: Mutex<Addresses>,
+    /// The last checkpoint and the ends it was made for; a broker has its own at hand, too.
+    pub(super) checkpoint: Mutex<Option<((u64, u64), Vec<u8>)>>,
 }
 
 /// Ports of the servers of a group on the loopback address.
@@ -294,6 +296,7 @@ impl Group {
             counters: Mutex::default(),
             details: Mutex::default(),
             addresses: Mutex::default(),
+            checkpoint: Mutex::default(),
         }
     }
 

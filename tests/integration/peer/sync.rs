@@ -114,7 +114,14 @@ impl Server {
             SYNC_CHECKPOINT => {
                 self.group.count(|counters| counters.checkpoints += 1);
                 frame::begin(out, request, SUCCESS);
-                checkpoint::write(&self.group.state.read().unwrap(), out);
+                let state = self.group.state.read().unwrap();
+                let mut known = self.group.checkpoint.lock().unwrap();
+                if known.as_ref().is_none_or(|(ends, _)| *ends != state.visible) {
+                    let mut body = Vec::new();
+                    checkpoint::write(&state, &mut body);
+                    *known = Some((state.visible, body));
+                }
+                out.extend_from_slice(known.as_ref().map(|(_, body)| body.as_slice()).unwrap_or_default());
             }
             _ => {
                 self.group.count(|counters| counters.unknown += 1);

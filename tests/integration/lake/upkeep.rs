@@ -1,0 +1,65 @@
+//! Compaction and retention: fewer files with the same rows, and days that are gone as a whole.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use mqlake::lake::{Level, Owner};
+
+use crate::support::{self, generate, rows};
+
+/// A store imported in many small commits; nothing of it is settled at the clock's time.
+async fn many_commits(home: &std::path::Path) -> (mqlake::config::Config, DateTime<Utc>) {
+    let store = home.join("store");
+    generate::store(&store, 6000, 9);
+    let mut config = support::config(&home.join("data"));
+    config.import.flush_rows = 300;
+    let lake = support::open(&config).await;
+    let request =
+        mqlake::ingest::ImportRequest { store, broker_group: "gen".to_owned(), skip_corrupt: false };
+    // the generated messages begin on 2024-05-20
+    let now = DateTime::from_timestamp_millis(1_716_134_400_000).unwrap() + TimeDelta::hours(1);
+    lake.import(&request, &config, std::sync::Arc::default(), now).await.unwrap();
+    (config, now)
+}
+
+#[tokio::test]
+async fn compaction_merges_small_files_and_keeps_every_row() {
+    let home = tempfile::tempdir().unwrap();
+    let (config, now) = many_commits(home.path()).await;
+    let data = home.path().join("data");
+    let before = rows::all(&data).await;
+    let lake = support::open(&config).await;
+    let owner = Owner::of("qmq", "(upkeep)");
+    let compacted = lake.compact(now, 4, &owner).await.unwrap();
+    assert!(
+        compacted.files_before >= 20 && compacted.files_after * 4 <= compacted.files_before,
+        "{compacted:?}"
+    );
+    rows::assert_equal(&rows::all(&data).await, &before);
+    let report = lake.verify().await.unwrap();
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    for table in lake.tables() {
+        let files = table.refresh().await.unwrap().files;
+        assert!(files.iter().all(|file| file.level != Level::Hot));
+    }
+    let again = lake.compact(now, 4, &owner).await.unwrap();
+    assert!(again.files_before < compacted.files_before, "rows are not rewritten at every turn: {again:?}");
+}
+
+#[tokio::test]
+async fn retention_drops_whole_days_of_the_tables_that_have_one() {
+    let home = tempfile::tempdir().unwrap();
+    let (config, now) = many_commits(home.path()).await;
+    let data = home.path().join("data");
+    let lake = support::open(&config).await;
+    let keep = |table: &str| (table == "record").then_some(Duration::from_secs(24 * 3600));
+    let early = lake.expire(now + TimeDelta::hours(40), keep).await.unwrap();
+    assert_eq!(early.files, 0, "the day ended less than a day ago");
+    let messages = rows::table(&data, "message").await.len();
+    let expired = lake.expire(now + TimeDelta::hours(60), keep).await.unwrap();
+    assert!(expired.rows > 0, "{expired:?}");
+    assert!(rows::table(&data, "record").await.is_empty());
+    assert_eq!(rows::table(&data, "message").await.len(), messages, "kept for ever");
+    let report = lake.verify().await.unwrap();
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+}
