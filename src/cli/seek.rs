@@ -21,16 +21,16 @@ pub(super) struct Seek {
     /// Broker group
     #[arg(long, value_name = "NAME")]
     broker_group: String,
-    /// Which log
+    /// Which of its streams
     #[arg(long)]
-    log: WhichLog,
+    stream: WhichStream,
     /// Where to go on: an offset, `start` (of the broker's log) or `next-segment`
     #[arg(long, value_name = "OFFSET|start|next-segment", value_parser = target)]
     to: SeekTarget,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum WhichLog {
+enum WhichStream {
     Message,
     Action,
 }
@@ -49,9 +49,9 @@ fn target(text: &str) -> Result<SeekTarget, String> {
 impl Seek {
     pub(super) async fn run(self, config: Config) -> Result<ExitCode> {
         let lake = open_existing_lake(&config).await?;
-        let log = match self.log {
-            WhichLog::Message => Log::Message,
-            WhichLog::Action => Log::Action,
+        let log = match self.stream {
+            WhichStream::Message => Log::Message,
+            WhichStream::Action => Log::Action,
         };
         let moved = seek(&lake, &config, &self.broker_group, log, self.to).await?;
         let Some((from, to)) = moved else {

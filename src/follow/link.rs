@@ -312,7 +312,7 @@ impl<'a> Link<'a> {
                     format!(
                         "no record begins at offset {position} of the broker's message log ({reason}): it is not the \
                          log that was followed before, or it is damaged. To go on elsewhere stop the server and run: \
-                         mqlake seek --broker-group {} --log message --to OFFSET|start",
+                         mqlake seek --broker-group {} --stream message --to OFFSET|start",
                         self.messages.stream.broker_group
                     ),
                 );
@@ -370,7 +370,7 @@ impl<'a> Link<'a> {
             "index stream",
             format!(
                 "the broker does not answer index requests at offset {position}; reading the message log itself. If \
-                 that does not help either: mqlake seek --broker-group {} --log message --to OFFSET",
+                 that does not help either: mqlake seek --broker-group {} --stream message --to OFFSET",
                 self.messages.stream.broker_group
             ),
         );
@@ -441,7 +441,7 @@ impl<'a> Link<'a> {
                         "action log",
                         format!(
                             "the broker's action log is damaged at offset {at} ({reason}); this stream stands still. To \
-                             go on at the next segment stop the server and run: mqlake seek --broker-group {} --log \
+                             go on at the next segment stop the server and run: mqlake seek --broker-group {} --stream \
                              action --to next-segment",
                             pipeline.stream.broker_group
                         ),
@@ -463,7 +463,7 @@ impl<'a> Link<'a> {
             format!(
                 "the broker's {} log ends at offset {broker_end}, before {position}, up to which it was followed: it was \
                  recreated or cut, or belongs to another group. Nothing is appended. To accept the new log stop the \
-                 server and run: mqlake seek --broker-group {} --log {} --to start",
+                 server and run: mqlake seek --broker-group {} --stream {} --to start",
                 pipeline.stream.log.name(),
                 pipeline.stream.broker_group,
                 pipeline.stream.log.name()

@@ -69,7 +69,7 @@ async fn the_original_s_configuration_is_enough_and_a_term_signal_commits() {
     assert!(text(&told).contains("group bg2  following"), "{}", text(&told));
 
     let seek =
-        ["seek", "--qmq-conf", "conf", "--broker-group", "bg2", "--log", "action", "--to", "next-segment"];
+        ["seek", "--qmq-conf", "conf", "--broker-group", "bg2", "--stream", "action", "--to", "next-segment"];
     let refused = mqlake(home.path()).args(seek).output().unwrap();
     assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
     assert!(text(&refused).contains("stop it"), "{}", text(&refused));

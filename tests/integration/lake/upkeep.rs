@@ -16,7 +16,7 @@ async fn many_commits(home: &std::path::Path) -> (mqlake::config::Config, DateTi
     let lake = support::open(&config).await;
     let request =
         mqlake::ingest::ImportRequest { store, broker_group: "gen".to_owned(), skip_corrupt: false };
-    // the generated messages begin on 2024-05-20
+    // the generated messages begin on 2024-05-19, 16:00
     let now = DateTime::from_timestamp_millis(1_716_134_400_000).unwrap() + TimeDelta::hours(1);
     lake.import(&request, &config, std::sync::Arc::default(), now).await.unwrap();
     (config, now)
@@ -53,7 +53,7 @@ async fn retention_drops_whole_days_of_the_tables_that_have_one() {
     let data = home.path().join("data");
     let lake = support::open(&config).await;
     let keep = |table: &str| (table == "record").then_some(Duration::from_secs(24 * 3600));
-    let early = lake.expire(now + TimeDelta::hours(40), keep).await.unwrap();
+    let early = lake.expire(now + TimeDelta::hours(20), keep).await.unwrap();
     assert_eq!(early.files, 0, "the day ended less than a day ago");
     let messages = rows::table(&data, "message").await.len();
     let expired = lake.expire(now + TimeDelta::hours(60), keep).await.unwrap();
