@@ -152,7 +152,7 @@ fn walk(bytes: &[u8], position: u64, in_zeros: bool) -> Walk {
             Step::Incomplete => {
                 return done(offset, Some(at), Some("a record that does not end".to_owned()));
             }
-            Step::Blank(_) if offset % SEGMENT != 0 => {
+            Step::Blank(_) if !offset.is_multiple_of(SEGMENT) => {
                 return done(offset, Some(at), Some("a blank prefix inside a segment".to_owned()));
             }
             Step::Blank(start) => {
@@ -163,7 +163,7 @@ fn walk(bytes: &[u8], position: u64, in_zeros: bool) -> Walk {
             }
             Step::Invalid(reason) => {
                 let zeros = zeros(rest, limit);
-                let is_blank = zeros > 0 && (offset % SEGMENT == 0 || (at == 0 && in_zeros));
+                let is_blank = zeros > 0 && (offset.is_multiple_of(SEGMENT) || (at == 0 && in_zeros));
                 if !is_blank {
                     return done(offset, Some(at), Some(reason));
                 }

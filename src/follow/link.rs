@@ -133,7 +133,10 @@ impl<'a> Link<'a> {
         let actions = async {
             match self.actions {
                 Some(pipeline) => self.action_loop(pipeline).await,
-                None => Ok(self.stop.cancelled().await),
+                None => {
+                    self.stop.cancelled().await;
+                    Ok(())
+                }
             }
         };
         tokio::try_join!(self.heartbeat_loop(), self.index_loop(runs), actions, self.sync_loop())?;

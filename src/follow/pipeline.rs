@@ -31,6 +31,8 @@ const FRAME_OVERHEAD: u64 = 128;
 /// Cuts that wait for the flusher.
 const CUTS_AHEAD: usize = 1;
 
+type Task = JoinHandle<Result<()>>;
+
 /// What all pipelines of a process share.
 #[derive(Clone)]
 pub(super) struct Shared {
@@ -59,7 +61,7 @@ pub(super) struct Pipeline {
     /// are needed.
     pub(super) exact_until: u64,
     /// Worker and flusher, until it is closed.
-    tasks: Option<(JoinHandle<Result<()>>, JoinHandle<Result<()>>)>,
+    tasks: Option<(Task, Task)>,
 }
 
 impl Drop for Pipeline {
@@ -82,7 +84,7 @@ impl Pipeline {
         let [content, record, dead_message, message] = tables.map(|table| table.position.unwrap_or(0));
         let floors = Floors { message, dead_message, content, record };
         let max_body = usize::try_from(shared.config.import.max_body.as_u64()).unwrap_or(usize::MAX);
-        let rows = ReplayedRows::Messages(MessageReplay::new(floors, source.content, max_body));
+        let rows = ReplayedRows::Messages(Box::new(MessageReplay::new(floors, source.content, max_body)));
         Pipeline::open(shared, source, board, stream, folder, tables.to_vec(), rows).await
     }
 
@@ -107,7 +109,7 @@ impl Pipeline {
             None => AckState::new(limits),
         };
         let [unresolved, record] = tables.map(|table| table.position.unwrap_or(0));
-        let rows = ReplayedRows::Actions(ActionReplay::new(acks, record, unresolved));
+        let rows = ReplayedRows::Actions(Box::new(ActionReplay::new(acks, record, unresolved)));
         Pipeline::open(shared, source, board, stream, folder, tables.to_vec(), rows).await
     }
 

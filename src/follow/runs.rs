@@ -13,14 +13,17 @@ use crate::qmq::Kind;
 use crate::qmq::index_log::IndexRecord;
 use crate::qmq::subject::SubjectName;
 
+/// Sequences by queue.
+type Sequences = HashMap<Box<[u8]>, i64>;
+
 /// The next sequence of every queue seen so far.
 #[derive(Debug)]
 pub(super) struct Runs {
-    next: HashMap<Box<[u8]>, i64>,
+    next: Sequences,
     /// Retry queues by real subject.
     retries: HashMap<Box<[u8]>, Vec<Box<[u8]>>>,
     /// Greatest sequence of retry queues that exist but were not seen yet, by real subject and queue.
-    unseen: HashMap<Box<[u8]>, HashMap<Box<[u8]>, i64>>,
+    unseen: HashMap<Box<[u8]>, Sequences>,
     most: usize,
 }
 

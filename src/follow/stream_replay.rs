@@ -29,9 +29,9 @@ pub(super) struct StreamReplay {
 /// Rows of either stream.
 pub(super) enum ReplayedRows {
     /// Messages.
-    Messages(MessageReplay),
+    Messages(Box<MessageReplay>),
     /// Actions.
-    Actions(ActionReplay),
+    Actions(Box<ActionReplay>),
 }
 
 impl StreamReplay {

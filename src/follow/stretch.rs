@@ -164,7 +164,7 @@ fn take_records(
                 stretch.to += limit as u64;
                 return None;
             }
-            Step::Blank(_) if stretch.to % SEGMENT != 0 => {
+            Step::Blank(_) if !stretch.to.is_multiple_of(SEGMENT) => {
                 damage = Some("a blank prefix inside a segment".to_owned());
                 break;
             }
@@ -177,7 +177,7 @@ fn take_records(
             Step::Invalid(reason) => {
                 // a slave that began in the middle of a segment has zeros before its first record (E25)
                 let zeros = rest.iter().take(limit).take_while(|byte| **byte == 0).count();
-                if zeros == 0 || (stretch.to % SEGMENT != 0 && taken > 0) {
+                if zeros == 0 || (!stretch.to.is_multiple_of(SEGMENT) && taken > 0) {
                     damage = Some(reason);
                     break;
                 }

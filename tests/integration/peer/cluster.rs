@@ -268,6 +268,9 @@ fn merge(messages: Vec<(i64, u64)>, actions: Vec<(i64, u64)>) -> Vec<u64> {
     events
 }
 
+/// Ends of the message log and of the action log.
+type Ends = (u64, u64);
+
 /// A broker group and its counters.
 pub(super) struct Group {
     pub(super) name: String,
@@ -277,7 +280,7 @@ pub(super) struct Group {
     pub(super) details: Mutex<super::detail::Places>,
     pub(super) addresses: Mutex<Addresses>,
     /// The last checkpoint and the ends it was made for; a broker has its own at hand, too.
-    pub(super) checkpoint: Mutex<Option<((u64, u64), Vec<u8>)>>,
+    pub(super) checkpoint: Mutex<Option<(Ends, Vec<u8>)>>,
 }
 
 /// Ports of the servers of a group on the loopback address.
