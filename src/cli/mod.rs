@@ -83,6 +83,9 @@ enum Command {
     Demo(demo::Demo),
 }
 
+/// Threads for short work that blocks, such as writing to disk.
+const MOST_BLOCKING_THREADS: usize = 64;
+
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -90,7 +93,12 @@ pub fn main() -> ExitCode {
     init_logging(&arguments.common);
     // two TLS back ends are linked; without a choice the first use would panic
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        // each thread keeps memory of its own for a while
+        .max_blocking_threads(MOST_BLOCKING_THREADS)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: the async runtime cannot start: {error}");

@@ -12,7 +12,7 @@ use super::{open_existing_lake, open_lake};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::follow::Follow;
-use crate::http::{App, Clock, LenientListener, install_metrics, router};
+use crate::http::{App, Clock, LenientListener, install_metrics, router, tidy_metrics};
 use crate::query::Catalog;
 
 /// Follows the clusters of `[[qmq]]` or --qmq-conf, if there are any, and serves QMQ's documented query API (`/api/message`, `/api/message/dead`, `/api/message/detail`,
@@ -90,6 +90,7 @@ async fn keep_fresh(app: Arc<App>, every: std::time::Duration) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        tidy_metrics();
         let refreshed = app.refresh().await;
         if let Err(error) = refreshed.and(app.catalog.warm().await) {
             tracing::warn!(%error, "cannot look for new commits");

@@ -18,7 +18,7 @@ use super::stream_replay::{ReplayedRows, StreamReplay};
 use super::wake::Wake;
 use super::worker::{HotBytes, Worker};
 use crate::config::{Config, QmqSource, SkipFile};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ingest::TablePosition;
 use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, RECORD, SYSTEM_QMQ, UNRESOLVED_ACK};
 use crate::lake::{Lake, Log, Owner, StreamId};
@@ -179,7 +179,18 @@ impl Pipeline {
             cuts,
         };
         let runtime = tokio::runtime::Handle::current();
-        let worker = tokio::task::spawn_blocking(move || run_worker(start, make, runtime));
+        // a thread of its own: it lives as long as the stream and must not use up those for short work
+        let (ended, worked) = tokio::sync::oneshot::channel();
+        let name = format!("replay-{log}");
+        std::thread::Builder::new()
+            .name(name)
+            .spawn(move || {
+                let _ = ended.send(run_worker(start, make, runtime));
+            })
+            .map_err(|error| Error::Limit(format!("no thread for replaying {log} records: {error}")))?;
+        let worker = tokio::spawn(async move {
+            worked.await.unwrap_or_else(|_| Err(Error::Invariant("the replay thread panicked".to_owned())))
+        });
         let flusher = tokio::spawn(flusher.run(received));
         let pipeline = Pipeline {
             stream,
@@ -222,7 +233,7 @@ impl Pipeline {
     /// Takes what was received: from then on it counts as received.
     ///
     /// # Errors
-    /// [`crate::error::Error::Limit`] if the spool is full, others if its disk fails.
+    /// [`Error::Limit`] if the spool is full, others if its disk fails.
     pub(super) async fn append(&self, kind: u8, from: u64, to: u64, payload: bytes::Bytes) -> Result<()> {
         let spool = self.spool.clone();
         let place = self.appending.clone().lock_owned().await;

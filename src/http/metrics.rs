@@ -38,6 +38,13 @@ pub fn install() -> Result<()> {
     Ok(())
 }
 
+/// Gathers what was recorded; without it samples pile up until somebody reads `/metrics`.
+pub fn tidy() {
+    if let Some(recorder) = RECORDER.get() {
+        recorder.run_upkeep();
+    }
+}
+
 /// Counts and times every request.
 pub(super) async fn measure(request: Request, next: Next) -> Response {
     let started = Instant::now();

@@ -23,7 +23,7 @@ use chrono_tz::Tz;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use lenient_io::{LenientIo, LenientListener};
-pub use metrics::install as install_metrics;
+pub use metrics::{install as install_metrics, tidy as tidy_metrics};
 pub use problem::Problem;
 pub use sql::csv_text;
 

@@ -142,6 +142,10 @@ impl FileCache {
         column: usize,
         text: &str,
     ) -> Result<bool> {
+        if reader.bytes.is_some() {
+            // a hot file is small and short-lived: its pages tell as cheaply as its filter
+            return Ok(true);
+        }
         let key = (reader.path.clone(), row_group, column);
         let path = reader.path.clone();
         let arrow = index.arrow.clone();
