@@ -67,6 +67,10 @@ fn number(value: &Value, name: &str) -> String {
     }
 }
 
+fn seconds(value: &Value, name: &str) -> String {
+    value.get(name).and_then(Value::as_f64).map_or_else(|| "-".to_owned(), |age| format!("{age:.1}"))
+}
+
 fn is_well(status: &Value) -> bool {
     list(status, "sources").iter().all(|source| {
         let has_alarms =
@@ -103,14 +107,18 @@ fn print_text(status: &Value) {
         }
         for stream in list(source, "streams") {
             println!(
-                "  {:<8} received {}  visible {}  committed {}  broker {}  lag {} bytes, {} s",
+                "  {:<8} received {}  visible {}  committed {}  broker {}  lag {} bytes, {} s, last commit {}",
                 text(stream, "log"),
                 number(stream, "received"),
                 number(stream, "visible"),
                 number(stream, "committed"),
                 number(stream, "broker_end"),
                 number(stream, "lag_bytes"),
-                number(stream, "lag_seconds"),
+                seconds(stream, "lag_seconds"),
+                match stream.get("last_commit_seconds").and_then(Value::as_f64) {
+                    Some(age) => format!("{age:.0} s ago"),
+                    None => "not since the start".to_owned(),
+                },
             );
         }
         for gap in list(source, "gaps") {

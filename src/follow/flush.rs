@@ -146,14 +146,7 @@ impl Flusher {
             // decoding and encoding keep a thread busy; it must not be one that answers requests
             let runtime = tokio::runtime::Handle::current();
             let merged = tokio::task::spawn_blocking(move || {
-                runtime.block_on(async move {
-                    let mut merge = lake.merge(&table, &files)?;
-                    let mut merged = Vec::new();
-                    while let Some(file) = merge.next().await? {
-                        merged.push(file);
-                    }
-                    Ok::<_, Error>(merged)
-                })
+                runtime.block_on(async move { lake.merge(&table, &files)?.all().await })
             });
             encoded.extend(merged.await??);
         }

@@ -69,8 +69,8 @@ pub(super) struct Link<'a> {
     pub(super) stop: &'a CancellationToken,
     pub(super) gaps: &'a Gaps,
     pub(super) contents: &'a Contents,
-    message_end: Heard,
-    action_end: Heard,
+    pub(super) message_end: Heard,
+    pub(super) action_end: Heard,
 }
 
 /// The end of a broker's log as a heartbeat told it.
@@ -78,7 +78,7 @@ pub(super) struct Link<'a> {
 /// It is a second old at most, and what arrived since lies beyond it; so it proves a shorter log only against what
 /// had been received when it was asked for.
 #[derive(Default)]
-struct Heard(Mutex<Option<(u64, u64)>>);
+pub(super) struct Heard(Mutex<Option<(u64, u64)>>);
 
 impl Heard {
     fn set(&self, received_when_asked: u64, end: u64) {
@@ -92,34 +92,7 @@ impl Heard {
     }
 }
 
-impl<'a> Link<'a> {
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn new(
-        (client, actions_client): (&'a SyncClient, &'a SyncClient),
-        (messages, actions): (&'a Pipeline, Option<&'a Pipeline>),
-        board: &'a Arc<Board>,
-        settings: &'a config::Follow,
-        content: ContentPolicy,
-        stop: &'a CancellationToken,
-        gaps: &'a Gaps,
-        contents: &'a Contents,
-    ) -> Link<'a> {
-        Link {
-            client,
-            actions_client,
-            messages,
-            actions,
-            board,
-            settings,
-            content,
-            stop,
-            gaps,
-            contents,
-            message_end: Heard::default(),
-            action_end: Heard::default(),
-        }
-    }
-
+impl Link<'_> {
     /// Follows until the connection fails or a stop is asked for.
     pub(super) async fn follow(&self, runs: &mut Runs) -> Result<(), LinkError> {
         self.messages.settle().await;

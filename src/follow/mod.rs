@@ -15,6 +15,7 @@
 mod action;
 mod background;
 mod contents;
+mod detail_servers;
 mod flush;
 mod frames;
 mod gaps;
@@ -46,13 +47,8 @@ use crate::config::{Config, QmqSource};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::query::Catalog;
-use crate::source::remote::detail::{DetailLimits, fetch};
-use crate::source::remote::slave_http_address;
-
-/// How long the address of a slave's detail server is believed.
-const ADDRESS_AGE: Duration = Duration::from_secs(60);
-/// Most broker groups whose slave's address is remembered.
-const MOST_ADDRESSES: u64 = 1000;
+use crate::source::remote::detail::DetailLimits;
+use detail_servers::DetailServers;
 
 /// Everything that follows, while the process serves.
 pub struct Follow {
@@ -60,9 +56,7 @@ pub struct Follow {
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
     stop: CancellationToken,
     give_up: CancellationToken,
-    http: reqwest::Client,
-    addresses: moka::future::Cache<String, Option<String>>,
-    detail: DetailLimits,
+    details: Arc<DetailServers>,
 }
 
 impl Follow {
@@ -86,10 +80,11 @@ impl Follow {
             stop: stop.clone(),
             give_up: give_up.clone(),
         };
-        let detail = DetailLimits {
+        let limits = DetailLimits {
             timeout: config.follow.detail_timeout,
             max_bytes: usize::try_from(config.follow.max_frame.as_u64()).unwrap_or(usize::MAX),
         };
+        let details = Arc::new(DetailServers::new(http.clone(), limits));
         let mut sources = Vec::new();
         let mut tasks = Vec::new();
         for settings in &config.qmq {
@@ -100,25 +95,14 @@ impl Follow {
                 shared: shared.clone(),
                 board,
                 http: http.clone(),
-                detail,
+                details: details.clone(),
             };
             tasks.push(tokio::spawn(source.run()));
         }
         if !sources.is_empty() {
             tasks.push(tokio::spawn(background::run(shared)));
         }
-        Ok(Follow {
-            sources,
-            tasks: std::sync::Mutex::new(tasks),
-            stop,
-            give_up,
-            http,
-            addresses: moka::future::Cache::builder()
-                .max_capacity(MOST_ADDRESSES)
-                .time_to_live(ADDRESS_AGE)
-                .build(),
-            detail,
-        })
+        Ok(Follow { sources, tasks: std::sync::Mutex::new(tasks), stop, give_up, details })
     }
 
     /// The sources as they are now.
@@ -150,53 +134,18 @@ impl Follow {
     }
 
     /// The payload of one message as the group's slave has it now; `None` if the slave does not have it, is not
-    /// known, or did not answer in time.
+    /// known, or did not answer in time. Groups that another process follows are asked for at the same metaservers.
     pub async fn payload(&self, broker_group: &str, subject: &str, sequence: i64) -> Option<Bytes> {
-        let address = self.detail_address(broker_group).await?;
-        match fetch(&self.http, &address, subject, &[sequence], &self.detail).await {
-            Ok(found) => found.into_iter().find(|(known, _)| *known == sequence).map(|(_, payload)| payload),
-            Err(error) => {
-                tracing::debug!(%error, "the slave told no detail");
-                self.addresses.invalidate(broker_group).await;
-                None
+        let is_own = |board: &Board| board.status().broker_group.as_deref() == Some(broker_group);
+        let mut sources: Vec<_> = self.sources.iter().collect();
+        sources.sort_by_key(|(_, board)| !is_own(board));
+        let mut urls = Vec::new();
+        for url in sources.iter().map(|(source, _)| source.acquire_url()) {
+            if !urls.contains(&url) {
+                urls.push(url);
             }
         }
-    }
-
-    /// Where a group's slave tells details. Groups that another process follows are asked for at the same
-    /// metaservers.
-    async fn detail_address(&self, broker_group: &str) -> Option<String> {
-        let look_up = async {
-            let is_own = |board: &Board| {
-                board.status().broker_group.as_deref().is_none_or(|group| group == broker_group)
-            };
-            let mut sources: Vec<_> = self.sources.iter().collect();
-            sources.sort_by_key(|(_, board)| !is_own(board));
-            let mut asked = Vec::new();
-            let mut failure = None;
-            for (source, _) in sources {
-                let url = source.acquire_url();
-                if asked.contains(&url) {
-                    continue;
-                }
-                match slave_http_address(&self.http, &url, broker_group, self.detail.timeout).await {
-                    Ok(Some(address)) => return Ok(Some(address)),
-                    Ok(None) => {}
-                    Err(error) => failure = Some(error),
-                }
-                asked.push(url);
-            }
-            match failure {
-                Some(error) => Err(error),
-                None => Ok(None),
-            }
-        };
-        match self.addresses.try_get_with_by_ref(broker_group, look_up).await {
-            Ok(address) => address,
-            Err(error) => {
-                tracing::debug!(%error, broker_group, "no detail server");
-                None
-            }
-        }
+        let found = self.details.payloads(&urls, broker_group, subject, &[sequence]).await?;
+        found.into_iter().find(|(known, _)| *known == sequence).map(|(_, payload)| payload)
     }
 }

@@ -24,7 +24,7 @@ use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, RECORD, SYSTEM_QMQ, UN
 use crate::lake::{Lake, Log, Owner, StreamId};
 use crate::query::Catalog;
 use crate::replay::{AckLimits, AckState, ActionReplay, Floors, MessageReplay};
-use crate::spool::{Frame, Spool, SpoolSettings, SpoolView};
+use crate::spool::{Frame, Spool, SpoolReader, SpoolSettings, SpoolView};
 
 /// Bytes of a frame and a new segment besides the payload, generously.
 const FRAME_OVERHEAD: u64 = 128;
@@ -97,10 +97,7 @@ impl Pipeline {
         folder: &Path,
     ) -> Result<Pipeline> {
         let tables = shared.lake.positions(&stream, [&UNRESOLVED_ACK, &RECORD]).await?;
-        let limits = AckLimits {
-            max_ranges: shared.config.acks.max_ranges,
-            settled_per_consumer: shared.config.acks.settled_ranges_per_consumer,
-        };
+        let limits = AckLimits::from(&shared.config.acks);
         let acks = match lowest(&tables) {
             Some(position) => {
                 let stored = shared.lake.ack_state(SYSTEM_QMQ, &stream.broker_group, position).await?;
@@ -124,10 +121,7 @@ impl Pipeline {
     ) -> Result<Pipeline> {
         let log = stream.log.name();
         board.add_stream(log);
-        let settings = SpoolSettings {
-            segment_bytes: shared.config.follow.spool_segment.as_u64(),
-            max_bytes: shared.config.follow.spool_max.as_u64(),
-        };
+        let settings = SpoolSettings::from(&shared.config.follow);
         let folder = folder.join(log);
         let lowest = lowest(&tables);
         let mut spool = tokio::task::spawn_blocking(move || Spool::open(&folder, settings)).await??;
@@ -320,10 +314,17 @@ fn run_worker(start: Start, parts: WorkerParts, runtime: tokio::runtime::Handle)
         }
         start.wake.wait(parts.shared.config.follow.visible_every);
     };
-    let reader = start.view.reader(begin)?;
     let board = parts.board.clone();
     let log = parts.stream.log;
-    let worker = Worker {
+    let outcome = start.view.reader(begin).and_then(|reader| worker(parts, reader, runtime).run());
+    if let Err(error) = &outcome {
+        board.alarm(replay_alarm(log), format!("replay stopped: {error}; this stream is opened anew"));
+    }
+    outcome
+}
+
+fn worker(parts: WorkerParts, reader: SpoolReader, runtime: tokio::runtime::Handle) -> Worker {
+    Worker {
         stream: parts.stream,
         owner: parts.owner,
         replay: parts.replay,
@@ -337,12 +338,7 @@ fn run_worker(start: Start, parts: WorkerParts, runtime: tokio::runtime::Handle)
         stop: parts.stop,
         cuts: parts.cuts,
         runtime,
-    };
-    let outcome = worker.run();
-    if let Err(error) = &outcome {
-        board.alarm(replay_alarm(log), format!("replay stopped: {error}; this stream is opened anew"));
     }
-    outcome
 }
 
 fn replay_alarm(log: Log) -> &'static str {

@@ -45,10 +45,7 @@ pub async fn seek(
     }
     // what the spool holds beyond the tables was received from this log, too
     let folder = spool_folder(config, group).join(log.name());
-    let settings = SpoolSettings {
-        segment_bytes: config.follow.spool_segment.as_u64(),
-        max_bytes: config.follow.spool_max.as_u64(),
-    };
+    let settings = SpoolSettings::from(&config.follow);
     let mut spool = tokio::task::spawn_blocking(move || Spool::open(&folder, settings)).await??;
     let Some(info) = lake.stream_info(SYSTEM_QMQ, group).await? else { return Ok(None) };
     let committed = positions.iter().copied().min().flatten();
@@ -75,10 +72,7 @@ pub async fn seek(
     lake.put_stream_info(&StreamInfo { seeking: true, ..info.clone() }).await?;
     spool.reset(to)?;
     if log == Log::Action {
-        let limits = AckLimits {
-            max_ranges: config.acks.max_ranges,
-            settled_per_consumer: config.acks.settled_ranges_per_consumer,
-        };
+        let limits = AckLimits::from(&config.acks);
         // in another log the numbers mean other deliveries
         let acks = match target {
             SeekTarget::Start => AckState::new(limits),

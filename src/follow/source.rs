@@ -1,16 +1,17 @@
 //! One source: a broker group of a running cluster, from finding it to following it for as long as the process
 //! lives.
 //!
-//! The metaserver says which group the identity belongs to and where its slave is. It is asked again after
-//! repeated failures, so a replaced slave needs no restart. Failures are explained, retried, and never end
+//! The metaserver says which group the identity belongs to and where its slave is. It is asked before every
+//! connection and now and then, so a replaced slave needs no restart. Failures are explained, retried, and never end
 //! the process.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::contents::Contents;
+use super::detail_servers::DetailServers;
 use super::gaps::Gaps;
-use super::link::{Link, LinkError, MOST_QUEUES};
+use super::link::{Heard, Link, LinkError, MOST_QUEUES};
 use super::pause::Backoff;
 use super::pipeline::{Pipeline, Shared, spool_folder};
 use super::runs::Runs;
@@ -20,7 +21,6 @@ use crate::error::{Error, Result};
 use crate::lake::schema::SYSTEM_QMQ;
 use crate::lake::{Log, Owner, StreamId, WriterLock};
 use crate::qmq::meta::Role;
-use crate::source::remote::detail::DetailLimits;
 use crate::source::remote::{
     Connection, ConnectionSettings, Identity, Meta, Metaserver, MetaserverTimeouts, PeerError, SyncClient,
 };
@@ -36,7 +36,7 @@ pub(super) struct Source {
     pub(super) shared: Shared,
     pub(super) board: Arc<Board>,
     pub(super) http: reqwest::Client,
-    pub(super) detail: DetailLimits,
+    pub(super) details: Arc<DetailServers>,
 }
 
 /// A group whose streams are open.
@@ -134,18 +134,25 @@ impl Source {
         self.board.following(&meta.sync_address);
         tracing::info!(group = meta.group, slave = meta.sync_address, "following");
         let gaps = Gaps::new(self.shared.lake.clone(), self.board.clone(), meta.group.clone());
-        let acquire_url = self.settings.acquire_url();
-        let contents = Contents::new(self.http.clone(), acquire_url, meta.group.clone(), self.detail);
-        let link = Link::new(
-            (&client, &actions_client),
-            (&open.messages, open.actions.as_ref()),
-            &self.board,
-            &self.shared.config.follow,
-            self.settings.content,
-            &self.shared.stop,
-            &gaps,
-            &contents,
-        );
+        let contents = Contents {
+            servers: self.details.clone(),
+            acquire_url: self.settings.acquire_url(),
+            group: meta.group.clone(),
+        };
+        let link = Link {
+            client: &client,
+            actions_client: &actions_client,
+            messages: &open.messages,
+            actions: open.actions.as_ref(),
+            board: &self.board,
+            settings: &self.shared.config.follow,
+            content: self.settings.content,
+            stop: &self.shared.stop,
+            gaps: &gaps,
+            contents: &contents,
+            message_end: Heard::default(),
+            action_end: Heard::default(),
+        };
         let before = open.received();
         let outcome = tokio::select! {
             outcome = link.follow(&mut open.runs) => outcome,

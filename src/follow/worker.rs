@@ -16,7 +16,7 @@ use super::stream_replay::StreamReplay;
 use super::wake::Wake;
 use crate::config;
 use crate::error::Result;
-use crate::lake::{Lake, LakeFile, Level, Owner, StreamId};
+use crate::lake::{Lake, LakeFile, Level, Owner, StreamId, size_class};
 use crate::query::{Catalog, HotFile};
 use crate::spool::SpoolReader;
 
@@ -184,14 +184,7 @@ impl Worker {
             let sources: Vec<Arc<LakeFile>> = alike.iter().map(|hot| hot.file.clone()).collect();
             let table = self.lake.table(def)?.clone();
             let lake = self.lake.clone();
-            let merged = self.runtime.block_on(async {
-                let mut merge = lake.merge(&table, &sources)?;
-                let mut merged = Vec::new();
-                while let Some(file) = merge.next().await? {
-                    merged.push(file);
-                }
-                Ok::<_, crate::error::Error>(merged)
-            })?;
+            let merged = self.runtime.block_on(async { lake.merge(&table, &sources)?.all().await })?;
             let before: usize = sources.iter().map(|file| usize_of_bytes(file)).sum();
             let new: Vec<HotFile> = merged
                 .into_iter()
@@ -251,7 +244,7 @@ fn alike(files: &[HotFile]) -> Option<Vec<HotFile>> {
     let mut classes: std::collections::BTreeMap<(&str, chrono::NaiveDate, u32), Vec<&HotFile>> =
         Default::default();
     for hot in files.iter().filter(|hot| hot.file.stats.rows < LARGE_ROWS) {
-        let class = hot.file.stats.rows.max(1).ilog2() / 3;
+        let class = size_class(hot.file.stats.rows);
         let same = classes.entry((hot.def.name, hot.file.day, class)).or_default();
         same.push(hot);
         if same.len() >= MERGE_FILES {

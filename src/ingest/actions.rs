@@ -68,10 +68,7 @@ impl Lake {
         options: &ReadOptions,
         summary: &mut Summary,
     ) -> Result<()> {
-        let limits = AckLimits {
-            max_ranges: config.acks.max_ranges,
-            settled_per_consumer: config.acks.settled_ranges_per_consumer,
-        };
+        let limits = AckLimits::from(&config.acks);
         let acks = match start.state_at {
             Some(position) => {
                 let stored = self.ack_state(SYSTEM_QMQ, &stream.broker_group, position).await?;

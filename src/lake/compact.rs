@@ -65,6 +65,7 @@ impl Lake {
 }
 
 /// Files whose rows have the same class differ less than eightfold.
-fn size_class(rows: u64) -> u32 {
+#[must_use]
+pub fn size_class(rows: u64) -> u32 {
     rows.max(1).ilog2() / 3
 }

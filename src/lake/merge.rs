@@ -86,6 +86,18 @@ impl Lake {
 }
 
 impl Merge<'_> {
+    /// All merged files.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn all(mut self) -> Result<Vec<EncodedFile>> {
+        let mut merged = Vec::new();
+        while let Some(file) = self.next().await? {
+            merged.push(file);
+        }
+        Ok(merged)
+    }
+
     /// The next merged file, or `None` when all rows are written.
     ///
     /// # Errors

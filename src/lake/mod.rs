@@ -25,7 +25,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use uuid::Uuid;
 
-pub use compact::Compacted;
+pub use compact::{Compacted, size_class};
 pub use encode::{EncodedFile, FileEncoder};
 pub use file::{Bound, ColumnStats, FileStats, LakeFile};
 pub use merge::{Merge, in_memory};

@@ -22,6 +22,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::KeyValue;
 
+use crate::config;
 use crate::error::{Error, Result};
 
 /// Bounds of an [`AckState`].
@@ -31,6 +32,15 @@ pub struct AckLimits {
     pub max_ranges: usize,
     /// Acknowledged ranges kept per consumer.
     pub settled_per_consumer: usize,
+}
+
+impl From<&config::Acks> for AckLimits {
+    fn from(settings: &config::Acks) -> AckLimits {
+        AckLimits {
+            max_ranges: settings.max_ranges,
+            settled_per_consumer: settings.settled_ranges_per_consumer,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

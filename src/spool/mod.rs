@@ -58,6 +58,8 @@ pub use reader::SpoolReader;
 pub use shared::SpoolView;
 pub use writer::Spool;
 
+use crate::config;
+
 /// Sizes of a spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpoolSettings {
@@ -65,6 +67,15 @@ pub struct SpoolSettings {
     pub segment_bytes: u64,
     /// Bytes of all segments together, headers included, that are never exceeded.
     pub max_bytes: u64,
+}
+
+impl From<&config::Follow> for SpoolSettings {
+    fn from(settings: &config::Follow) -> SpoolSettings {
+        SpoolSettings {
+            segment_bytes: settings.spool_segment.as_u64(),
+            max_bytes: settings.spool_max.as_u64(),
+        }
+    }
 }
 
 /// One stretch of a stream: the log offsets `[from, to)` and the bytes received for it.

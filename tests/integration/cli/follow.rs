@@ -67,6 +67,7 @@ async fn the_original_s_configuration_is_enough_and_a_term_signal_commits() {
     let told = status(home.path(), &url);
     assert!(told.status.success(), "{}", text(&told));
     assert!(text(&told).contains("group bg2  following"), "{}", text(&told));
+    assert!(text(&told).contains("last commit "), "{}", text(&told));
 
     let seek =
         ["seek", "--qmq-conf", "conf", "--broker-group", "bg2", "--stream", "action", "--to", "next-segment"];

@@ -124,7 +124,6 @@ async fn an_imported_group_is_followed_from_where_the_import_ended() {
     assert_eq!(peer.counters("bg1").index.bytes, 0, "nothing was left to receive");
 }
 
-/// A spool that was deleted while tables stand at different positions: offsets of single records are needed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_spool_is_received_again() {
     let home = tempfile::tempdir().unwrap();
@@ -137,5 +136,29 @@ async fn a_lost_spool_is_received_again() {
         following.stop().await;
         std::fs::remove_dir_all(home.path().join("spool")).unwrap();
     }
+    assert_equals_import(&home.path().join("data")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closed_days_are_settled_beside_following() {
+    let home = tempfile::tempdir().unwrap();
+    let peer = Peer::start(week_logs(), PeerSettings::default()).await;
+    peer.reveal_all();
+    let mut config = config(home.path(), &peer);
+    config.background.settle_every = Duration::from_millis(100);
+    let following = Following::start(&config).await;
+    following.wait_until_caught_up(&peer).await;
+    let begun = std::time::Instant::now();
+    loop {
+        let status = following.server.get("/api/status").await.json();
+        let tables = status["tables"].as_array().unwrap();
+        let sum = |name: &str| tables.iter().map(|table| table[name].as_u64().unwrap()).sum::<u64>();
+        if sum("files") > 0 && sum("recent_files") == 0 && sum("hot_files") == 0 {
+            break;
+        }
+        assert!(begun.elapsed() < super::PATIENCE, "{status}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    following.stop().await;
     assert_equals_import(&home.path().join("data")).await;
 }

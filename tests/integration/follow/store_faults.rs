@@ -40,10 +40,20 @@ enum Fault {
     Full,
     /// Reads and lists fail as well.
     Down,
+    /// Only table `message` cannot be written.
+    NoMessages,
 }
 
-const FAULTS: [Fault; 7] =
-    [Fault::None, Fault::Refuse, Fault::LoseAnswer, Fault::Tear, Fault::Stall, Fault::Full, Fault::Down];
+const FAULTS: [Fault; 8] = [
+    Fault::None,
+    Fault::Refuse,
+    Fault::LoseAnswer,
+    Fault::Tear,
+    Fault::Stall,
+    Fault::Full,
+    Fault::Down,
+    Fault::NoMessages,
+];
 
 #[derive(Debug, Default)]
 struct Faulty {
@@ -82,6 +92,7 @@ impl ObjectStore for Faulty {
         let is_hit = self.writes.fetch_add(1, Ordering::Relaxed) % 3 != 2;
         match self.fault() {
             Fault::Full | Fault::Down => Err(failed("no space left")),
+            Fault::NoMessages if to.as_ref().contains("/message/") => Err(failed("no such table")),
             Fault::Refuse if is_hit => Err(failed("refused")),
             Fault::LoseAnswer if is_hit => {
                 self.inner.put_opts(to, payload, options).await?;
@@ -258,6 +269,48 @@ async fn memory_and_spool_stay_within_their_limits_while_the_store_is_full() {
         assert!(source.streams.iter().all(|stream| stream.spooled_bytes <= most));
     }
     objects.set(Fault::None);
+    following.wait_until_caught_up(&peer).await;
+    following.stop().await;
+    rows::assert_equal(&stored(objects, home.path()).await, &imported().await);
+}
+
+/// Tables of one stream stand at different positions and the spool with the frames' boundaries is gone: the stretch
+/// between is received again from the message log, whose records have offsets of their own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spool_lost_while_tables_stand_apart_loses_and_doubles_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let peer = Peer::start(week_logs(), PeerSettings::default()).await;
+    let config = config(home.path(), &peer);
+    let objects = Arc::new(Faulty::default());
+    peer.reveal_fraction(0.3);
+    let following = Following::with_objects(objects.clone(), &config).await;
+    following.wait_until_caught_up(&peer).await;
+    following
+        .wait("a first commit", |f| f.source("bg1").streams.iter().all(|s| s.committed == s.visible))
+        .await;
+    objects.set(Fault::NoMessages);
+    peer.reveal_fraction(0.6);
+    following.wait_until_caught_up(&peer).await;
+    following
+        .wait("tables apart", |f| {
+            f.follow.status().iter().all(|source| source.alarms.contains_key("committing messages"))
+        })
+        .await;
+    following.follow.stop(Duration::from_millis(200)).await;
+    drop(following);
+    std::fs::remove_dir_all(home.path().join("spool")).unwrap();
+    objects.set(Fault::None);
+
+    let store = Store::with_objects(objects.clone(), "memory:///lake/".parse().unwrap()).unwrap();
+    let lake = Lake::open_existing(store, config.lake.clone()).await.unwrap();
+    let stream = mqlake::lake::StreamId::qmq("bg1", mqlake::lake::Log::Message);
+    let [content, message] = [&mqlake::lake::schema::CONTENT, &mqlake::lake::schema::MESSAGE];
+    let ahead = lake.table(content).unwrap().position(&stream).await.unwrap();
+    let behind = lake.table(message).unwrap().position(&stream).await.unwrap();
+    assert!(ahead > behind, "{ahead:?} {behind:?}");
+
+    peer.reveal_all();
+    let following = Following::with_objects(objects.clone(), &config).await;
     following.wait_until_caught_up(&peer).await;
     following.stop().await;
     rows::assert_equal(&stored(objects, home.path()).await, &imported().await);

@@ -1,0 +1,90 @@
+//! The detail servers of slaves: where they are, and whole messages from them.
+//!
+//! Ingestion (contents of dead letters) and queries (`/api/message/detail`) share what is known of them. A server
+//! that failed is left alone for a while: both have another way.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use url::Url;
+
+use crate::source::remote::detail::{DetailLimits, fetch};
+use crate::source::remote::slave_http_address;
+
+/// How long an address is believed.
+const ADDRESS_AGE: Duration = Duration::from_secs(60);
+/// How long a group is left alone after a failure.
+const FAILED_PAUSE: Duration = Duration::from_secs(10);
+/// Most groups remembered; queries can name any.
+const MOST_GROUPS: usize = 1000;
+
+/// Detail servers by broker group.
+pub(super) struct DetailServers {
+    http: reqwest::Client,
+    limits: DetailLimits,
+    known: Mutex<HashMap<String, Known>>,
+}
+
+/// What is known of a server, and since when.
+#[derive(Clone)]
+enum Known {
+    At(String, Instant),
+    Failed(Instant),
+}
+
+impl DetailServers {
+    pub(super) fn new(http: reqwest::Client, limits: DetailLimits) -> DetailServers {
+        DetailServers { http, limits, known: Mutex::default() }
+    }
+
+    /// The payloads of those of the asked messages that the group's slave has, by sequence; `None` if it is not known
+    /// or did not answer as it should. `acquire_urls` are asked in turn where it is.
+    pub(super) async fn payloads(
+        &self,
+        acquire_urls: &[Url],
+        group: &str,
+        queue: &str,
+        sequences: &[i64],
+    ) -> Option<Vec<(i64, Bytes)>> {
+        let address = self.address(acquire_urls, group).await?;
+        match fetch(&self.http, &address, queue, sequences, &self.limits).await {
+            Ok(found) => Some(found),
+            Err(error) => {
+                tracing::warn!(group, %error, "the slave told no contents");
+                self.remember(group, Known::Failed(Instant::now()));
+                None
+            }
+        }
+    }
+
+    async fn address(&self, acquire_urls: &[Url], group: &str) -> Option<String> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(group).cloned();
+        match known {
+            Some(Known::At(address, since)) if since.elapsed() < ADDRESS_AGE => return Some(address),
+            Some(Known::Failed(since)) if since.elapsed() < FAILED_PAUSE => return None,
+            _ => {}
+        }
+        for url in acquire_urls {
+            match slave_http_address(&self.http, url, group, self.limits.timeout).await {
+                Ok(Some(address)) => {
+                    self.remember(group, Known::At(address.clone(), Instant::now()));
+                    return Some(address);
+                }
+                Ok(None) => tracing::debug!(group, %url, "the metaserver knows no slave of the group"),
+                Err(error) => tracing::warn!(group, %error, "the metaserver did not tell where the slave is"),
+            }
+        }
+        self.remember(group, Known::Failed(Instant::now()));
+        None
+    }
+
+    fn remember(&self, group: &str, known: Known) {
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST_GROUPS && !all.contains_key(group) {
+            all.clear();
+        }
+        all.insert(group.to_owned(), known);
+    }
+}
