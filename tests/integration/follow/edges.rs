@@ -15,7 +15,7 @@ const T: i64 = 1_716_200_000_000;
 const SEGMENT: u64 = message_log::SEGMENT_BYTES as u64;
 
 /// A message whose record header and payload name the given queues.
-fn message(queue: &str, sequence: i64, subject: &str, id: &str) -> Vec<u8> {
+pub(super) fn message(queue: &str, sequence: i64, subject: &str, id: &str) -> Vec<u8> {
     let content = payload::encode(0, T + sequence, T + 9, subject, id, &[], &[("k", "v")]);
     let mut record = Vec::new();
     message_log::encode(&mut record, 3, T + 10, sequence, queue, &content);
