@@ -1,4 +1,5 @@
 -- Per day and subject: messages, retries, dead letters, pulls and acks.
+-- Retries and dead letters of RocketMQ count for the topic that they come from, parked copies and the like not at all.
 CREATE VIEW daily_volume AS
 SELECT
     dt, subject, sum(messages) AS messages, sum(retries) AS retries, sum(dead) AS dead_letters,
@@ -6,8 +7,13 @@ SELECT
 FROM (
     SELECT dt, subject,
         CASE WHEN kind = 0 THEN 1 ELSE 0 END AS messages, CASE WHEN kind = 1 THEN 1 ELSE 0 END AS retries,
-        0 AS dead, 0 AS pulls, 0 AS acks
+        CASE WHEN kind = 2 THEN 1 ELSE 0 END AS dead, 0 AS pulls, 0 AS acks
     FROM message
+    WHERE kind = 0 OR (kind IN (1, 2) AND origin_subject IS NULL)
+    UNION ALL
+    SELECT dt, origin_subject, 0, CASE WHEN kind = 1 THEN 1 ELSE 0 END, CASE WHEN kind = 2 THEN 1 ELSE 0 END, 0, 0
+    FROM message
+    WHERE kind IN (1, 2) AND origin_subject IS NOT NULL
     UNION ALL
     SELECT dt, subject, 0, 0, 1, 0, 0 FROM dead_message
     UNION ALL

@@ -1,9 +1,17 @@
--- Per day, subject and consumer group: retries and dead letters.
+-- Per day, subject and consumer group: retries and dead letters. Those of RocketMQ count for the topic they come from.
 CREATE VIEW redelivery AS
 SELECT dt, subject, consumer_group, sum(retries) AS retries, sum(dead) AS dead_letters
 FROM (
-    SELECT dt, subject, consumer_group, 1 AS retries, 0 AS dead FROM message WHERE kind = 1
+    SELECT dt, subject, consumer_group,
+        CASE WHEN kind = 1 THEN 1 ELSE 0 END AS retries, CASE WHEN kind = 2 THEN 1 ELSE 0 END AS dead
+    FROM message
+    WHERE kind IN (1, 2) AND origin_subject IS NULL
     UNION ALL
-    SELECT dt, subject, consumer_group, 0 AS retries, 1 AS dead FROM dead_message
+    SELECT dt, origin_subject, consumer_group,
+        CASE WHEN kind = 1 THEN 1 ELSE 0 END, CASE WHEN kind = 2 THEN 1 ELSE 0 END
+    FROM message
+    WHERE kind IN (1, 2) AND origin_subject IS NOT NULL
+    UNION ALL
+    SELECT dt, subject, consumer_group, 0, 1 FROM dead_message
 )
 GROUP BY dt, subject, consumer_group;

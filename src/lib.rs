@@ -12,5 +12,6 @@ pub mod lake;
 pub mod qmq;
 pub mod query;
 pub mod replay;
+pub mod rocketmq;
 pub mod source;
 pub mod spool;

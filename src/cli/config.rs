@@ -6,11 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::config::qmq_conf::Report;
-use crate::config::{Config, SkipFile};
+use crate::config::{Config, MASK, SkipFile};
 use crate::error::{Error, Result};
-
-/// What stands in place of a secret.
-const MASK: &str = "***";
 
 /// Parts of the names of options whose values are secrets.
 const SECRETS: [&str; 4] = ["secret", "token", "password", "key"];
@@ -75,12 +72,19 @@ fn checked(config: &Config, report: Option<&Report>) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::QmqSource;
+    use crate::config::{QmqSource, RocketMqSource, Secret};
 
     fn config() -> Config {
         let mut config = Config::default();
         config.qmq.push(QmqSource::new("http://me:hidden@meta.example/meta/address".parse().unwrap()));
         config.qmq.push(QmqSource::new("http://other.example/meta/address".parse().unwrap()));
+        config.rocketmq.push(RocketMqSource {
+            name_servers: vec!["10.0.0.1:9876".to_owned()],
+            access_key: Some("reader".to_owned()),
+            secret_key: Some(Secret::new("hidden")),
+            security_token: Some(Secret::new("hidden")),
+            ..RocketMqSource::default()
+        });
         let options = [
             ("aws_region", "eu-central-1"),
             ("aws_access_key_id", "hidden"),
@@ -96,7 +100,7 @@ mod tests {
     fn secrets_are_not_printed() {
         let printed = effective(&config()).unwrap();
         assert!(!printed.contains("hidden"), "{printed}");
-        assert_eq!(printed.matches(MASK).count(), 5);
+        assert_eq!(printed.matches(MASK).count(), 7);
         assert!(printed.contains("aws_region = \"eu-central-1\""));
         assert!(printed.contains("http://me:***@meta.example/"));
     }

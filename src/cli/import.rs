@@ -7,28 +7,37 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::open_lake;
 use crate::config::{Config, ContentPolicy};
 use crate::error::Result;
-use crate::ingest::{ImportRequest, Progress, Summary};
-use crate::source::BrokerStore;
+use crate::ingest::{Gap, ImportRequest, Progress, RocketMqImport, RocketMqSummary, Summary};
+use crate::source::{BrokerStore, Skipped};
 
-/// Reads the logs below a store directory (`messagelog/` and `actionlog/` of a broker or slave, or `indexlog/`
-/// of a Java backup) and adds what the tables do not have yet.
+/// Reads the logs below a store directory (QMQ: `messagelog/` and `actionlog/` of a broker or slave, or `indexlog/`
+/// of a Java backup; RocketMQ: `commitlog/` with what lies beside it) and adds what the tables do not have yet.
 ///
 /// It can be interrupted at any point and run again, and run again later for what is new: no row is lost or
 /// stored twice. Several broker groups go into the same tables, one after another.
 #[derive(Debug, Args)]
 pub(super) struct Import {
-    /// The broker's store root (`store.root`), or a copy of it
+    /// The message queue that the store is of
+    #[arg(long, value_enum, default_value_t = System::Qmq)]
+    system: System,
+    /// The broker's store root (QMQ: `store.root`, RocketMQ: `storePathRootDir`), or a copy of it
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// The broker group the store belongs to
-    #[arg(long, value_name = "NAME")]
-    broker_group: String,
+    /// QMQ: the broker group the store belongs to
+    #[arg(long, value_name = "NAME", required_if_eq("system", "qmq"), conflicts_with = "broker")]
+    broker_group: Option<String>,
+    /// RocketMQ: the name of the broker the store belongs to
+    #[arg(long, value_name = "NAME", required_if_eq("system", "rocketmq"))]
+    broker: Option<String>,
+    /// RocketMQ: a topic with message traces beside RMQ_SYS_TRACE_TOPIC; can be given several times
+    #[arg(long, value_name = "TOPIC")]
+    trace_topic: Vec<String>,
     /// Go on behind damaged bytes and missing segments, and report what was passed over
     #[arg(long)]
     skip_corrupt: bool,
@@ -40,11 +49,54 @@ pub(super) struct Import {
     json: bool,
 }
 
+/// A message queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum System {
+    /// qunarcorp/qmq
+    Qmq,
+    /// Apache RocketMQ 4.x and 5.x
+    Rocketmq,
+}
+
 impl Import {
     pub(super) async fn run(self, mut config: Config) -> Result<ExitCode> {
         if let Some(content) = self.content {
             config.import.content = content;
         }
+        match self.system {
+            System::Qmq => self.qmq(config).await,
+            System::Rocketmq => self.rocketmq(config).await,
+        }
+    }
+
+    async fn rocketmq(self, config: Config) -> Result<ExitCode> {
+        let started = Instant::now();
+        let request = RocketMqImport {
+            store: self.store,
+            broker: self.broker.unwrap_or_default(),
+            trace_topics: self.trace_topic,
+            skip_corrupt: self.skip_corrupt,
+        };
+        // look at the input before anything is created
+        crate::ingest::check_rocketmq_store(&request.store)?;
+        let lake = open_lake(&config).await?;
+        let progress = Arc::new(Progress::default());
+        let bar = show(progress.clone());
+        let outcome = lake.import_rocketmq(&request, &config, progress, chrono::Utc::now()).await;
+        if let Some(bar) = bar {
+            bar.abort();
+        }
+        let summary = outcome?;
+        if self.json {
+            print_json(&summary, started.elapsed());
+        } else {
+            print_rocketmq(&request.broker, &summary, started.elapsed());
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn qmq(self, config: Config) -> Result<ExitCode> {
+        let broker_group = self.broker_group.unwrap_or_default();
         let started = Instant::now();
         // look at the input before anything is created
         BrokerStore::find(&self.store, self.skip_corrupt)?;
@@ -53,7 +105,7 @@ impl Import {
         let bar = show(progress.clone());
         let request = ImportRequest {
             store: self.store.clone(),
-            broker_group: self.broker_group.clone(),
+            broker_group: broker_group.clone(),
             skip_corrupt: self.skip_corrupt,
         };
         let outcome = lake.import(&request, &config, progress, chrono::Utc::now()).await;
@@ -64,7 +116,7 @@ impl Import {
         if self.json {
             print_json(&summary, started.elapsed());
         } else {
-            print_text(&self.broker_group, &summary, started.elapsed());
+            print_text(&broker_group, &summary, started.elapsed());
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -101,7 +153,7 @@ impl Drop for ClearOnDrop {
     }
 }
 
-fn print_json(summary: &Summary, took: Duration) {
+fn print_json(summary: &impl serde::Serialize, took: Duration) {
     let mut value = serde_json::to_value(summary).unwrap_or_default();
     if let Some(object) = value.as_object_mut() {
         object.insert("seconds".to_owned(), took.as_secs_f64().into());
@@ -128,18 +180,46 @@ fn print_text(group: &str, summary: &Summary, took: Duration) {
     if summary.forgotten_pull_ranges > 0 {
         println!("forgotten pulls   {} (raise acks.max_ranges)", summary.forgotten_pull_ranges);
     }
-    for gap in &summary.gaps {
+    print_missing(&summary.gaps, &summary.skipped);
+    println!("read              {}", ByteSize(summary.bytes_read));
+    println!("time              {:.1} s, {} commits", took.as_secs_f64(), summary.commits);
+}
+
+fn print_rocketmq(broker: &str, summary: &RocketMqSummary, took: Duration) {
+    let m = summary.messages;
+    println!("broker            {broker}");
+    println!(
+        "messages          {} ({} normal, {} retry, {} dead), {} parked copies and bookkeeping",
+        m.normal + m.retry + m.dead,
+        m.normal,
+        m.retry,
+        m.dead,
+        m.other
+    );
+    println!("trace events      {} (in {} messages, {} undecodable)", m.events, m.trace, m.undecoded_events);
+    if m.undecodable_bodies > 0 {
+        println!("undecodable       {} compressed bodies", m.undecodable_bodies);
+    }
+    if summary.lost_keys > 0 {
+        println!("keys without      {} entries of index files whose messages are gone", summary.lost_keys);
+    }
+    print_missing(&summary.gaps, &summary.skipped);
+    println!("end of log        {}", summary.end);
+    println!("read              {}", ByteSize(summary.bytes_read));
+    println!("time              {:.1} s, {} commits", took.as_secs_f64(), summary.commits);
+}
+
+fn print_missing(gaps: &[Gap], skipped: &[Skipped]) {
+    for gap in gaps {
         println!(
             "gap               {}: offsets {} to {} were removed by the broker",
             gap.stream, gap.from, gap.to
         );
     }
-    for skipped in &summary.skipped {
+    for skipped in skipped {
         println!(
             "skipped           {} offsets {} to {}: {}",
             skipped.file, skipped.from, skipped.to, skipped.reason
         );
     }
-    println!("read              {}", ByteSize(summary.bytes_read));
-    println!("time              {:.1} s, {} commits", took.as_secs_f64(), summary.commits);
 }

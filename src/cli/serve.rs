@@ -43,6 +43,7 @@ impl Serve {
 
 /// Serves until a stop signal; `ready` is told the address once requests are taken.
 pub(super) async fn serve(config: Config, clock: Clock, ready: impl FnOnce(SocketAddr)) -> Result<()> {
+    config.admin.check(config.http.listen)?;
     install_metrics()?;
     // who follows a cluster may begin with nothing
     let lake = match config.qmq.as_slice() {

@@ -46,6 +46,18 @@ pub(super) fn positive(name: &str, value: usize) -> Result<()> {
     }
 }
 
+/// An error unless `text` of the setting `name` has 1 to `longest` bytes and neither spaces nor control
+/// characters.
+pub(super) fn name(name: &str, text: &str, longest: usize) -> Result<()> {
+    if text.is_empty() || text.len() > longest {
+        return Err(Error::Config(format!("{name} must have 1 to {longest} bytes")));
+    }
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(Error::Config(format!("{name} must not contain spaces or control characters")));
+    }
+    Ok(())
+}
+
 /// Serializes a size without loss: the type's own form rounds to one digit after the point.
 pub(super) fn exact_size<S: Serializer>(size: &ByteSize, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&exact(*size))

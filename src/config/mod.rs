@@ -4,13 +4,19 @@
 //! Every limit of the program is a field here with its unit and default. An unknown key is an error.
 //! This room reads no clock and opens no store.
 
+mod address;
+mod admin;
 mod follow;
 mod limits;
+mod one_or_many;
 pub mod properties;
 mod qmq;
 pub mod qmq_conf;
+mod rocketmq;
+mod secret;
 mod sections;
 mod skip_file;
+mod topic_pattern;
 mod upkeep;
 mod zone;
 
@@ -21,8 +27,12 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+pub use admin::Admin;
 pub use follow::Follow;
 pub use qmq::QmqSource;
+pub use rocketmq::{RocketMqSource, RocketMqTls};
+pub(crate) use secret::MASK;
+pub use secret::Secret;
 pub use sections::{Acks, Cache, ContentPolicy, Http, Import, Lake, Sql};
 pub use skip_file::SkipFile;
 pub use upkeep::{Background, Retention};
@@ -49,14 +59,19 @@ pub struct Config {
     /// Memory kept for files that were read before.
     pub cache: Cache,
     /// Running QMQ clusters that are followed.
-    #[serde(deserialize_with = "qmq::one_or_many")]
+    #[serde(deserialize_with = "one_or_many::one_or_many")]
     pub qmq: Vec<QmqSource>,
+    /// Running RocketMQ clusters that are followed.
+    #[serde(deserialize_with = "one_or_many::one_or_many")]
+    pub rocketmq: Vec<RocketMqSource>,
     /// How clusters are followed.
     pub follow: Follow,
     /// How long rows stay.
     pub retention: Retention,
     /// Work in the background.
     pub background: Background,
+    /// Actions that change something in a broker.
+    pub admin: Admin,
     /// Options for the object store, by their usual names (`aws_endpoint`, `aws_region`, …);
     /// the `AWS_…` variables of the environment are read too.
     #[serde(deserialize_with = "texts")]
@@ -84,9 +99,11 @@ impl Default for Config {
             sql: Sql::default(),
             cache: Cache::default(),
             qmq: Vec::new(),
+            rocketmq: Vec::new(),
             follow: Follow::default(),
             retention: Retention::default(),
             background: Background::default(),
+            admin: Admin::default(),
             storage: BTreeMap::new(),
         }
     }
@@ -155,9 +172,11 @@ impl Config {
             return Err(Error::Config("lake.zstd_level must be between 1 and 22".into()));
         }
         qmq::check(&self.qmq)?;
+        rocketmq::check(&self.rocketmq)?;
         self.follow.check()?;
         self.retention.check()?;
         self.background.check()?;
+        self.admin.check(self.http.listen)?;
         self.zone()?;
         Ok(())
     }

@@ -11,11 +11,17 @@ fn load(text: &str) -> Result<Config> {
 
 /// What a variable `MQLAKE_QMQ` with this text gives.
 fn load_variable(text: &str) -> Result<Config, String> {
-    let Ok(value) = text.parse::<figment::value::Value>();
-    Figment::from(Serialized::defaults(Config::default()))
-        .merge(("qmq", value))
-        .extract()
-        .map_err(|error| error.to_string())
+    load_variables(&[("qmq", text)])
+}
+
+/// What variables with these keys (`MQLAKE_A__B` is `a.b`) and texts give.
+fn load_variables(variables: &[(&str, &str)]) -> Result<Config, String> {
+    let mut figment = Figment::from(Serialized::defaults(Config::default()));
+    for (key, text) in variables {
+        let Ok(value) = text.parse::<figment::value::Value>();
+        figment = figment.merge((*key, value));
+    }
+    figment.extract().map_err(|error| error.to_string())
 }
 
 #[test]
@@ -43,6 +49,18 @@ fn new_sections_are_read_from_a_file() {
         request_timeout = "5s"
         name = "second"
 
+        [[rocketmq]]
+        name_servers = "10.0.0.1:9876;10.0.0.2:9876"
+
+        [[rocketmq]]
+        name_servers = ["10.0.0.3:9876"]
+        name = "east"
+        access_key = "reader"
+        secret_key = "secret"
+        [rocketmq.tls]
+        enabled = true
+        ca_file = "ca.pem"
+
         [follow]
         spool = "spool"
         spool_max = "1GiB"
@@ -61,6 +79,10 @@ fn new_sections_are_read_from_a_file() {
     assert_eq!(config.qmq[1].skip_subjects, ["a", "b"]);
     assert_eq!(config.qmq[1].content, ContentPolicy::All);
     assert_eq!(config.qmq[1].request_timeout, Duration::from_secs(5));
+    assert_eq!(config.rocketmq[0].name_servers, ["10.0.0.1:9876", "10.0.0.2:9876"]);
+    assert_eq!(config.rocketmq[0].trace_topics, ["RMQ_SYS_TRACE_TOPIC"]);
+    assert_eq!(config.rocketmq[1].tls.ca_file, Some("ca.pem".into()));
+    assert_eq!(config.rocketmq[1].label(), "east");
     assert_eq!(config.follow.flush_rows, 5);
     assert_eq!(config.retention.message, Some(Duration::from_secs(90 * 24 * 3600)));
     assert_eq!(config.retention.record, None);
@@ -76,6 +98,13 @@ fn a_mistake_in_a_new_section_is_an_error_that_names_it() {
         (format!("[[qmq]]\n{url}\nbroker_port = 70000"), "broker_port"),
         ("[[qmq]]\nmeta_server_endpoint = \"meta.example\"".to_owned(), "meta_server_endpoint"),
         (format!("[[qmq]]\n{url}\n[[qmq]]\n{url}"), "identity"),
+        ("[[rocketmq]]\nname = \"east\"".to_owned(), "rocketmq[0].name_servers"),
+        ("[[rocketmq]]\nname_servers = [\"a\"]".to_owned(), "rocketmq[0].name_servers"),
+        ("[[rocketmq]]\nname_server = \"a:1\"".to_owned(), "name_server"),
+        ("[[rocketmq]]\nname_servers = \"a:1\"\ntls = true".to_owned(), "tls"),
+        ("[[rocketmq]]\nname_servers = \"a:1\"\nsuspend = \"1m\"".to_owned(), "rocketmq[0].suspend"),
+        ("[admin]\nreplay_rate = 0".to_owned(), "admin.replay_rate"),
+        ("[admin]\nenable = true".to_owned(), "enable"),
         ("[follow]\nhot_bytes = \"1MiB\"".to_owned(), "follow.flush_bytes"),
         ("[follow]\nspool_maximum = 1".to_owned(), "spool_maximum"),
         ("[retention]\nmessage = \"1h\"".to_owned(), "retention.message"),
@@ -104,6 +133,64 @@ fn a_variable_sets_one_source_or_a_list() {
         let error = load_variable(wrong).unwrap_err();
         assert!(error.contains("qmq"), "{wrong}: {error}");
     }
+}
+
+#[test]
+fn variables_set_one_rocketmq_source_or_a_list() {
+    let one = load_variables(&[
+        ("rocketmq.name_servers", "10.0.0.1:9876;10.0.0.2:9876"),
+        ("rocketmq.access_key", "reader"),
+        ("rocketmq.secret_key", "\"0123\""),
+        ("rocketmq.tls.enabled", "true"),
+        ("rocketmq.topics", "[orders*, \"%DLQ%*\"]"),
+        ("rocketmq.broker_aliases", "{\"172.17.0.2:10911\"=127.0.0.1:10911}"),
+    ])
+    .unwrap();
+    let source = &one.rocketmq[0];
+    assert_eq!(source.name_servers, ["10.0.0.1:9876", "10.0.0.2:9876"]);
+    assert_eq!(source.secret_key.as_ref().unwrap().expose(), "0123");
+    assert!(source.tls.enabled);
+    assert_eq!(source.topics, ["orders*", "%DLQ%*"]);
+    assert_eq!(source.reachable("172.17.0.2:10911"), "127.0.0.1:10911");
+    one.check().unwrap();
+
+    let comma = load_variables(&[("rocketmq.name_servers", "a.example:9876,b.example:9876")]).unwrap();
+    assert_eq!(comma.rocketmq[0].name_servers, ["a.example:9876", "b.example:9876"]);
+    let version_6 = load_variables(&[("rocketmq.name_servers", "[::1]:9876")]).unwrap();
+    assert_eq!(version_6.rocketmq[0].name_servers, ["[::1]:9876"]);
+
+    let list =
+        "[{name_servers=a.example:9876, content=all}, {name_servers=[\"b.example:9876\"], suspend=5s}]";
+    let two = load_variables(&[("rocketmq", list)]).unwrap();
+    assert_eq!(two.rocketmq[0].content, ContentPolicy::All);
+    assert_eq!(two.rocketmq[1].suspend, Duration::from_secs(5));
+    two.check().unwrap();
+}
+
+#[test]
+fn errors_of_variables_do_not_show_secrets() {
+    let cases = [
+        ("rocketmq", "[{name_servers=\"a:1\", secret_key=\"31337\"}"),
+        ("rocketmq", "[{name_servers=\"a:1\", secret_key=31337}]"),
+        ("rocketmq", "{name_servers=\"a:1\", secret_key=[31337]}"),
+        ("rocketmq.secret_key", "31337"),
+        ("rocketmq.security_token", "-31337"),
+        ("rocketmq.security_token", "3.1337"),
+        ("qmq", "[{meta_server_endpoint=\"http://me:31337@m.example/\"}"),
+    ];
+    for variable in cases {
+        let error = load_variables(&[variable]).unwrap_err();
+        assert!(error.contains(variable.0), "{error}");
+        assert!(!error.contains("1337"), "{error}");
+    }
+}
+
+#[test]
+fn admin_actions_need_a_listener_on_this_machine() {
+    assert!(!load("").unwrap().admin.enabled);
+    assert!(load("[admin]\nenabled = true\nreplay_rate = 5").unwrap().admin.enabled);
+    let error = load("[admin]\nenabled = true\n[http]\nlisten = \"0.0.0.0:8080\"").unwrap_err().to_string();
+    assert!(error.contains("admin.enabled") && error.contains("http.listen"), "{error}");
 }
 
 #[test]
@@ -168,7 +255,7 @@ fn the_example_lists_every_setting_of_the_new_sections_with_its_default() {
     let config = load(&keys).unwrap();
     let from_example: toml::Table = keys.parse().unwrap();
     let defaults = toml::Table::try_from(Config::default()).unwrap();
-    for section in ["follow", "background"] {
+    for section in ["follow", "background", "admin"] {
         let names =
             |table: &toml::Table| table[section].as_table().unwrap().keys().cloned().collect::<Vec<_>>();
         let listed: Vec<_> = names(&from_example).into_iter().filter(|name| name != "spool").collect();
@@ -183,17 +270,22 @@ fn the_example_lists_every_setting_of_the_new_sections_with_its_default() {
     assert_eq!(toml::to_string(&config).unwrap(), toml::to_string(&plain).unwrap());
 }
 
-#[test]
-fn the_example_of_a_source_is_one() {
+/// The part of the example from `start` to `end`, with its settings and headers in force.
+fn example(start: &str, end: &str) -> String {
     let example = include_str!("../../mqlake.example.toml");
-    let start = example.find("# [[qmq]]").unwrap();
-    let end = example.find("[follow]").unwrap();
-    let keys: String = example[start..end]
+    let from = example.find(start).unwrap();
+    let to = from + example[from..].find(end).unwrap();
+    example[from..to]
         .lines()
         .map(|line| line.strip_prefix("# ").unwrap_or(line))
-        .filter(|line| line.starts_with("[[") || is_setting(line))
+        .filter(|line| line.starts_with('[') || is_setting(line))
         .map(|line| format!("{line}\n"))
-        .collect();
+        .collect()
+}
+
+#[test]
+fn the_example_of_a_source_is_one() {
+    let keys = example("# [[qmq]]", "# [[rocketmq]]");
     let config = load(&keys).unwrap();
     let table: toml::Table = keys.parse().unwrap();
     assert_eq!(table["qmq"][0].as_table().unwrap().len(), 11, "every key is listed:\n{keys}");
@@ -203,6 +295,28 @@ fn the_example_of_a_source_is_one() {
     assert_eq!(config.qmq[0].content, plain.content);
     assert_eq!(config.qmq[0].records, plain.records);
     assert_eq!(config.qmq[0].request_timeout, plain.request_timeout);
+}
+
+#[test]
+fn the_example_of_a_rocketmq_source_is_one() {
+    // Encryption is off by default, and its files are refused then.
+    let keys = example("# [[rocketmq]]", "[follow]").replace("enabled = false", "enabled = true");
+    let source = load(&keys).unwrap().rocketmq.remove(0);
+    let table: toml::Table = keys.parse().unwrap();
+    let table = table["rocketmq"][0].as_table().unwrap();
+    assert_eq!(table.len(), 17, "every key is listed:\n{keys}");
+    assert_eq!(table["tls"].as_table().unwrap().len(), 5, "every key is listed:\n{keys}");
+    let optional = RocketMqSource {
+        name_servers: source.name_servers.clone(),
+        name: source.name.clone(),
+        access_key: source.access_key.clone(),
+        secret_key: source.secret_key.clone(),
+        security_token: source.security_token.clone(),
+        tls: RocketMqTls { enabled: true, accept_any_certificate: false, ..source.tls.clone() },
+        broker_aliases: source.broker_aliases.clone(),
+        ..RocketMqSource::default()
+    };
+    assert_eq!(toml::to_string(&source).unwrap(), toml::to_string(&optional).unwrap());
 }
 
 fn is_setting(line: &str) -> bool {

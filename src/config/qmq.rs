@@ -1,12 +1,9 @@
 //! The QMQ sources: which broker groups are followed, and as whom. The section resolves no name and opens no
 //! connection.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -131,7 +128,7 @@ impl QmqSource {
             [("host_name", &self.host_name), ("local_address", &self.local_address), ("name", &self.name)];
         for (field, value) in names {
             if let Some(text) = value {
-                check_name(&format!("{at}.{field}"), text)?;
+                limits::name(&format!("{at}.{field}"), text, MAX_NAME)?;
             }
         }
         if self.local_address.as_ref().is_some_and(|address| address.contains(':')) {
@@ -186,39 +183,6 @@ fn check_url(name: &str, url: &Url) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-fn check_name(name: &str, text: &str) -> Result<()> {
-    if text.is_empty() || text.len() > MAX_NAME {
-        return Err(Error::Config(format!("{name} must have 1 to {MAX_NAME} bytes")));
-    }
-    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(Error::Config(format!("{name} must not contain spaces or control characters")));
-    }
-    Ok(())
-}
-
-/// A list of sources, or one source alone: a single one can then be set by variables of the usual form.
-pub(super) fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<QmqSource>, D::Error> {
-    struct Sources;
-
-    impl<'de> Visitor<'de> for Sources {
-        type Value = Vec<QmqSource>;
-
-        fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-            to.write_str("QMQ sources, such as [{meta_server_endpoint=\"http://meta.example/meta/address\"}]")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-            Vec::deserialize(SeqAccessDeserializer::new(list))
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, one: A) -> Result<Self::Value, A::Error> {
-            QmqSource::deserialize(MapAccessDeserializer::new(one)).map(|source| vec![source])
-        }
-    }
-
-    from.deserialize_any(Sources)
 }
 
 #[cfg(test)]

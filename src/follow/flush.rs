@@ -19,7 +19,6 @@ use super::worker::{Cut, LARGE_ROWS};
 use crate::config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::TablePosition;
-use crate::lake::schema::SYSTEM_QMQ;
 use crate::lake::{EncodedFile, Lake, LakeFile, Log, Move, Outcome, Owner, StreamId};
 use crate::query::{Catalog, HotFile};
 use crate::spool::Spool;
@@ -155,8 +154,7 @@ impl Flusher {
 
     async fn commit(&mut self, cut: &Cut, prepared: &mut [Prepared]) -> Result<()> {
         if let Some(state) = &cut.state {
-            let group = &self.stream.broker_group;
-            self.lake.put_ack_state(SYSTEM_QMQ, group, cut.to, state.clone()).await?;
+            self.lake.put_state(&self.stream, cut.to, state.clone()).await?;
         }
         for (position, prepared) in self.tables.iter_mut().zip(prepared.iter_mut()) {
             if prepared.is_done || position.position.is_some_and(|known| known >= cut.to) {
@@ -182,7 +180,7 @@ impl Flusher {
             }
         }
         if cut.state.is_some() {
-            self.lake.drop_ack_states_below(SYSTEM_QMQ, &self.stream.broker_group, cut.to).await?;
+            self.lake.drop_states_below(&self.stream, cut.to).await?;
         }
         Ok(())
     }
@@ -202,7 +200,7 @@ fn is_passing(error: &Error) -> bool {
 fn alarm_name(log: Log) -> &'static str {
     match log {
         Log::Action => "committing actions",
-        Log::Message | Log::Index => "committing messages",
+        _ => "committing messages",
     }
 }
 

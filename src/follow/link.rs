@@ -168,7 +168,7 @@ impl Link<'_> {
     async fn append(&self, pipeline: &Pipeline, kind: u8, from: u64, to: u64, payload: Bytes) -> Result<()> {
         let alarm = match pipeline.stream.log {
             Log::Action => "spool of actions",
-            Log::Message | Log::Index => "spool of messages",
+            _ => "spool of messages",
         };
         while !pipeline.has_room(payload.len()) {
             self.board.alarm(

@@ -100,7 +100,7 @@ impl Pipeline {
         let limits = AckLimits::from(&shared.config.acks);
         let acks = match lowest(&tables) {
             Some(position) => {
-                let stored = shared.lake.ack_state(SYSTEM_QMQ, &stream.broker_group, position).await?;
+                let stored = shared.lake.state(&stream, position).await?;
                 AckState::from_bytes(stored, limits)?
             }
             None => AckState::new(limits),
@@ -344,7 +344,7 @@ fn worker(parts: WorkerParts, reader: SpoolReader, runtime: tokio::runtime::Hand
 fn replay_alarm(log: Log) -> &'static str {
     match log {
         Log::Action => "replaying actions",
-        Log::Message | Log::Index => "replaying messages",
+        _ => "replaying messages",
     }
 }
 

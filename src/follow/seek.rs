@@ -34,7 +34,7 @@ pub async fn seek(
     let stream = StreamId::qmq(group, log);
     let (tables, segment): (&[&'static TableDef], u64) = match log {
         Log::Action => (&[&UNRESOLVED_ACK, &RECORD], ActionFormat::SEGMENT_BYTES),
-        Log::Message | Log::Index => {
+        _ => {
             (&[&CONTENT, &RECORD, &DEAD_MESSAGE, &MESSAGE], MessageFormat::SEGMENT_BYTES)
         }
     };
@@ -77,9 +77,9 @@ pub async fn seek(
         let acks = match target {
             SeekTarget::Start => AckState::new(limits),
             _ if committed.is_none() => AckState::new(limits),
-            _ => AckState::from_bytes(lake.ack_state(SYSTEM_QMQ, group, from).await?, limits)?,
+            _ => AckState::from_bytes(lake.state(&stream, from).await?, limits)?,
         };
-        lake.put_ack_state(SYSTEM_QMQ, group, to, acks.to_bytes()?).await?;
+        lake.put_state(&stream, to, acks.to_bytes()?).await?;
     }
     for (def, position) in tables.iter().zip(positions) {
         let stream_move = Move { stream: stream.clone(), from: position, to };

@@ -9,6 +9,7 @@ mod metrics;
 mod problem;
 mod sql;
 mod status;
+mod v1;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -115,6 +116,7 @@ impl App {
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(legacy::routes())
+        .merge(v1::routes())
         .route("/api/sql", get(sql::get_sql).post(sql::post_sql))
         .route("/api/status", get(status::status))
         .route("/healthz", get(status::healthz))

@@ -11,7 +11,7 @@ use super::messages::stopped;
 use super::{Summary, start_of};
 use crate::config::Config;
 use crate::error::Result;
-use crate::lake::schema::{RECORD, SYSTEM_QMQ, UNRESOLVED_ACK};
+use crate::lake::schema::{RECORD, UNRESOLVED_ACK};
 use crate::lake::{Lake, StreamId};
 use crate::replay::{AckLimits, AckState, ActionBatch, ActionCounts, ActionReplay};
 use crate::source::{ActionFormat, LogFormat, LogReader, ReadOptions, Segments, Skipped};
@@ -71,7 +71,7 @@ impl Lake {
         let limits = AckLimits::from(&config.acks);
         let acks = match start.state_at {
             Some(position) => {
-                let stored = self.ack_state(SYSTEM_QMQ, &stream.broker_group, position).await?;
+                let stored = self.state(stream, position).await?;
                 AckState::from_bytes(stored, limits)?
             }
             None => AckState::new(limits),
@@ -131,15 +131,14 @@ impl Lake {
         if tables.iter().all(|table| table.position.is_some_and(|known| known >= to)) {
             return Ok(());
         }
-        let group = &stream.broker_group;
-        self.put_ack_state(SYSTEM_QMQ, group, to, state).await?;
+        self.put_state(stream, to, state).await?;
         for (encoded, position) in files.into_iter().zip(tables.iter_mut()) {
             if self.commit_encoded(encoded, stream, position, to).await? {
                 summary.commits += 1;
             }
         }
         if let Some(lowest) = tables.iter().map(|table| table.position.unwrap_or(0)).min() {
-            self.drop_ack_states_below(SYSTEM_QMQ, group, lowest).await?;
+            self.drop_states_below(stream, lowest).await?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod actions;
 mod commit;
 mod messages;
 mod progress;
+mod rocketmq;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use serde::Serialize;
 
 pub(crate) use commit::{TablePosition, encode};
 pub use progress::Progress;
+pub use rocketmq::{RocketMqImport, RocketMqSummary, check_rocketmq_store};
 
 use crate::config::Config;
 use crate::error::{Error, Result};

@@ -13,7 +13,7 @@ use parquet::file::statistics::Statistics;
 use serde_json::{Value, json};
 
 use super::paths::{Level, level_of};
-use super::schema::{ColumnType, DAY_COLUMN, TableDef};
+use super::schema::{DAY_COLUMN, TableDef};
 use crate::error::{Error, Result};
 
 /// A bound of a column.
@@ -88,7 +88,7 @@ impl FileStats {
         let mut max_values = serde_json::Map::new();
         let mut null_count = serde_json::Map::new();
         for (name, column) in &self.columns {
-            let is_time = def.columns.iter().any(|c| c.name == name && c.column_type == ColumnType::Time);
+            let is_time = def.is_time(name);
             min_values.insert(name.clone(), bound_json(&column.min, is_time));
             max_values.insert(name.clone(), bound_json(&column.max, is_time));
             null_count.insert(name.clone(), json!(column.nulls));
@@ -97,14 +97,14 @@ impl FileStats {
             .to_string()
     }
 
-    fn from_delta(text: &str) -> Option<FileStats> {
+    fn from_delta(def: &TableDef, text: &str) -> Option<FileStats> {
         let value: Value = serde_json::from_str(text).ok()?;
         let mut columns = BTreeMap::new();
         if let Some(min_values) = value.get("minValues").and_then(Value::as_object) {
             for (name, min) in min_values {
                 let max = value.get("maxValues").and_then(|v| v.get(name));
                 let nulls = value.get("nullCount").and_then(|v| v.get(name)).and_then(Value::as_u64);
-                let is_time = name.ends_with("_time");
+                let is_time = def.is_time(name);
                 if let (Some(min), Some(max)) =
                     (bound_from_json(min, is_time), max.and_then(|v| bound_from_json(v, is_time)))
                 {
@@ -130,6 +130,15 @@ impl FileStats {
             }
             _ => true,
         }
+    }
+
+    /// Whether every row has this text.
+    #[must_use]
+    pub fn is_always_text(&self, column: &str, text: &str) -> bool {
+        matches!(
+            self.columns.get(column),
+            Some(ColumnStats { min: Bound::Text(min), max: Bound::Text(max), nulls: 0 }) if min == text && max == text
+        )
     }
 
     /// Least and greatest number of a column.
@@ -212,10 +221,10 @@ impl LakeFile {
     ///
     /// # Errors
     /// [`Error::Invariant`] if it lacks its day or statistics, which mqlake always writes.
-    pub fn from_log(table: &str, entry: &LogicalFileView) -> Result<LakeFile> {
+    pub fn from_log(def: &TableDef, entry: &LogicalFileView) -> Result<LakeFile> {
         let path = entry.path().into_owned();
         let broken = |what: &str| {
-            Error::Invariant(format!("table `{table}`: the log entry of {path} has no usable {what}"))
+            Error::Invariant(format!("table `{}`: the log entry of {path} has no usable {what}", def.name))
         };
         let partition = entry.partition_values_map();
         let day = partition
@@ -223,8 +232,8 @@ impl LakeFile {
             .and_then(Option::as_deref)
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| broken(DAY_COLUMN))?;
-        let stats =
-            entry.stats().as_deref().and_then(FileStats::from_delta).ok_or_else(|| broken("statistics"))?;
+        let stats = entry.stats().as_deref().and_then(|text| FileStats::from_delta(def, text));
+        let stats = stats.ok_or_else(|| broken("statistics"))?;
         let level = level_of(&path);
         Ok(LakeFile { size: u64::try_from(entry.size()).unwrap_or(0), day, level, stats, path, bytes: None })
     }

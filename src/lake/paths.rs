@@ -7,10 +7,13 @@
 //! <root>/_mqlake/streams/<system>/<group>.json       what each broker group was read from
 //! <root>/_mqlake/writers/<owner>.lock                held by the writer of a broker group (local roots)
 //! <root>/_mqlake/acks/<system>/<group>/<position>.parquet   ack state at a position of the action log
+//! <root>/_mqlake/offsets/<system>/<broker>/<log>/<position>.json   queue offsets at a position of a RocketMQ stream
 //! ```
 
 use chrono::NaiveDate;
 use object_store::path::Path;
+
+use super::stream::{Log, StreamId};
 
 /// Level of a data file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,20 +75,26 @@ pub fn streams_folder(root: &Path, system: &str) -> Path {
     root.clone().join("_mqlake").join("streams").join(system)
 }
 
-/// Folder of the ack states of a broker group.
+/// Folder of a stream's states.
 #[must_use]
-pub fn ack_folder(root: &Path, system: &str, broker_group: &str) -> Path {
-    root.clone().join("_mqlake").join("acks").join(system).join(broker_group)
+pub fn state_folder(root: &Path, stream: &StreamId) -> Path {
+    let own = root.clone().join("_mqlake");
+    let StreamId { system, broker_group, log } = stream;
+    match log {
+        Log::Action => own.join("acks").join(system.as_str()).join(broker_group.as_str()),
+        _ => own.join("offsets").join(system.as_str()).join(broker_group.as_str()).join(log.name()),
+    }
 }
 
-/// Ack state of a broker group at a position of its action log.
+/// State of a stream at a position.
 #[must_use]
-pub fn ack_state(root: &Path, system: &str, broker_group: &str, position: u64) -> Path {
-    ack_folder(root, system, broker_group).join(format!("{position:020}.parquet"))
+pub fn state(root: &Path, stream: &StreamId, position: u64) -> Path {
+    let kind = if stream.log == Log::Action { "parquet" } else { "json" };
+    state_folder(root, stream).join(format!("{position:020}.{kind}"))
 }
 
-/// Position of an ack state, from its path.
+/// Position of a state, from its path.
 #[must_use]
-pub fn ack_position(path: &Path) -> Option<u64> {
-    path.filename()?.strip_suffix(".parquet")?.parse().ok()
+pub fn state_position(path: &Path) -> Option<u64> {
+    path.filename()?.split('.').next()?.parse().ok()
 }

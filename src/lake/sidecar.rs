@@ -1,7 +1,7 @@
-//! Small objects beside the tables: what each broker group was read from, and its ack state.
+//! Small objects beside the tables: what each broker group was read from, and the states of streams.
 //!
 //! A sidecar is written before the commit that relies on it, under a name that never changes its content
-//! (ack states carry their position), so a crash between the two leaves only an unused object.
+//! (states carry their position), so a crash between the two leaves only an unused object.
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -84,45 +84,39 @@ impl Lake {
         Ok(streams)
     }
 
-    /// The ack state of a broker group at a position of its action log, as stored.
+    /// What replay has to know at a position of a stream to go on from there, as stored: the pull ranges of an action
+    /// log, the queue offsets of a RocketMQ broker.
     ///
     /// # Errors
-    /// [`Error::Store`]; [`Error::Invariant`] if there is none, since every commit of actions has one.
-    pub async fn ack_state(&self, system: &str, broker_group: &str, position: u64) -> Result<Bytes> {
-        let path = paths::ack_state(&self.store.root, system, broker_group, position);
+    /// [`Error::Store`]; [`Error::Invariant`] if there is none, since every commit of such a stream has one.
+    pub async fn state(&self, stream: &StreamId, position: u64) -> Result<Bytes> {
+        let path = paths::state(&self.store.root, stream, position);
         match self.store.objects.get(&path).await {
             Ok(found) => Ok(found.bytes().await?),
             Err(object_store::Error::NotFound { .. }) => Err(Error::Invariant(format!(
-                "the ack state {path} is missing; acks after it cannot be resolved. Import into a new data root"
+                "the state {path} is missing; {stream} cannot go on after it. Import into a new data root"
             ))),
             Err(error) => Err(Error::store(format!("reading {path}"), error)),
         }
     }
 
-    /// Stores an ack state.
+    /// Stores a state.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn put_ack_state(
-        &self,
-        system: &str,
-        broker_group: &str,
-        position: u64,
-        state: Bytes,
-    ) -> Result<()> {
-        let path = paths::ack_state(&self.store.root, system, broker_group, position);
-        self.store.put_durably(&path, state).await
+    pub async fn put_state(&self, stream: &StreamId, position: u64, state: Bytes) -> Result<()> {
+        self.store.put_durably(&paths::state(&self.store.root, stream, position), state).await
     }
 
-    /// Deletes ack states below `position`, which every table has passed.
+    /// Deletes states below `position`, which every table has passed.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn drop_ack_states_below(&self, system: &str, broker_group: &str, position: u64) -> Result<()> {
-        let folder = paths::ack_folder(&self.store.root, system, broker_group);
+    pub async fn drop_states_below(&self, stream: &StreamId, position: u64) -> Result<()> {
+        let folder = paths::state_folder(&self.store.root, stream);
         let objects: Vec<_> = self.store.objects.list(Some(&folder)).try_collect().await?;
         for object in objects {
-            if paths::ack_position(&object.location).is_some_and(|known| known < position) {
+            if paths::state_position(&object.location).is_some_and(|known| known < position) {
                 self.store.objects.delete(&object.location).await?;
             }
         }

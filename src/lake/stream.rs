@@ -1,6 +1,6 @@
 //! Names of the streams that feed the tables, and their movements.
 //!
-//! A stream is one log of one broker group; its positions are byte offsets in that log. Offsets of
+//! A stream is one log of one broker group (of RocketMQ: one broker); its positions are byte offsets in that log. Offsets of
 //! different kinds of logs never mix: the message log of a broker and the index log of a Java backup are
 //! different streams.
 
@@ -18,16 +18,28 @@ pub enum Log {
     Index,
     /// QMQ's action log.
     Action,
+    /// RocketMQ's commit log, read from its files: physical offsets.
+    CommitLog,
+    /// What was pulled from a RocketMQ broker: bytes received, counted from the first pull on.
+    Pulled,
+    /// RocketMQ's index files, for keys whose records are gone: physical offsets.
+    KeyIndex,
+    /// Trace events that were posted: their number.
+    Posted,
 }
 
 impl Log {
-    /// `message`, `index` or `action`.
+    /// The name in stream names and in what operators see.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Log::Message => "message",
             Log::Index => "index",
             Log::Action => "action",
+            Log::CommitLog => "commitlog",
+            Log::Pulled => "pulled",
+            Log::KeyIndex => "keyindex",
+            Log::Posted => "posted",
         }
     }
 }
@@ -35,7 +47,7 @@ impl Log {
 /// One stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StreamId {
-    /// `qmq`.
+    /// `qmq` or `rocketmq`.
     pub system: String,
     /// Broker group.
     pub broker_group: String,
@@ -48,6 +60,12 @@ impl StreamId {
     #[must_use]
     pub fn qmq(broker_group: &str, log: Log) -> StreamId {
         StreamId { system: super::schema::SYSTEM_QMQ.to_owned(), broker_group: broker_group.to_owned(), log }
+    }
+
+    /// A stream of a RocketMQ broker.
+    #[must_use]
+    pub fn rocketmq(broker: &str, log: Log) -> StreamId {
+        StreamId { system: super::schema::SYSTEM_ROCKETMQ.to_owned(), broker_group: broker.to_owned(), log }
     }
 
     /// Name of the stream's application transaction in the Delta log.

@@ -107,7 +107,7 @@ impl Table {
         let files = state
             .log_data()
             .iter()
-            .map(|view| LakeFile::from_log(self.def.name, &view).map(Arc::new))
+            .map(|view| LakeFile::from_log(self.def, &view).map(Arc::new))
             .collect::<Result<Vec<_>>>()?;
         let version = state.version();
         let mut positions = HashMap::with_capacity(streams.len());

@@ -145,7 +145,7 @@ impl Lake {
         }
         let is_actions = stream.log == super::Log::Action;
         if let Some(lowest) = lowest.filter(|_| is_actions)
-            && let Err(error) = self.ack_state(&stream.system, &stream.broker_group, lowest).await
+            && let Err(error) = self.state(stream, lowest).await
         {
             report.findings.push(Finding {
                 table: RECORD.name.to_owned(),

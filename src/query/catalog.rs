@@ -5,6 +5,7 @@
 //! and only if it reaches further. Commits end where hot files end, so whichever of "committed" and "dropped
 //! from memory" a query meets first, it sees each row once.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, RwLock};
 
 use object_store::path::Path;
@@ -13,7 +14,7 @@ use super::files::FileCache;
 use crate::config;
 use crate::error::{Error, Result};
 use crate::lake::scan::object_path;
-use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, RECORD, TableDef};
+use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, MESSAGE_KEY, RECORD, TRACE, TableDef};
 use crate::lake::{Lake, LakeFile, Snapshot, StreamId};
 
 /// One table at one version, with its hot files.
@@ -215,10 +216,32 @@ impl Catalog {
             files.sort_by_key(|file| std::cmp::Reverse(file.day));
             for file in files {
                 let reader = self.files.reader(&table.folder, &file);
-                self.files.runs(&reader, table.snapshot.def).await?;
+                if table.snapshot.def.sort.first().is_some_and(|key| key.column == "subject") {
+                    self.files.runs(&reader, table.snapshot.def).await?;
+                } else {
+                    reader.index().await?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Subjects of a table that satisfy a condition.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn subjects_where(
+        &self,
+        table: &PinnedTable,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<BTreeSet<String>> {
+        let mut subjects = BTreeSet::new();
+        for file in table.files.iter() {
+            let reader = self.files.reader(&table.folder, file);
+            let runs = self.files.runs(&reader, table.snapshot.def).await?;
+            subjects.extend(runs.subjects().filter(|subject| is_wanted(subject)).map(str::to_owned));
+        }
+        Ok(subjects)
     }
 
     /// The newest known snapshots and the hot rows beyond them.
@@ -229,5 +252,5 @@ impl Catalog {
 }
 
 fn is_looked_up(def: &TableDef) -> bool {
-    [&MESSAGE, &DEAD_MESSAGE, &RECORD, &CONTENT].iter().any(|known| known.name == def.name)
+    [&MESSAGE, &DEAD_MESSAGE, &RECORD, &CONTENT, &MESSAGE_KEY, &TRACE].iter().any(|known| known.name == def.name)
 }

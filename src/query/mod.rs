@@ -9,6 +9,7 @@ mod provider;
 mod runs;
 mod session;
 mod sql;
+pub mod trace_graph;
 
 pub use catalog::{Catalog, HotFile, Pinned, PinnedTable};
 pub use files::{CachedReader, FileCache, FileIndex};

@@ -67,6 +67,11 @@ impl FileRuns {
         self.runs.get(start..end).unwrap_or_default()
     }
 
+    /// The subjects.
+    pub fn subjects(&self) -> impl Iterator<Item = &str> {
+        self.runs.iter().map(|run| &*run.subject)
+    }
+
     /// Bytes in memory, roughly.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {

@@ -18,7 +18,7 @@ const SCHEMA: &str = "public";
 
 /// The views of `sql/`, by file name, in the order they are made.
 #[must_use]
-pub fn views() -> [(&'static str, &'static str); 9] {
+pub fn views() -> [(&'static str, &'static str); 16] {
     [
         ("messages", include_str!("../../sql/messages.sql")),
         ("dead_letters", include_str!("../../sql/dead_letters.sql")),
@@ -29,6 +29,13 @@ pub fn views() -> [(&'static str, &'static str); 9] {
         ("redelivery", include_str!("../../sql/redelivery.sql")),
         ("daily_volume", include_str!("../../sql/daily_volume.sql")),
         ("otel_messages", include_str!("../../sql/otel_messages.sql")),
+        ("trace_sends", include_str!("../../sql/trace_sends.sql")),
+        ("trace_deliveries", include_str!("../../sql/trace_deliveries.sql")),
+        ("slow_consumers", include_str!("../../sql/slow_consumers.sql")),
+        ("failed_sends", include_str!("../../sql/failed_sends.sql")),
+        ("send_success", include_str!("../../sql/send_success.sql")),
+        ("consumer_backlog", include_str!("../../sql/consumer_backlog.sql")),
+        ("current_backlog", include_str!("../../sql/current_backlog.sql")),
     ]
 }
 

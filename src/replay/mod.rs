@@ -8,15 +8,21 @@ mod acks;
 mod actions;
 mod messages;
 mod names;
+mod rocketmq;
 mod rows;
 
 pub use acks::{AckLimits, AckState};
 pub use actions::{ActionBatch, ActionCounts, ActionReplay};
 pub use messages::{Floors, MessageBatch, MessageCounts, MessageReplay};
 pub use names::Names;
+pub use rocketmq::{
+    ProgressSample, QueueOffsets, QueuePlace, ROCKETMQ_TABLES, RocketMqBatch, RocketMqCounts, RocketMqReplay,
+    RocketMqSettings, TableFloor, TraceCarrier, lost_key_text,
+};
 pub(crate) use rows::NO_TIME;
 pub use rows::{
-    BatchContext, ContentRows, DayRows, DeadRows, MessageRow, MessageRows, RecordRows, Rows, UnresolvedRows,
+    BatchContext, ContentRows, DayRows, DeadRows, KeyKind, MessageRow, MessageRows, RecordRows, Rows,
+    UnresolvedRows,
 };
 
 /// `record.action`: a consumer pulled the message.

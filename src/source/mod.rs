@@ -6,6 +6,7 @@
 mod format;
 mod reader;
 pub mod remote;
+pub mod rocketmq;
 mod segments;
 mod store_dir;
 

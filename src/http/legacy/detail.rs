@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::App;
 use super::Refusal;
 use super::request::BackupQuery;
-use crate::lake::schema::CONTENT;
+use crate::lake::schema::{CONTENT, SYSTEM_QMQ};
 use crate::qmq::payload::{self, Payload};
 use crate::qmq::subject::SubjectName;
 use crate::query::lookup::{Condition, ContentRow, find};
@@ -100,6 +100,7 @@ async fn from_store(
 ) -> Result<Option<Detail>, Refusal> {
     let name = SubjectName::parse(subject);
     let mut conditions = vec![
+        Condition::text("system", SYSTEM_QMQ),
         Condition::number("kind", i64::from(name.kind.as_i8())),
         Condition::number("sequence", sequence),
         Condition::text("broker_group", broker_group.clone()),

@@ -7,7 +7,7 @@ use super::super::App;
 use super::Refusal;
 use super::request::{BackupQuery, PageKey, scope};
 use crate::error::Result;
-use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, TableDef};
+use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, SYSTEM_QMQ, TableDef};
 use crate::qmq::Kind;
 use crate::query::lookup::{Condition, MessageKey, MessageRow, NewestQuery, find, newest};
 
@@ -39,7 +39,7 @@ pub(super) async fn messages(app: &App, text: &str) -> Result<List, Refusal> {
         return Ok(List::default());
     }
     let kind = Condition::number("kind", i64::from(Kind::Normal.as_i8()));
-    page(app, &MESSAGE, &query, vec![kind]).await
+    page(app, &MESSAGE, &query, vec![kind, Condition::text("system", SYSTEM_QMQ)]).await
 }
 
 /// Dead letters of a subject.

@@ -10,7 +10,7 @@ use super::Refusal;
 use super::list::days_before;
 use super::request::RecordQuery;
 use crate::error::Result;
-use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, RECORD};
+use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, RECORD, SYSTEM_QMQ};
 use crate::qmq::Kind;
 use crate::qmq::subject::{DEAD_PREFIX, RETRY_PREFIX, SubjectName};
 use crate::query::Pinned;
@@ -96,7 +96,11 @@ fn meanings(subject: &str) -> Vec<(Kind, String, Option<String>)> {
 
 async fn of_retries(app: &App, pinned: &Pinned, subject: &str, id: &str) -> Result<Records, Refusal> {
     let mut conditions =
-        vec![Condition::number("kind", i64::from(Kind::Retry.as_i8())), Condition::text("message_id", id)];
+        vec![
+            Condition::text("system", SYSTEM_QMQ),
+            Condition::number("kind", i64::from(Kind::Retry.as_i8())),
+            Condition::text("message_id", id),
+        ];
     let days = app.config.http.retry_records_window_days;
     if days > 0 {
         let now = (app.clock)().timestamp_millis();

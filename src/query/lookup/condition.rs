@@ -1,5 +1,7 @@
 //! What a row must satisfy, checked at every level: file, row group, page, row.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, AsArray, BooleanArray};
 use arrow::datatypes::{DataType, Int8Type, Int32Type, Int64Type, TimestampMillisecondType};
 use arrow::record_batch::RecordBatch;
@@ -14,6 +16,8 @@ pub enum Condition {
     Text(&'static str, String),
     /// The number or time (milliseconds) lies between, both included.
     Number(&'static str, i64, i64),
+    /// The number or time is one of these, which are in ascending order.
+    AnyNumber(&'static str, Arc<[i64]>),
 }
 
 impl Condition {
@@ -33,7 +37,7 @@ impl Condition {
     #[must_use]
     pub fn column(&self) -> &'static str {
         match self {
-            Condition::Text(column, _) | Condition::Number(column, ..) => column,
+            Condition::Text(column, _) | Condition::Number(column, ..) | Condition::AnyNumber(column, _) => column,
         }
     }
 
@@ -43,6 +47,17 @@ impl Condition {
             Condition::Number(column, least, greatest) => {
                 stats.number_range(column).is_none_or(|(min, max)| min <= *greatest && max >= *least)
             }
+            Condition::AnyNumber(column, numbers) => {
+                stats.number_range(column).is_none_or(|(min, max)| any_between(numbers, min, max))
+            }
+        }
+    }
+
+    /// Whether every row of a file satisfies it.
+    fn always_matches(&self, stats: &FileStats) -> bool {
+        match self {
+            Condition::Text(column, text) => stats.is_always_text(column, text),
+            _ => false,
         }
     }
 
@@ -60,6 +75,7 @@ impl Condition {
             (Condition::Number(_, least, greatest), Some(min), Some(max)) => {
                 min <= *greatest && max >= *least
             }
+            (Condition::AnyNumber(_, numbers), Some(min), Some(max)) => any_between(numbers, min, max),
             _ => true,
         }
     }
@@ -81,9 +97,25 @@ impl Condition {
                     *keep = *keep && numbers.get(row).is_some_and(|n| *least <= n && n <= *greatest);
                 }
             }
+            Condition::AnyNumber(_, wanted) => {
+                let numbers = Numbers::of(column).ok_or_else(|| mismatch(self.column()))?;
+                for (row, keep) in keep.iter_mut().enumerate() {
+                    *keep = *keep && numbers.get(row).is_some_and(|n| wanted.binary_search(&n).is_ok());
+                }
+            }
         }
         Ok(())
     }
+}
+
+fn any_between(numbers: &[i64], min: i64, max: i64) -> bool {
+    let first = numbers.partition_point(|number| *number < min);
+    numbers.get(first).is_some_and(|number| *number <= max)
+}
+
+/// The conditions that a file's statistics do not settle already.
+pub(super) fn open_conditions(conditions: &[Condition], stats: &FileStats) -> Vec<Condition> {
+    conditions.iter().filter(|condition| !condition.always_matches(stats)).cloned().collect()
 }
 
 /// Rows of a batch that satisfy all conditions.
@@ -100,7 +132,7 @@ pub(super) fn mismatch(column: &str) -> Error {
 }
 
 /// An integer or time column of any width.
-pub(in crate::query) enum Numbers<'a> {
+pub(crate) enum Numbers<'a> {
     Int8(&'a arrow::array::Int8Array),
     Int32(&'a arrow::array::Int32Array),
     Int64(&'a arrow::array::Int64Array),
@@ -108,7 +140,7 @@ pub(in crate::query) enum Numbers<'a> {
 }
 
 impl<'a> Numbers<'a> {
-    pub(in crate::query) fn of(column: &'a dyn Array) -> Option<Numbers<'a>> {
+    pub(crate) fn of(column: &'a dyn Array) -> Option<Numbers<'a>> {
         match column.data_type() {
             DataType::Int8 => column.as_primitive_opt::<Int8Type>().map(Numbers::Int8),
             DataType::Int32 => column.as_primitive_opt::<Int32Type>().map(Numbers::Int32),
@@ -120,7 +152,7 @@ impl<'a> Numbers<'a> {
         }
     }
 
-    pub(in crate::query) fn get(&self, row: usize) -> Option<i64> {
+    pub(crate) fn get(&self, row: usize) -> Option<i64> {
         match self {
             Numbers::Int8(values) => values.is_valid(row).then(|| i64::from(values.value(row))),
             Numbers::Int32(values) => values.is_valid(row).then(|| i64::from(values.value(row))),

@@ -6,8 +6,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::super::catalog::PinnedTable;
 use super::super::files::FileCache;
-use super::condition::{Condition, select};
-use super::pages::{blooms_pass, candidates, places, read};
+use super::condition::{Condition, open_conditions, select};
+use super::pages::{blooms_pass, candidates, everywhere, places, read};
 use crate::error::Result;
 use crate::lake::LakeFile;
 
@@ -25,9 +25,32 @@ pub async fn find(
     conditions: &[Condition],
     columns: &[&'static str],
 ) -> Result<Vec<RecordBatch>> {
+    find_in(files, table, Some(subject), conditions, columns).await
+}
+
+/// As [`find`], in a table whose order does not begin with the subject, or over all subjects.
+///
+/// # Errors
+/// [`crate::error::Error::Store`].
+pub async fn find_anywhere(
+    files: &FileCache,
+    table: &PinnedTable,
+    conditions: &[Condition],
+    columns: &[&'static str],
+) -> Result<Vec<RecordBatch>> {
+    find_in(files, table, None, conditions, columns).await
+}
+
+async fn find_in(
+    files: &FileCache,
+    table: &PinnedTable,
+    subject: Option<&str>,
+    conditions: &[Condition],
+    columns: &[&'static str],
+) -> Result<Vec<RecordBatch>> {
     let matching = table.files.iter();
     let searches: Vec<_> = matching
-        .filter(|file| file.stats.may_contain_text("subject", subject))
+        .filter(|file| subject.is_none_or(|subject| file.stats.may_contain_text("subject", subject)))
         .filter(|file| conditions.iter().all(|condition| condition.may_match_file(&file.stats)))
         .map(|file| find_in_file(files, table, file, subject, conditions, columns))
         .collect();
@@ -40,13 +63,19 @@ async fn find_in_file(
     files: &FileCache,
     table: &PinnedTable,
     file: &LakeFile,
-    subject: &str,
+    subject: Option<&str>,
     conditions: &[Condition],
     columns: &[&'static str],
 ) -> Result<Vec<RecordBatch>> {
     let reader = files.reader(&table.folder, file);
-    let runs = files.runs(&reader, table.snapshot.def).await?;
-    let places = places(&runs, table.snapshot.def, subject, conditions);
+    let conditions = &open_conditions(conditions, &file.stats);
+    let places = match subject {
+        Some(subject) => {
+            let runs = files.runs(&reader, table.snapshot.def).await?;
+            places(&runs, table.snapshot.def, subject, conditions)
+        }
+        None => everywhere(&reader.index().await?.parquet),
+    };
     if places.is_empty() {
         return Ok(Vec::new());
     }

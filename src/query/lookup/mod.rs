@@ -6,12 +6,19 @@
 
 mod condition;
 mod find;
+mod keys;
 mod newest;
 mod pages;
 mod rows;
+mod stored;
+mod window;
 
 pub use condition::Condition;
-pub(super) use condition::Numbers;
-pub use find::find;
+pub(crate) use condition::Numbers;
+pub use find::{find, find_anywhere};
+pub use keys::{KeyHit, key_hits, messages_of};
 pub use newest::{NewestQuery, newest};
+pub use stored::{MessagePlace, StoredMessage};
+pub use window::{Order, SubjectQuery, WindowQuery, window};
+pub(crate) use rows::numbers;
 pub use rows::{ContentRow, MessageKey, MessageRow, RecordRow};

@@ -11,7 +11,7 @@ use arrow::compute::filter_record_batch;
 
 use super::super::catalog::PinnedTable;
 use super::super::files::FileCache;
-use super::condition::{Condition, select};
+use super::condition::{Condition, open_conditions, select};
 use super::pages::{RowRanges, candidates, places, read};
 use super::rows::{MessageKey, MessageRow};
 use crate::error::Result;
@@ -19,9 +19,9 @@ use crate::lake::LakeFile;
 use crate::lake::schema::MESSAGE;
 
 /// Rows read at first from a file; doubled as long as the page is not full.
-const FIRST_WINDOW_ROWS: usize = 256;
+pub(super) const FIRST_WINDOW_ROWS: usize = 256;
 /// Most rows read at a time.
-const MAX_WINDOW_ROWS: usize = 32 * 1024;
+pub(super) const MAX_WINDOW_ROWS: usize = 32 * 1024;
 
 /// Which messages.
 #[derive(Debug, Clone)]
@@ -89,8 +89,9 @@ async fn read_file(
         return Ok(());
     }
     let index = reader.index().await?;
+    let open = open_conditions(&query.conditions, &file.stats);
     let mut columns = MessageRow::COLUMNS.to_vec();
-    columns.extend(query.conditions.iter().map(Condition::column));
+    columns.extend(open.iter().map(Condition::column));
     // only `message` is in time order within a subject; `dead_message` is so within a group
     let in_time_order = def.name == MESSAGE.name
         || query.conditions.iter().any(|condition| condition.column() == "consumer_group");
@@ -99,7 +100,7 @@ async fn read_file(
         let mut window_rows = FIRST_WINDOW_ROWS.max(query.limit.min(MAX_WINDOW_ROWS));
         // a full page raises the oldest second that still matters
         let first_second = query.first_second.max(page.oldest_second().unwrap_or(i64::MIN));
-        let mut conditions = query.conditions.clone();
+        let mut conditions = open.clone();
         conditions.push(window(first_second, last_second));
         let mut left = candidates(&index.parquet, &place, &conditions);
         while !left.is_empty() {
@@ -130,7 +131,7 @@ fn window(first_second: i64, last_second: i64) -> Condition {
 }
 
 /// Takes the first `rows` rows off the ranges.
-fn take_rows(ranges: &mut RowRanges, rows: usize) -> RowRanges {
+pub(super) fn take_rows(ranges: &mut RowRanges, rows: usize) -> RowRanges {
     let mut taken = Vec::new();
     let mut missing = rows;
     while missing > 0 && !ranges.is_empty() {

@@ -46,6 +46,14 @@ pub(super) fn places(runs: &FileRuns, def: &TableDef, subject: &str, conditions:
     runs.map(|run| Place { row_group: run.row_group, rows: run.rows.clone() }).collect()
 }
 
+/// Every row of a file.
+pub(super) fn everywhere(metadata: &ParquetMetaData) -> Vec<Place> {
+    let groups = metadata.row_groups().iter().enumerate();
+    groups
+        .map(|(row_group, group)| Place { row_group, rows: 0..usize::try_from(group.num_rows()).unwrap_or(0) })
+        .collect()
+}
+
 /// Rows of a place that can satisfy all conditions.
 pub(super) fn candidates(metadata: &ParquetMetaData, place: &Place, conditions: &[Condition]) -> RowRanges {
     let row_group = place.row_group;

@@ -183,12 +183,12 @@ impl ContentRow {
     }
 }
 
-fn list(values: &dyn Array) -> Result<Vec<String>> {
+pub(super) fn list(values: &dyn Array) -> Result<Vec<String>> {
     let values = values.as_string_opt::<i32>().ok_or_else(|| mismatch("tags"))?;
     Ok(values.iter().flatten().map(str::to_owned).collect())
 }
 
-fn pairs(entries: &arrow::array::StructArray) -> Result<Vec<(String, String)>> {
+pub(super) fn pairs(entries: &arrow::array::StructArray) -> Result<Vec<(String, String)>> {
     let text = |i: usize| entries.columns().get(i).and_then(|c| c.as_string_opt::<i32>());
     let (Some(keys), Some(values)) = (text(0), text(1)) else { return Err(mismatch("attributes")) };
     let pairs = keys.iter().zip(values.iter());
@@ -199,6 +199,6 @@ pub(super) fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a arrow:
     batch.column_by_name(name).and_then(|c| c.as_string_opt::<i32>()).ok_or_else(|| mismatch(name))
 }
 
-pub(super) fn numbers<'a>(batch: &'a RecordBatch, name: &str) -> Result<Numbers<'a>> {
+pub(crate) fn numbers<'a>(batch: &'a RecordBatch, name: &str) -> Result<Numbers<'a>> {
     batch.column_by_name(name).and_then(|c| Numbers::of(c)).ok_or_else(|| mismatch(name))
 }

@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BinaryBuilder, Int8Array, Int32Array, MapBuilder, MapFieldNames, StringBuilder,
-};
-use arrow::datatypes::{DataType, Field};
+use arrow::array::{ArrayRef, BinaryBuilder, Int8Array, Int32Array};
 use arrow::record_batch::RecordBatch;
 
 use super::super::names::{constant_column, text_column};
 use super::message::MessageRow;
+use super::stored::StoredRow;
 use super::{
-    BatchContext, DayRows, NO_TIME, NameLists, Rows, Texts, ascending, batch_of, by_day, day_and_name,
-    day_of, gather, integers, last_word, times,
+    BatchContext, DayRows, NO_NUMBER, NO_TIME, NameLists, Rows, Texts, ascending, batch_of, by_day,
+    day_and_name, day_of, gather, integers, last_word, map_builder, small_integers, times,
 };
 use crate::error::Result;
 use crate::lake::schema::{CONTENT, TableDef};
@@ -37,6 +35,8 @@ pub struct ContentRows {
     /// Bodies back to back, as received; empty where not kept.
     bodies: Vec<u8>,
     ends: Vec<usize>,
+    /// Queue of a RocketMQ message, whose body is kept as bytes; `NO_NUMBER` for QMQ, whose bodies are attributes.
+    queue_id: Vec<i32>,
 }
 
 impl ContentRows {
@@ -67,6 +67,29 @@ impl ContentRows {
             self.bodies.extend_from_slice(payload.body);
         }
         self.ends.push(self.bodies.len());
+        self.queue_id.push(NO_NUMBER);
+    }
+
+    /// Adds the body of a RocketMQ message; of one over `max_body` bytes only the size is kept.
+    pub(crate) fn push_body(&mut self, row: &StoredRow<'_>, body: &[u8], max_body: usize) {
+        self.subject.push(row.subject);
+        self.kind.push(row.kind);
+        self.consumer_group.push(row.consumer_group);
+        self.sequence.push(row.sequence);
+        self.message_id.push(row.message_id.as_bytes());
+        self.create_time.push(row.store_time_ms);
+        self.store_time.push(row.store_time_ms);
+        self.payload_subject.push(row.origin_subject.unwrap_or(row.subject));
+        self.flags.push(0);
+        self.expire_time.push(NO_TIME);
+        self.schedule_time.push(NO_TIME);
+        self.tags.push(None);
+        self.body_size.push(i32::try_from(body.len()).unwrap_or(i32::MAX));
+        if body.len() <= max_body {
+            self.bodies.extend_from_slice(body);
+        }
+        self.ends.push(self.bodies.len());
+        self.queue_id.push(row.queue_id);
     }
 
     /// Bytes of bodies and ids.
@@ -83,14 +106,17 @@ impl ContentRows {
 
     /// The attribute maps, and the raw bytes of bodies that are none.
     fn bodies(&self, order: &[u32]) -> Result<(ArrayRef, ArrayRef)> {
-        let names =
-            MapFieldNames { entry: "key_value".to_owned(), key: "key".to_owned(), value: "value".to_owned() };
-        let mut maps = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new())
-            .with_values_field(Field::new("value", DataType::Utf8, false));
+        let mut maps = map_builder();
         let mut raw = BinaryBuilder::new();
         for row in order {
             let body = self.body(*row as usize);
             let omitted = body.is_empty() && self.body_size.get(*row as usize).is_some_and(|size| *size > 0);
+            let is_raw = self.queue_id.get(*row as usize).is_some_and(|queue| *queue != NO_NUMBER);
+            if is_raw {
+                maps.append(false)?;
+                raw.append_option((!omitted).then_some(body));
+                continue;
+            }
             match attributes(body) {
                 Ok(pairs) if !omitted => {
                     for (key, value) in pairs {
@@ -160,6 +186,7 @@ impl Rows for ContentRows {
                 attributes,
                 Arc::new(Int32Array::from_iter_values(gather(&self.body_size, order))),
                 body,
+                small_integers(&self.queue_id, order, true),
             ],
         )
     }

@@ -4,21 +4,33 @@
 //! sort order through a permutation; the columns themselves never move.
 
 mod content;
+mod key;
 mod message;
+mod progress;
 mod record;
+mod stored;
+mod trace;
 mod unresolved;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, ListBuilder, StringBuilder, TimestampMillisecondArray};
+use arrow::array::{
+    Array, ArrayRef, Int32Array, Int64Array, ListBuilder, MapBuilder, MapFieldNames, StringBuilder,
+    TimestampMillisecondArray, new_null_array,
+};
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use chrono::NaiveDate;
 
 pub use content::ContentRows;
+pub use key::KeyKind;
+pub(super) use key::{KeyRow, KeyRows};
 pub use message::{DeadRows, MessageRow, MessageRows};
+pub(super) use progress::{ProgressRow, ProgressRows};
 pub use record::RecordRows;
+pub(super) use stored::{StoredRow, StoredRows};
+pub(super) use trace::{Carrier, TraceRow, TraceRows};
 pub use unresolved::UnresolvedRows;
 
 use super::names::Names;
@@ -144,17 +156,24 @@ fn descending(number: i64) -> u64 {
 /// distinct, so that an unstable sort keeps the log's order.
 fn by_day<const N: usize>(mut keys: Vec<SortKey<N>>) -> Vec<DayRows> {
     keys.sort_unstable();
+    let rows = keys.iter().filter_map(|key| {
+        let (first, last) = (key.first()?, key.last()?);
+        Some((day_of_key(*first), (last & u64::from(u32::MAX)) as u32))
+    });
+    split_days(rows)
+}
+
+/// Groups rows that are in order, the day first.
+fn split_days(rows: impl Iterator<Item = (i32, u32)>) -> Vec<DayRows> {
     let mut days: Vec<DayRows> = Vec::new();
     let mut current = None;
-    for key in keys {
-        let (Some(first), Some(row)) = (key.first(), key.last()) else { continue };
-        let day = day_of_key(*first);
+    for (day, row) in rows {
         if current != Some(day) {
             days.push(DayRows { day: date_of(day), order: Vec::new() });
             current = Some(day);
         }
         if let Some(last) = days.last_mut() {
-            last.order.push((row & u64::from(u32::MAX)) as u32);
+            last.order.push(row);
         }
     }
     days
@@ -175,8 +194,40 @@ fn integers(values: &[i64], order: &[u32]) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(gather(values, order)))
 }
 
-/// Puts columns under the table's names; dictionary columns stand for the plain type they hold.
-fn batch_of(def: &TableDef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+/// Marks a small number that is not known.
+pub(crate) const NO_NUMBER: i32 = i32::MIN;
+
+fn small_integers(values: &[i32], order: &[u32], nullable: bool) -> ArrayRef {
+    let buffer: ScalarBuffer<i32> = gather(values, order).collect::<Vec<_>>().into();
+    let nulls = nullable.then(|| NullBuffer::from_iter(buffer.iter().map(|number| *number != NO_NUMBER)));
+    Arc::new(Int32Array::new(buffer, nulls.filter(|nulls| nulls.null_count() > 0)))
+}
+
+/// The keys of a message: pieces between spaces, each once, in the order of the text.
+pub(crate) fn split_keys(text: &str) -> impl Iterator<Item = &str> {
+    let mut seen = hashbrown::HashSet::new();
+    text.split(' ').filter(move |key| !key.is_empty() && seen.insert(*key))
+}
+
+/// A builder of lists of text.
+fn list_builder() -> ListBuilder<StringBuilder> {
+    ListBuilder::new(StringBuilder::new()).with_field(Field::new("element", DataType::Utf8, false))
+}
+
+/// A builder of maps of text to text.
+fn map_builder() -> MapBuilder<StringBuilder, StringBuilder> {
+    let names =
+        MapFieldNames { entry: "key_value".to_owned(), key: "key".to_owned(), value: "value".to_owned() };
+    MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new())
+        .with_values_field(Field::new("value", DataType::Utf8, false))
+}
+
+/// Puts columns under the table's names; dictionary columns stand for the plain type they hold. The last columns of
+/// a table may be left out: they are null.
+fn batch_of(def: &TableDef, mut columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+    let rows = columns.first().map_or(0, |column| column.len());
+    let absent = def.columns.iter().skip(columns.len());
+    columns.extend(absent.map(|column| new_null_array(&column.column_type.arrow(), rows)).collect::<Vec<_>>());
     let fields: Vec<Field> = def
         .columns
         .iter()
@@ -210,6 +261,12 @@ impl Texts {
 
     fn column(&self, order: &[u32]) -> ArrayRef {
         Arc::new(arrow::array::StringArray::from_iter_values(order.iter().map(|row| self.get(*row as usize))))
+    }
+
+    /// As [`Texts::column`], with null for what is empty.
+    fn nullable_column(&self, order: &[u32]) -> ArrayRef {
+        let texts = order.iter().map(|row| Some(self.get(*row as usize)).filter(|text| !text.is_empty()));
+        Arc::new(texts.collect::<arrow::array::StringArray>())
     }
 }
 
@@ -249,8 +306,7 @@ impl NameLists {
 
     /// The lists of these rows; null where they are not known.
     fn column(&self, order: &[u32], names: &Names) -> ArrayRef {
-        let field = Field::new("element", DataType::Utf8, false);
-        let mut builder = ListBuilder::new(StringBuilder::new()).with_field(field);
+        let mut builder = list_builder();
         for number in gather(&self.rows, order) {
             if number == NO_LIST {
                 builder.append(false);

@@ -1,13 +1,19 @@
 //! The tables: columns, types, sort order, encodings and indexes, in one place.
 //!
-//! `schemas/<table>.md` is the contract for users; a test holds this file to it. Nothing here touches
+//! `schemas/<table>.md` is the contract for users; a test holds [`tables`] to it. Nothing here touches
 //! storage. Column types are few on purpose (strings, small integers, milliseconds in UTC, one list and
 //! one map of strings), so that every engine reads the files the same way.
+
+mod tables;
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use deltalake::kernel::{ArrayType, DataType as DeltaType, MapType, PrimitiveType, StructField};
+
+pub use tables::{
+    CONSUMER_PROGRESS, CONTENT, DEAD_MESSAGE, MESSAGE, MESSAGE_KEY, RECORD, TABLES, TRACE, UNRESOLVED_ACK,
+};
 
 /// Name of the partition column: the UTC day of [`TableDef::time_column`], `YYYY-MM-DD`.
 pub const DAY_COLUMN: &str = "dt";
@@ -21,6 +27,9 @@ pub const LAST_DAY: i64 = 2_932_896;
 /// Value of the column `system` for QMQ.
 pub const SYSTEM_QMQ: &str = "qmq";
 
+/// Value of the column `system` for RocketMQ.
+pub const SYSTEM_ROCKETMQ: &str = "rocketmq";
+
 /// Type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnType {
@@ -32,6 +41,8 @@ pub enum ColumnType {
     Int32,
     /// 64-bit integer.
     Int64,
+    /// True or false.
+    Bool,
     /// Milliseconds since the Unix epoch, UTC.
     Time,
     /// Bytes.
@@ -51,6 +62,7 @@ impl ColumnType {
             ColumnType::Int8 => "int8",
             ColumnType::Int32 => "int32",
             ColumnType::Int64 => "int64",
+            ColumnType::Bool => "boolean",
             ColumnType::Time => "timestamp(ms, UTC)",
             ColumnType::Binary => "binary",
             ColumnType::TextList => "list<string>",
@@ -66,6 +78,7 @@ impl ColumnType {
             ColumnType::Int8 => DataType::Int8,
             ColumnType::Int32 => DataType::Int32,
             ColumnType::Int64 => DataType::Int64,
+            ColumnType::Bool => DataType::Boolean,
             ColumnType::Time => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
             ColumnType::Binary => DataType::Binary,
             ColumnType::TextList => DataType::List(Arc::new(Field::new("element", DataType::Utf8, false))),
@@ -86,6 +99,7 @@ impl ColumnType {
             ColumnType::Int8 => DeltaType::Primitive(PrimitiveType::Byte),
             ColumnType::Int32 => DeltaType::Primitive(PrimitiveType::Integer),
             ColumnType::Int64 => DeltaType::Primitive(PrimitiveType::Long),
+            ColumnType::Bool => DeltaType::Primitive(PrimitiveType::Boolean),
             ColumnType::Time => DeltaType::Primitive(PrimitiveType::Timestamp),
             ColumnType::Binary => DeltaType::Primitive(PrimitiveType::Binary),
             ColumnType::TextList => ArrayType::new(text(), false).into(),
@@ -146,142 +160,6 @@ pub struct TableDef {
     pub row_bytes_hint: usize,
 }
 
-const fn column(name: &'static str, column_type: ColumnType, encoding: Encoding) -> Column {
-    Column { name, column_type, nullable: false, encoding, bloom: false }
-}
-
-const fn nullable(column: Column) -> Column {
-    Column { nullable: true, ..column }
-}
-
-const fn bloom(column: Column) -> Column {
-    Column { bloom: true, ..column }
-}
-
-const fn ascending(column: &'static str) -> SortKey {
-    SortKey { column, descending: false }
-}
-
-const fn descending(column: &'static str) -> SortKey {
-    SortKey { column, descending: true }
-}
-
-use ColumnType::{Binary, Int8, Int32, Int64, Text, TextList, TextMap, Time};
-use Encoding::{Delta, DeltaText, Dictionary, Plain};
-
-/// One row: one message in a broker, normal or retry.
-pub static MESSAGE: TableDef = TableDef {
-    name: "message",
-    columns: &[
-        column("system", Text, Dictionary),
-        column("subject", Text, Dictionary),
-        column("kind", Int8, Delta),
-        nullable(column("consumer_group", Text, Dictionary)),
-        column("broker_group", Text, Dictionary),
-        column("sequence", Int64, Delta),
-        bloom(column("message_id", Text, DeltaText)),
-        column("create_time", Time, Delta),
-        nullable(column("store_time", Time, Delta)),
-        nullable(column("tags", TextList, Dictionary)),
-    ],
-    sort: &[ascending("subject"), descending("create_time")],
-    time_column: "create_time",
-    row_bytes_hint: 14,
-};
-
-/// One row: one dead letter.
-pub static DEAD_MESSAGE: TableDef = TableDef {
-    name: "dead_message",
-    columns: &[
-        column("system", Text, Dictionary),
-        column("subject", Text, Dictionary),
-        column("consumer_group", Text, Dictionary),
-        column("broker_group", Text, Dictionary),
-        column("sequence", Int64, Delta),
-        bloom(column("message_id", Text, DeltaText)),
-        column("create_time", Time, Delta),
-        nullable(column("store_time", Time, Delta)),
-        nullable(column("tags", TextList, Dictionary)),
-    ],
-    sort: &[ascending("subject"), ascending("consumer_group"), descending("create_time")],
-    time_column: "create_time",
-    row_bytes_hint: 16,
-};
-
-/// One row: one pull or ack of one message by one consumer, or the marker of a dead letter.
-pub static RECORD: TableDef = TableDef {
-    name: "record",
-    columns: &[
-        column("system", Text, Dictionary),
-        column("subject", Text, Dictionary),
-        column("kind", Int8, Delta),
-        column("sequence", Int64, Delta),
-        column("broker_group", Text, Dictionary),
-        column("consumer_group", Text, Dictionary),
-        column("action", Int8, Delta),
-        column("action_time", Time, Delta),
-        column("consumer_id", Text, Dictionary),
-    ],
-    sort: &[
-        ascending("subject"),
-        ascending("kind"),
-        ascending("sequence"),
-        ascending("broker_group"),
-        ascending("consumer_group"),
-    ],
-    time_column: "action_time",
-    row_bytes_hint: 3,
-};
-
-/// One row: the content of one message.
-pub static CONTENT: TableDef = TableDef {
-    name: "content",
-    columns: &[
-        column("system", Text, Dictionary),
-        column("subject", Text, Dictionary),
-        column("kind", Int8, Delta),
-        nullable(column("consumer_group", Text, Dictionary)),
-        column("broker_group", Text, Dictionary),
-        column("sequence", Int64, Delta),
-        column("message_id", Text, DeltaText),
-        column("create_time", Time, Delta),
-        nullable(column("store_time", Time, Delta)),
-        column("payload_subject", Text, Dictionary),
-        column("flags", Int8, Delta),
-        nullable(column("expire_time", Time, Delta)),
-        nullable(column("schedule_time", Time, Delta)),
-        nullable(column("tags", TextList, Dictionary)),
-        nullable(column("attributes", TextMap, Dictionary)),
-        column("body_size", Int32, Delta),
-        nullable(column("body", Binary, Plain)),
-    ],
-    sort: &[ascending("subject"), ascending("kind"), ascending("sequence")],
-    time_column: "create_time",
-    row_bytes_hint: 200,
-};
-
-/// One row: pull sequences of one ack that no known pull covers.
-pub static UNRESOLVED_ACK: TableDef = TableDef {
-    name: "unresolved_ack",
-    columns: &[
-        column("system", Text, Dictionary),
-        column("subject", Text, Dictionary),
-        column("kind", Int8, Delta),
-        column("broker_group", Text, Dictionary),
-        column("consumer_group", Text, Dictionary),
-        column("consumer_id", Text, Dictionary),
-        column("action_time", Time, Delta),
-        column("first_pull_sequence", Int64, Delta),
-        column("last_pull_sequence", Int64, Delta),
-    ],
-    sort: &[ascending("subject"), ascending("consumer_group"), ascending("action_time")],
-    time_column: "action_time",
-    row_bytes_hint: 12,
-};
-
-/// All tables.
-pub static TABLES: [&TableDef; 5] = [&MESSAGE, &DEAD_MESSAGE, &RECORD, &CONTENT, &UNRESOLVED_ACK];
-
 static FILE_SCHEMAS: LazyLock<Vec<(&'static str, SchemaRef)>> =
     LazyLock::new(|| TABLES.iter().map(|def| (def.name, Arc::new(def.build_file_schema()))).collect());
 
@@ -320,6 +198,12 @@ impl TableDef {
             .collect();
         fields.push(StructField::new(DAY_COLUMN, DeltaType::Primitive(PrimitiveType::Date), false));
         fields
+    }
+
+    /// Whether a column holds times.
+    #[must_use]
+    pub fn is_time(&self, name: &str) -> bool {
+        self.columns.iter().any(|c| c.name == name && c.column_type == ColumnType::Time)
     }
 
     /// Position of a column in the files.

@@ -1,0 +1,7 @@
+-- Sends that a broker answered with something else than success. One that got no answer is in no trace.
+CREATE VIEW failed_sends AS
+SELECT
+    system, send_time, topic, msg_id, producer_group, client_host, store_host, cost_ms, message_type, offset_msg_id,
+    keys, tags, body_length, batch_place, dt
+FROM trace_sends
+WHERE success = FALSE;

@@ -1,0 +1,92 @@
+//! `[admin]`: whether this server may change anything in a broker, and how fast. The section sends nothing.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
+use super::limits;
+use crate::error::{Error, Result};
+
+/// Bounds of `replay_rate`, in messages per second.
+const REPLAY_RATES: RangeInclusive<u32> = 1..=100_000;
+
+/// `[admin]`: actions that change offsets or send messages. There are no users, so whoever reaches the listener
+/// may do all of them; a proxy in front must not pass them on to everybody.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// Whether offsets may be moved (backtrack, reset), messages replayed to a topic and dead letters sent
+    /// again; default false. Needs a listener that only this machine reaches.
+    pub enabled: bool,
+    /// Most messages sent in a second, 1 to 100000; default 200.
+    pub replay_rate: u32,
+    /// Most messages of one replay, at least 1; default 1000000.
+    pub replay_max: usize,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Admin { enabled: false, replay_rate: 200, replay_max: 1_000_000 }
+    }
+}
+
+impl Admin {
+    /// Checks the bounds, and the address that is listened on: that of `http.listen` unless the command line
+    /// names another.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that names the setting, also if `enabled` stands beside an address that others reach.
+    pub(crate) fn check(&self, listen: SocketAddr) -> Result<()> {
+        // An IPv4 address may be written as an IPv6 one.
+        if self.enabled && !listen.ip().to_canonical().is_loopback() {
+            return Err(Error::Config(format!(
+                "admin.enabled needs http.listen on a loopback address, such as 127.0.0.1:8080, not {listen}: there \
+                 are no users, so whoever reaches the server could move offsets and send messages"
+            )));
+        }
+        if !REPLAY_RATES.contains(&self.replay_rate) {
+            return Err(Error::Config(format!(
+                "admin.replay_rate is {}; it must be between {} and {} messages per second",
+                self.replay_rate,
+                REPLAY_RATES.start(),
+                REPLAY_RATES.end()
+            )));
+        }
+        limits::positive("admin.replay_max", self.replay_max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_need_a_loopback_listener() {
+        let on = Admin { enabled: true, ..Admin::default() };
+        for near in ["127.0.0.1:8080", "127.1.2.3:0", "[::1]:8080", "[::ffff:127.0.0.1]:8080"] {
+            on.check(near.parse().unwrap()).unwrap();
+        }
+        for far in ["0.0.0.0:8080", "10.0.0.1:8080", "[::]:8080", "[::ffff:10.0.0.1]:80", "[fe80::1]:80"] {
+            let error = on.check(far.parse().unwrap()).unwrap_err().to_string();
+            assert!(error.contains("admin.enabled needs http.listen on a loopback"), "{far}: {error}");
+            assert!(error.contains(far), "{error}");
+            Admin::default().check(far.parse().unwrap()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_wrong_bound_is_refused_by_name() {
+        let listen = "127.0.0.1:8080".parse().unwrap();
+        let cases = [
+            ("admin.replay_rate", Admin { replay_rate: 0, ..Admin::default() }),
+            ("admin.replay_rate", Admin { replay_rate: 100_001, ..Admin::default() }),
+            ("admin.replay_max", Admin { replay_max: 0, ..Admin::default() }),
+        ];
+        for (name, wrong) in cases {
+            let error = wrong.check(listen).unwrap_err().to_string();
+            assert!(error.contains(name), "{name}: {error}");
+        }
+        Admin { replay_rate: 100_000, replay_max: 1, enabled: false }.check(listen).unwrap();
+    }
+}

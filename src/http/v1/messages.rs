@@ -1,0 +1,280 @@
+//! `GET /api/v1/messages`: by id, by key, or by a window of time.
+
+use serde::Serialize;
+
+use super::super::App;
+use super::bodies::with_bodies;
+use super::page;
+use super::params::Params;
+use super::refusal::Refusal;
+use super::system;
+use crate::error::Result;
+use crate::lake::schema::{MESSAGE, MESSAGE_KEY, SYSTEM_QMQ, SYSTEM_ROCKETMQ};
+use crate::query::Pinned;
+use crate::query::lookup::{
+    Condition, KeyHit, MessagePlace, Order, StoredMessage, SubjectQuery, WindowQuery, find, key_hits, messages_of,
+    window,
+};
+use crate::replay::{KeyKind, lost_key_text};
+use crate::rocketmq::index_file;
+
+/// A page of messages.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Messages {
+    pub(super) messages: Vec<StoredMessage>,
+    /// Where the next page begins, if there is one.
+    pub(super) next: Option<String>,
+    /// Time of the newest message that is known of the system, epoch milliseconds.
+    pub(super) watermark: Option<i64>,
+    /// Messages with this key that are no longer stored anywhere: only time and offset are known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) lost: Vec<Lost>,
+}
+
+/// A message of which only an entry of an index file is left. The entry has a hash of the key, so another key can be
+/// meant.
+#[derive(Debug, Serialize)]
+pub(super) struct Lost {
+    broker: String,
+    offset_message_id: String,
+    /// Exact to the second.
+    store_time: i64,
+}
+
+/// What a request asks for.
+struct Request {
+    system: &'static str,
+    topic: String,
+    with_copies: bool,
+    with_bodies: bool,
+    from: i64,
+    to: i64,
+    tag: Option<String>,
+    order: Order,
+    limit: usize,
+    /// Everything that a page token depends on.
+    scope: String,
+    start: Option<MessagePlace>,
+}
+
+/// Answers the route.
+pub(super) async fn messages(app: &App, mut params: Params) -> Result<Messages, Refusal> {
+    let system = system(&mut params)?;
+    let topic = params.required("topic")?;
+    let (id, key) = (params.text("id"), params.text("key"));
+    let (from, to) = (params.time("from", app.zone)?, params.time("to", app.zone)?);
+    let tag = params.text("tag");
+    let order = match params.word("order", &["newest", "oldest"])? {
+        "oldest" => Order::Oldest,
+        _ => Order::Newest,
+    };
+    let with_copies = params.word("copies", &["none", "all"])? == "all";
+    let with_bodies_too = params.word("body", &["false", "true"])? == "true";
+    let limit = params.number("limit", 1, app.config.http.max_len)?.unwrap_or(app.config.http.default_len);
+    let token = params.text("page");
+    params.end()?;
+    if id.is_some() && key.is_some() {
+        return Err(Refusal::field("key", "and `id` exclude each other"));
+    }
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
+        return Err(Refusal::field("from", "lies after `to`"));
+    }
+    let scope = format!("{system}\n{topic}\n{id:?}\n{key:?}\n{from:?}\n{to:?}\n{tag:?}\n{order:?}\n{with_copies}");
+    let start = match &token {
+        Some(token) => Some(page::decode(&scope, token)?),
+        None => None,
+    };
+    let request = Request {
+        system,
+        topic,
+        with_copies,
+        with_bodies: with_bodies_too,
+        from: from.unwrap_or(i64::MIN),
+        to: to.unwrap_or(i64::MAX),
+        tag,
+        order,
+        limit,
+        scope,
+        start,
+    };
+    let pinned = app.catalog.pin();
+    let mut answer = match (id, key) {
+        (Some(id), _) => request.by_id(app, &pinned, &id).await?,
+        (_, Some(key)) => request.by_key(app, &pinned, &key).await?,
+        _ => request.by_time(app, &pinned).await?,
+    };
+    if request.with_bodies {
+        with_bodies(app, &pinned, request.system, &mut answer.messages).await?;
+    }
+    answer.watermark = watermark(&pinned, request.system)?;
+    Ok(answer)
+}
+
+impl Request {
+    async fn by_id(&self, app: &App, pinned: &Pinned, id: &str) -> Result<Messages, Refusal> {
+        if self.system == SYSTEM_QMQ {
+            return self.qmq_by_id(app, pinned, id).await;
+        }
+        let mut hits = Vec::new();
+        for form in id_forms(id) {
+            hits.extend(key_hits(&app.catalog.files, pinned.table(&MESSAGE_KEY)?, self.system, &form).await?);
+        }
+        let is_id = |hit: &KeyHit| {
+            [KeyKind::MessageId, KeyKind::OwnId, KeyKind::OffsetId]
+                .iter()
+                .any(|kind| hit.key_kind == i64::from(kind.as_i8()))
+        };
+        hits.retain(is_id);
+        self.of_hits(app, pinned, hits).await
+    }
+
+    async fn by_key(&self, app: &App, pinned: &Pinned, key: &str) -> Result<Messages, Refusal> {
+        if self.system == SYSTEM_QMQ {
+            return Err(Refusal::field("key", "cannot be asked for: messages of QMQ have no keys; ask by `id`"));
+        }
+        let keys = pinned.table(&MESSAGE_KEY)?;
+        let mut hits = key_hits(&app.catalog.files, keys, self.system, key).await?;
+        hits.retain(|hit| hit.key_kind == i64::from(KeyKind::Key.as_i8()));
+        let mut answer = self.of_hits(app, pinned, hits).await?;
+        let hash = lost_key_text(index_file::key_hash(&self.topic, key));
+        for hit in key_hits(&app.catalog.files, keys, self.system, &hash).await? {
+            // exact to the second only
+            if hit.create_time.saturating_add(999) >= self.from && hit.create_time < self.to {
+                answer.lost.push(Lost {
+                    broker: hit.broker_group,
+                    offset_message_id: hit.message_id,
+                    store_time: hit.create_time,
+                });
+            }
+        }
+        Ok(answer)
+    }
+
+    /// The messages that keys name, in order, page by page.
+    async fn of_hits(&self, app: &App, pinned: &Pinned, mut hits: Vec<KeyHit>) -> Result<Messages, Refusal> {
+        hits.retain(|hit| hit.create_time >= self.from && hit.create_time < self.to);
+        if !self.with_copies {
+            hits.retain(|hit| hit.subject == self.topic);
+        }
+        // one message can have several of its ids alike
+        hits.dedup_by(|a, b| {
+            (a.create_time, &a.subject, &a.broker_group, a.queue_id, a.sequence)
+                == (b.create_time, &b.subject, &b.broker_group, b.queue_id, b.sequence)
+        });
+        let is_settled = self.tag.is_none() && !self.with_copies;
+        if let Some(start) = &self.start {
+            hits.retain(|hit| match self.order {
+                Order::Newest => hit.create_time <= start.time,
+                Order::Oldest => hit.create_time >= start.time,
+            });
+        }
+        if is_settled && hits.len() > self.limit {
+            // no more than a page has to be read, and all that share the time of its last
+            if self.order == Order::Newest {
+                hits.reverse();
+            }
+            let last = hits.get(self.limit).map(|hit| hit.create_time);
+            let end = hits.iter().skip(self.limit).position(|hit| Some(hit.create_time) != last);
+            hits.truncate(end.map_or(hits.len(), |end| self.limit + end));
+        }
+        let table = pinned.table(&MESSAGE)?;
+        let found = messages_of(&app.catalog.files, table, self.system, &hits).await?;
+        Ok(self.page(found))
+    }
+
+    /// Sorts, filters and cuts.
+    fn page(&self, mut found: Vec<StoredMessage>) -> Messages {
+        found.retain(|message| {
+            let is_of_topic = message.topic == self.topic
+                || (self.with_copies && message.origin_topic.as_deref() == Some(&*self.topic));
+            is_of_topic && (self.tag.is_none() || message.tags == self.tag)
+        });
+        let mut placed: Vec<(MessagePlace, StoredMessage)> =
+            found.into_iter().map(|message| (message.place(), message)).collect();
+        placed.sort_by(|a, b| match self.order {
+            Order::Newest => b.0.cmp(&a.0),
+            Order::Oldest => a.0.cmp(&b.0),
+        });
+        placed.dedup_by(|a, b| a.0 == b.0);
+        if let Some(start) = &self.start {
+            placed.retain(|(place, _)| match self.order {
+                Order::Newest => place <= start,
+                Order::Oldest => place >= start,
+            });
+        }
+        let next = placed.get(self.limit).map(|(place, _)| page::encode(&self.scope, place.clone()));
+        placed.truncate(self.limit);
+        let messages = placed.into_iter().map(|(_, message)| message).collect();
+        Messages { messages, next, ..Messages::default() }
+    }
+
+    async fn by_time(&self, app: &App, pinned: &Pinned) -> Result<Messages, Refusal> {
+        let table = pinned.table(&MESSAGE)?;
+        let mut conditions = vec![Condition::text("system", self.system)];
+        if self.system == SYSTEM_QMQ && !self.with_copies {
+            conditions.push(Condition::number("kind", 0));
+        }
+        let mut subjects = vec![SubjectQuery { subject: self.topic.clone(), conditions: conditions.clone() }];
+        if self.with_copies && self.system == SYSTEM_ROCKETMQ {
+            conditions.push(Condition::text("origin_subject", self.topic.clone()));
+            for subject in app.catalog.subjects_where(table, is_place_of_copies).await? {
+                if subject != self.topic {
+                    subjects.push(SubjectQuery { subject, conditions: conditions.clone() });
+                }
+            }
+        }
+        let query = WindowQuery {
+            subjects,
+            tag: self.tag.clone(),
+            from: self.from,
+            to: self.to,
+            order: self.order,
+            start: self.start.clone(),
+            limit: self.limit + 1,
+        };
+        let found = window(&app.catalog.files, table, &query).await?;
+        Ok(self.page(found))
+    }
+
+    async fn qmq_by_id(&self, app: &App, pinned: &Pinned, id: &str) -> Result<Messages, Refusal> {
+        let mut conditions =
+            vec![Condition::text("message_id", id), Condition::text("system", self.system)];
+        if self.from != i64::MIN || self.to != i64::MAX {
+            conditions.push(Condition::Number("create_time", self.from, self.to.saturating_sub(1)));
+        }
+        if !self.with_copies {
+            conditions.push(Condition::number("kind", 0));
+        }
+        let table = pinned.table(&MESSAGE)?;
+        let mut found = Vec::new();
+        for batch in
+            find(&app.catalog.files, table, &self.topic, &conditions, &StoredMessage::COLUMNS).await?
+        {
+            found.extend(StoredMessage::of(&batch)?);
+        }
+        Ok(self.page(found))
+    }
+}
+
+/// An id as it is, and as ids are written: users paste lower case, too.
+pub(super) fn id_forms(id: &str) -> Vec<String> {
+    let id = id.trim();
+    let upper = id.to_ascii_uppercase();
+    let is_hex = matches!(id.len(), 32 | 34 | 56) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hex && upper != id { vec![id.to_owned(), upper] } else { vec![id.to_owned()] }
+}
+
+/// Whether copies of messages of other topics are stored in a topic.
+fn is_place_of_copies(topic: &str) -> bool {
+    topic.starts_with("%RETRY%")
+        || topic.starts_with("%DLQ%")
+        || topic.starts_with("rmq_sys_")
+        || ["SCHEDULE_TOPIC_XXXX", "RMQ_SYS_TRANS_HALF_TOPIC", "TRANS_CHECK_MAX_TIME_TOPIC"].contains(&topic)
+}
+
+/// Time of the newest row of a system, as the statistics of the files tell it.
+pub(super) fn watermark(pinned: &Pinned, system: &str) -> Result<Option<i64>> {
+    let table = pinned.table(&MESSAGE)?;
+    let files = table.files.iter().filter(|file| file.stats.may_contain_text("system", system));
+    Ok(files.filter_map(|file| file.stats.number_range("create_time").map(|(_, newest)| newest)).max())
+}

@@ -1,0 +1,42 @@
+//! `GET /api/v1/offsets`: the offset of a time in each queue, by the broker's own rule, from the tables.
+
+use serde::Serialize;
+
+use super::super::App;
+use super::params::Params;
+use super::queues::queue_times;
+use super::refusal::Refusal;
+use super::system;
+
+/// An answer of the route.
+#[derive(Debug, Serialize)]
+pub(super) struct Offsets {
+    offsets: Vec<QueueOffset>,
+}
+
+#[derive(Debug, Serialize)]
+struct QueueOffset {
+    broker: String,
+    queue_id: Option<i32>,
+    offset: i64,
+}
+
+/// Answers the route.
+pub(super) async fn offsets(app: &App, mut params: Params) -> Result<Offsets, Refusal> {
+    let system = system(&mut params)?;
+    let topic = params.required("topic")?;
+    let time = params.time("timestamp", app.zone)?;
+    let time = time.ok_or_else(|| Refusal::field("timestamp", "is missing"))?;
+    let is_upper = params.word("boundary", &["lower", "upper"])? == "upper";
+    params.end()?;
+    let queues = queue_times(app, system, &topic, time).await?;
+    if queues.is_empty() {
+        return Err(Refusal::NotFound(format!("no message of topic `{topic}` is known")));
+    }
+    let offset = |queue: super::queues::QueueTimes| QueueOffset {
+        offset: if is_upper { queue.upper() } else { queue.lower() },
+        broker: queue.broker,
+        queue_id: queue.queue_id,
+    };
+    Ok(Offsets { offsets: queues.into_iter().map(offset).collect() })
+}

@@ -1,0 +1,56 @@
+//! Why a request of `/api/v1` is not answered, as problem+json.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::super::Problem;
+use crate::error::Error;
+
+/// A request that is not answered.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// A parameter is wrong: its name and what is wrong.
+    Field(String, String),
+    /// Nothing to answer with: the status is 404.
+    NotFound(String),
+    /// Switched off; how to switch it on.
+    Forbidden(String),
+    /// Anything else.
+    Failed(Error),
+}
+
+impl Refusal {
+    pub(super) fn field(name: &str, what: impl Into<String>) -> Refusal {
+        Refusal::Field(name.to_owned(), what.into())
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        Refusal::Failed(error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Refusal::Field(name, what) => {
+                Problem::new(StatusCode::BAD_REQUEST, "bad-parameter", format!("`{name}` {what}"))
+                    .field(Some(name))
+                    .hint("GET /api/v1/openapi.json tells the parameters of every route")
+                    .into_response()
+            }
+            Refusal::NotFound(what) => {
+                Problem::new(StatusCode::NOT_FOUND, "not-found", what).into_response()
+            }
+            Refusal::Forbidden(how) => Problem::new(
+                StatusCode::FORBIDDEN,
+                "admin-off",
+                "actions that change a broker are switched off",
+            )
+            .hint(how)
+            .into_response(),
+            Refusal::Failed(error) => Problem::from(error).into_response(),
+        }
+    }
+}

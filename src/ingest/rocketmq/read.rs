@@ -1,0 +1,182 @@
+//! The reading side of an import: walks the commit log and replays it, on a thread of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::queues::QueueBounds;
+use super::{log_error, store_error};
+use crate::error::{Error, Result};
+use crate::ingest::Progress;
+use crate::lake::{Gap, StreamId};
+use crate::replay::{ProgressSample, RocketMqBatch, RocketMqCounts, RocketMqReplay};
+use crate::source::Skipped;
+use crate::source::rocketmq::log::{CommitLog, Damage, Event, Item, WalkOptions};
+use crate::source::rocketmq::store::StoreDirectory;
+
+/// Rows up to an offset, with the queue offsets there.
+pub(super) struct Flush {
+    pub(super) batch: RocketMqBatch,
+    pub(super) state: Bytes,
+    pub(super) to: u64,
+}
+
+/// What was read.
+#[derive(Default)]
+pub(super) struct ReadResult {
+    pub(super) counts: RocketMqCounts,
+    pub(super) skipped: Vec<Skipped>,
+    pub(super) gaps: Vec<Gap>,
+    pub(super) end: String,
+}
+
+/// What to read.
+pub(super) struct Reading {
+    pub(super) store: Arc<StoreDirectory>,
+    pub(super) from: Option<u64>,
+    pub(super) stream: StreamId,
+    pub(super) skip_corrupt: bool,
+    pub(super) flush_rows: usize,
+    pub(super) flush_bytes: usize,
+    pub(super) progress: Arc<Progress>,
+}
+
+impl Reading {
+    pub(super) fn run(self, mut replay: RocketMqReplay, sender: &mpsc::Sender<Flush>) -> Result<ReadResult> {
+        let fail = |error| log_error(error, &self.stream.broker_group, &self.stream);
+        let log = CommitLog::open(self.store.commit_log_directories()).map_err(fail)?;
+        let start = log.start_of_log().unwrap_or(0);
+        if let Some(end) = log.end_of_files() {
+            self.progress.add_total(end.saturating_sub(self.from.unwrap_or(start).max(start)));
+        }
+        // a hint only, but a good one: nothing before it is taken for a torn tail
+        let confirmed = self.store.confirmed_end().map_err(store_error)?;
+        let mut walker = log
+            .walk(WalkOptions {
+                from: self.from,
+                last_stored: replay.offsets.last_stored,
+                confirmed_end: confirmed.and_then(|end| u64::try_from(end).ok()),
+            })
+            .map_err(fail)?;
+        let mut result = ReadResult::default();
+        let mut at = self.from.unwrap_or(start).max(start);
+        while let Some(item) = walker.next().map_err(fail)? {
+            let next = match item {
+                Item::Record { position, record } => {
+                    replay.record(position, &record);
+                    position.saturating_add(record.size() as u64)
+                }
+                Item::Event(event) => self.event(event, at, &mut result)?,
+            };
+            self.progress.bytes_read.fetch_add(next.saturating_sub(at), Ordering::Relaxed);
+            at = next;
+            let pending = replay.pending();
+            if pending.rows() >= self.flush_rows || pending.heap_bytes() >= self.flush_bytes {
+                send(&mut replay, at, sender)?;
+            }
+        }
+        self.sample(&mut replay, at)?;
+        send(&mut replay, at, sender)?;
+        result.counts = replay.counts;
+        Ok(result)
+    }
+
+    /// What is no record; returns where reading goes on.
+    fn event(&self, event: Event, at: u64, result: &mut ReadResult) -> Result<u64> {
+        match event {
+            Event::Lost { from, to } => {
+                tracing::warn!(stream = %self.stream, from, to, "the broker removed this stretch before it was imported");
+                result.gaps.push(Gap { stream: self.stream.to_string(), from, to });
+                Ok(to)
+            }
+            Event::MissingFiles { from, to } => {
+                let reason = "files of the commit log are missing".to_owned();
+                if !self.skip_corrupt {
+                    return Err(Error::input(
+                        self.store.root(),
+                        format!("{reason}: offsets {from} to {to}; `--skip-corrupt` goes on behind them"),
+                    ));
+                }
+                result.skipped.push(Skipped { file: "commitlog".to_owned(), from, to, reason });
+                Ok(to)
+            }
+            Event::EndOfFile { start, next, wrong_marker } => {
+                if let Some(size) = wrong_marker {
+                    tracing::warn!(file = start, size, "the end marker of a commit log file names a wrong size");
+                }
+                Ok(next)
+            }
+            Event::Damage(damage) => {
+                let Damage { file, offset, reason, skipped_to } = damage;
+                let (path, reason) = (file.display().to_string(), reason.to_string());
+                if !self.skip_corrupt {
+                    let start = file.file_name().and_then(|name| name.to_str()?.parse::<u64>().ok());
+                    return Err(Error::Corrupt {
+                        path,
+                        offset,
+                        position: offset.saturating_sub(start.unwrap_or(0)),
+                        reason,
+                        next: Some(skipped_to),
+                    });
+                }
+                result.skipped.push(Skipped { file: path, from: offset, to: skipped_to, reason });
+                Ok(skipped_to)
+            }
+            Event::End { at: end, reason } => {
+                result.end = format!("offset {end}: {reason}");
+                Ok(end.max(at))
+            }
+        }
+    }
+
+    /// What groups had consumed and what queues held, at the time of the newest record.
+    fn sample(&self, replay: &mut RocketMqReplay, end: u64) -> Result<()> {
+        let Some(time_ms) = replay.offsets.last_stored else { return Ok(()) };
+        // belongs to the last stretch, so that the same directory adds it once
+        let position = end.saturating_sub(1);
+        let bounds = QueueBounds::read(&self.store).map_err(store_error)?;
+        for queue in &bounds.queues {
+            let next = replay.offsets.get(&queue.topic, queue.queue_id).map_or(queue.first, |place| place.next);
+            replay.progress(
+                position,
+                &ProgressSample {
+                    topic: &queue.topic,
+                    group: None,
+                    queue_id: queue.queue_id,
+                    time_ms,
+                    consumer_offset: None,
+                    min_offset: Some(queue.first.min(next)),
+                    max_offset: Some(next.max(queue.first)),
+                },
+            );
+        }
+        let Some(offsets) = self.store.consumer_offsets().map_err(store_error)? else { return Ok(()) };
+        for progress in &offsets.groups {
+            for (queue_id, next) in &progress.next_offsets {
+                replay.progress(
+                    position,
+                    &ProgressSample {
+                        topic: &progress.topic,
+                        group: Some(&progress.group),
+                        queue_id: *queue_id,
+                        time_ms,
+                        consumer_offset: Some(*next),
+                        min_offset: None,
+                        max_offset: None,
+                    },
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+fn send(replay: &mut RocketMqReplay, to: u64, sender: &mpsc::Sender<Flush>) -> Result<()> {
+    let state = replay.offsets.to_bytes()?;
+    let flush = Flush { batch: replay.take(), state, to };
+    // the reader ends because the committer did; its error is the one to show
+    let stopped = |_| Error::Invariant("reading stopped because committing failed".to_owned());
+    sender.blocking_send(flush).map_err(stopped)
+}

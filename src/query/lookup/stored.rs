@@ -1,0 +1,223 @@
+//! A message with everything the tables know of it, as the routes of `/api/v1` show it.
+
+use arrow::array::{Array, AsArray};
+use arrow::record_batch::RecordBatch;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::condition::mismatch;
+use super::rows::{list, numbers, pairs, texts};
+use crate::error::{Error, Result};
+use crate::rocketmq::host::Host;
+use crate::rocketmq::message_id::OffsetId;
+
+/// One stored message. What QMQ does not tell is absent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct StoredMessage {
+    /// Topic in which it is stored; QMQ: subject.
+    pub topic: String,
+    /// Topic of which it is a copy.
+    pub origin_topic: Option<String>,
+    /// `normal`, `retry`, `dead`, `delay`, …
+    pub kind: &'static str,
+    /// Consumer group of a retry or dead letter.
+    pub consumer_group: Option<String>,
+    /// Broker; QMQ: broker group.
+    pub broker: String,
+    /// Queue.
+    pub queue_id: Option<i64>,
+    /// Queue offset; QMQ: sequence.
+    pub queue_offset: i64,
+    /// The id that clients show.
+    pub message_id: String,
+    /// Its own id, if it was sent in a batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_id: Option<String>,
+    /// Address and physical offset.
+    pub offset_message_id: Option<String>,
+    /// Keys.
+    pub keys: Vec<String>,
+    /// Tag; of QMQ all tags, separated by `||`.
+    pub tags: Option<String>,
+    /// Producer's clock, epoch milliseconds.
+    pub born_time: Option<i64>,
+    /// Broker's clock, epoch milliseconds.
+    pub store_time: Option<i64>,
+    /// Address of the client.
+    pub born_host: Option<String>,
+    /// Address of the broker.
+    pub store_host: Option<String>,
+    /// Bytes of the body after decompression.
+    pub body_size: Option<i64>,
+    /// Bytes of the record.
+    pub stored_size: Option<i64>,
+    /// Redeliveries so far.
+    pub reconsume_times: Option<i64>,
+    /// Application-defined flag.
+    pub flag: Option<i64>,
+    /// System flags as stored.
+    pub sys_flag: Option<i64>,
+    /// CRC of the body as stored.
+    pub body_crc: Option<i64>,
+    /// Physical offset.
+    pub physical_offset: Option<i64>,
+    /// Physical offset of the half record of a committed message.
+    pub prepared_transaction_offset: Option<i64>,
+    /// All properties.
+    pub properties: Map<String, Value>,
+    /// The body, if it was asked for, kept, and is text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The body in base64, if it was asked for, kept, and is no text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_base64: Option<String>,
+    /// Time by which lists are ordered: the broker's clock; QMQ: the producer's.
+    #[serde(skip)]
+    pub order_time: i64,
+}
+
+/// Names of the codes in `message.kind`.
+const KINDS: [&str; 12] =
+    ["normal", "retry", "dead", "delay", "timer", "half", "op", "pop", "trace", "recall", "check_max", "system"];
+
+impl StoredMessage {
+    /// Columns that [`StoredMessage::of`] needs.
+    pub const COLUMNS: [&'static str; 25] = [
+        "subject",
+        "kind",
+        "consumer_group",
+        "broker_group",
+        "sequence",
+        "message_id",
+        "create_time",
+        "store_time",
+        "tags",
+        "queue_id",
+        "origin_subject",
+        "own_id",
+        "keys",
+        "born_time",
+        "born_host",
+        "store_host",
+        "body_size",
+        "stored_size",
+        "body_crc",
+        "reconsume_times",
+        "flag",
+        "sys_flag",
+        "physical_offset",
+        "prepared_offset",
+        "properties",
+    ];
+
+    /// The rows of a batch.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Invariant`] if a column is missing or of another type.
+    pub fn of(batch: &RecordBatch) -> Result<Vec<StoredMessage>> {
+        let text = |name: &'static str| {
+            let column = texts(batch, name)?;
+            Ok::<_, Error>(move |row: usize| column.is_valid(row).then(|| column.value(row).to_owned()))
+        };
+        let lists = |name: &'static str| {
+            let column = batch.column_by_name(name).and_then(|c| c.as_list_opt::<i32>());
+            let column = column.ok_or_else(|| mismatch(name))?;
+            Ok::<_, Error>(move |row: usize| {
+                if column.is_valid(row) { list(&column.value(row)) } else { Ok(Vec::new()) }
+            })
+        };
+        let map = batch.column_by_name("properties").and_then(|c| c.as_map_opt());
+        let map = map.ok_or_else(|| mismatch("properties"))?;
+        let (subject, group, broker) = (text("subject")?, text("consumer_group")?, text("broker_group")?);
+        let (id, own_id, origin) = (text("message_id")?, text("own_id")?, text("origin_subject")?);
+        let (born_host, store_host) = (text("born_host")?, text("store_host")?);
+        let (tags, keys) = (lists("tags")?, lists("keys")?);
+        let (kind, sequence) = (numbers(batch, "kind")?, numbers(batch, "sequence")?);
+        let (created, stored) = (numbers(batch, "create_time")?, numbers(batch, "store_time")?);
+        let (born, queue) = (numbers(batch, "born_time")?, numbers(batch, "queue_id")?);
+        let (body_size, stored_size) = (numbers(batch, "body_size")?, numbers(batch, "stored_size")?);
+        let (body_crc, reconsumed) = (numbers(batch, "body_crc")?, numbers(batch, "reconsume_times")?);
+        let (flag, sys_flag) = (numbers(batch, "flag")?, numbers(batch, "sys_flag")?);
+        let (physical, prepared) = (numbers(batch, "physical_offset")?, numbers(batch, "prepared_offset")?);
+        (0..batch.num_rows())
+            .map(|row| {
+                let tags = tags(row)?;
+                let store_host = store_host(row);
+                let physical_offset = physical.get(row);
+                let properties = match map.is_valid(row) {
+                    true => pairs(&map.value(row))?,
+                    false => Vec::new(),
+                };
+                Ok(StoredMessage {
+                    topic: subject(row).unwrap_or_default(),
+                    origin_topic: origin(row),
+                    kind: kind
+                        .get(row)
+                        .and_then(|code| KINDS.get(usize::try_from(code).ok()?))
+                        .copied()
+                        .unwrap_or("unknown"),
+                    consumer_group: group(row),
+                    broker: broker(row).unwrap_or_default(),
+                    queue_id: queue.get(row),
+                    queue_offset: sequence.get(row).unwrap_or_default(),
+                    message_id: id(row).unwrap_or_default(),
+                    own_id: own_id(row),
+                    offset_message_id: physical_offset.and_then(|offset| {
+                        OffsetId { host: Host::parse(store_host.as_deref()?)?, offset }.to_string().into()
+                    }),
+                    keys: keys(row)?,
+                    tags: (!tags.is_empty()).then(|| tags.join("||")),
+                    born_time: born.get(row).or_else(|| queue.get(row).is_none().then(|| created.get(row)).flatten()),
+                    store_time: stored.get(row),
+                    born_host: born_host(row),
+                    store_host,
+                    body_size: body_size.get(row),
+                    stored_size: stored_size.get(row),
+                    reconsume_times: reconsumed.get(row),
+                    flag: flag.get(row),
+                    sys_flag: sys_flag.get(row),
+                    body_crc: body_crc.get(row),
+                    physical_offset,
+                    prepared_transaction_offset: prepared.get(row),
+                    properties: properties.into_iter().map(|(k, v)| (k, Value::String(v))).collect(),
+                    body: None,
+                    body_base64: None,
+                    order_time: created.get(row).unwrap_or_default(),
+                })
+            })
+            .collect()
+    }
+
+    /// Place in the order of lists.
+    #[must_use]
+    pub fn place(&self) -> MessagePlace {
+        MessagePlace {
+            time: self.order_time,
+            topic: self.topic.clone(),
+            broker: self.broker.clone(),
+            queue_id: self.queue_id.unwrap_or(-1),
+            queue_offset: self.queue_offset,
+            kind: self.kind.to_owned(),
+            consumer_group: self.consumer_group.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// Where a message stands in a list: by time, then by what makes it total.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize)]
+pub struct MessagePlace {
+    /// Time, epoch milliseconds.
+    pub time: i64,
+    /// Stored topic.
+    pub topic: String,
+    /// Broker.
+    pub broker: String,
+    /// Queue, or -1.
+    pub queue_id: i64,
+    /// Queue offset.
+    pub queue_offset: i64,
+    /// Kind.
+    pub kind: String,
+    /// Consumer group, or nothing.
+    pub consumer_group: String,
+}

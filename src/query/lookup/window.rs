@@ -1,0 +1,234 @@
+//! Messages of a window of time, newest or oldest first, page by page.
+//!
+//! Rows of a subject lie newest first in every file, so files are visited in the order of the page and each is read
+//! from the end that matters, only until its rows can no longer get into the page.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::compute::filter_record_batch;
+
+use super::super::catalog::PinnedTable;
+use super::super::files::FileCache;
+use super::condition::{Condition, open_conditions, select};
+use super::newest::{FIRST_WINDOW_ROWS, MAX_WINDOW_ROWS, take_rows};
+use super::pages::{RowRanges, candidates, places, read};
+use super::stored::{MessagePlace, StoredMessage};
+use crate::error::Result;
+use crate::lake::LakeFile;
+
+/// Which end comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Newest first.
+    Newest,
+    /// Oldest first.
+    Oldest,
+}
+
+/// Messages of one subject.
+#[derive(Debug, Clone)]
+pub struct SubjectQuery {
+    /// Subject.
+    pub subject: String,
+    /// What rows must satisfy besides the window.
+    pub conditions: Vec<Condition>,
+}
+
+/// Which messages.
+#[derive(Debug, Clone)]
+pub struct WindowQuery {
+    /// Subjects, mixed in one order.
+    pub subjects: Vec<SubjectQuery>,
+    /// A tag that messages must have.
+    pub tag: Option<String>,
+    /// First millisecond, included.
+    pub from: i64,
+    /// Last millisecond, not included.
+    pub to: i64,
+    /// Order of the page.
+    pub order: Order,
+    /// Where the page begins, included.
+    pub start: Option<MessagePlace>,
+    /// Rows wanted.
+    pub limit: usize,
+}
+
+/// The first `limit` messages.
+///
+/// # Errors
+/// [`crate::error::Error::Store`].
+pub async fn window(files: &FileCache, table: &PinnedTable, query: &WindowQuery) -> Result<Vec<StoredMessage>> {
+    let (mut from, mut last) = (query.from, query.to.saturating_sub(1));
+    if let Some(start) = &query.start {
+        match query.order {
+            Order::Newest => last = last.min(start.time),
+            Order::Oldest => from = from.max(start.time),
+        }
+    }
+    let mut page = Page { rows: BTreeMap::new(), query };
+    if query.limit == 0 || from > last {
+        return Ok(Vec::new());
+    }
+    let in_window = Condition::Number("create_time", from, last);
+    for subject in &query.subjects {
+        let mut matching: Vec<(i64, &Arc<LakeFile>)> = table
+            .files
+            .iter()
+            .filter(|file| file.stats.may_contain_text("subject", &subject.subject))
+            .filter(|file| in_window.may_match_file(&file.stats))
+            .filter(|file| subject.conditions.iter().all(|condition| condition.may_match_file(&file.stats)))
+            .map(|file| (page.best_time(file), file))
+            .collect();
+        matching.sort_by_key(|(time, _)| match query.order {
+            Order::Newest => time.saturating_neg(),
+            Order::Oldest => *time,
+        });
+        for (best, file) in matching {
+            if page.is_past(best) {
+                break;
+            }
+            read_file(files, table, file, subject, &in_window, &mut page).await?;
+        }
+    }
+    let rows = page.rows.into_values();
+    Ok(match query.order {
+        Order::Newest => rows.rev().collect(),
+        Order::Oldest => rows.collect(),
+    })
+}
+
+async fn read_file(
+    files: &FileCache,
+    table: &PinnedTable,
+    file: &LakeFile,
+    subject: &SubjectQuery,
+    in_window: &Condition,
+    page: &mut Page<'_>,
+) -> Result<()> {
+    let reader = files.reader(&table.folder, file);
+    let def = table.snapshot.def;
+    let runs = files.runs(&reader, def).await?;
+    let mut conditions = open_conditions(&subject.conditions, &file.stats);
+    conditions.push(in_window.clone());
+    let mut places = places(&runs, def, &subject.subject, &conditions);
+    if places.is_empty() {
+        return Ok(());
+    }
+    if page.query.order == Order::Oldest {
+        places.reverse();
+    }
+    let index = reader.index().await?;
+    let mut columns = StoredMessage::COLUMNS.to_vec();
+    columns.extend(conditions.iter().map(Condition::column));
+    for place in places {
+        let mut window_rows = FIRST_WINDOW_ROWS.max(page.query.limit.min(MAX_WINDOW_ROWS));
+        let mut left = candidates(&index.parquet, &place, &conditions);
+        while !left.is_empty() {
+            let ranges = match page.query.order {
+                Order::Newest => take_rows(&mut left, window_rows),
+                Order::Oldest => take_last_rows(&mut left, window_rows),
+            };
+            window_rows = (window_rows * 2).min(MAX_WINDOW_ROWS);
+            let mut reached = None;
+            for batch in read(reader.clone(), &index, place.row_group, &ranges, &columns).await? {
+                let kept = filter_record_batch(&batch, &select(&batch, &conditions)?)?;
+                for message in StoredMessage::of(&kept)? {
+                    reached = Some(match (reached, page.query.order) {
+                        (Some(reached), Order::Newest) => message.order_time.min(reached),
+                        (Some(reached), Order::Oldest) => message.order_time.max(reached),
+                        (None, _) => message.order_time,
+                    });
+                    page.add(message);
+                }
+            }
+            if reached.is_some_and(|time| page.is_past(time)) {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes the last `rows` rows off the ranges.
+fn take_last_rows(ranges: &mut RowRanges, rows: usize) -> RowRanges {
+    let mut taken = Vec::new();
+    let mut missing = rows;
+    while missing > 0 {
+        let Some(range) = ranges.pop() else { break };
+        if range.len() > missing {
+            let cut = range.end - missing;
+            ranges.push(range.start..cut);
+            taken.push(cut..range.end);
+            break;
+        }
+        missing -= range.len();
+        taken.push(range);
+    }
+    taken.reverse();
+    taken
+}
+
+/// The best rows so far, in ascending order.
+struct Page<'a> {
+    rows: BTreeMap<MessagePlace, StoredMessage>,
+    query: &'a WindowQuery,
+}
+
+impl Page<'_> {
+    fn add(&mut self, message: StoredMessage) {
+        if self.query.tag.is_some() && message.tags != self.query.tag {
+            return;
+        }
+        let place = message.place();
+        let is_before_start = self.query.start.as_ref().is_some_and(|start| match self.query.order {
+            Order::Newest => place > *start,
+            Order::Oldest => place < *start,
+        });
+        if is_before_start {
+            return;
+        }
+        self.rows.insert(place, message);
+        if self.rows.len() > self.query.limit {
+            match self.query.order {
+                Order::Newest => self.rows.pop_first(),
+                Order::Oldest => self.rows.pop_last(),
+            };
+        }
+    }
+
+    /// Time of the row of a file that comes first.
+    fn best_time(&self, file: &LakeFile) -> i64 {
+        let (oldest, newest) = file.stats.number_range("create_time").unwrap_or((i64::MIN, i64::MAX));
+        match self.query.order {
+            Order::Newest => newest,
+            Order::Oldest => oldest,
+        }
+    }
+
+    /// Whether rows of this time and later ones in the order can no longer get into the page.
+    fn is_past(&self, time: i64) -> bool {
+        if self.rows.len() < self.query.limit {
+            return false;
+        }
+        match self.query.order {
+            Order::Newest => self.rows.first_key_value().is_some_and(|(place, _)| time < place.time),
+            Order::Oldest => self.rows.last_key_value().is_some_and(|(place, _)| time > place.time),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_rows_are_taken_first() {
+        let range = |from, to| from..to;
+        let mut left = vec![range(0, 10), range(20, 25)];
+        assert_eq!(take_last_rows(&mut left, 7), [range(8, 10), range(20, 25)]);
+        assert_eq!(left, [range(0, 8)]);
+        assert_eq!(take_last_rows(&mut left, 100), [range(0, 8)]);
+        assert!(left.is_empty());
+    }
+}

@@ -1,0 +1,107 @@
+//! The consumer side of a trace graph: reports of consumers paired to deliveries and grouped.
+//!
+//! A delivery is reported twice, before and after the listener ran, and either report can be missing.
+
+use super::graph::{Consumer, Delivery, Outcome, UNKNOWN_GROUP};
+use super::rows::{CopyKind, CopyRow, TraceRow};
+use std::collections::{BTreeMap, VecDeque};
+
+/// The reports of one delivery, at least one of them.
+#[derive(Debug)]
+pub(super) struct Pair<'a> {
+    before: Option<&'a TraceRow>,
+    after: Option<&'a TraceRow>,
+}
+
+/// Joins the reports that have request id and message id in common, in order where several do.
+pub(super) fn pair<'a>(
+    before: impl Iterator<Item = &'a TraceRow>,
+    after: impl Iterator<Item = &'a TraceRow>,
+) -> Vec<Pair<'a>> {
+    let key = |row: &'a TraceRow| row.request_id.as_deref().map(|request| (request, row.msg_id.as_deref()));
+    let mut waiting: BTreeMap<_, VecDeque<&TraceRow>> = BTreeMap::new();
+    for row in after {
+        waiting.entry(key(row)).or_default().push_back(row);
+    }
+    // What carries no request id belongs to no other report.
+    let alone = waiting.remove(&None).unwrap_or_default();
+    let mut pairs: Vec<Pair<'_>> = before
+        .map(|row| Pair {
+            before: Some(row),
+            after: waiting.get_mut(&key(row)).and_then(VecDeque::pop_front),
+        })
+        .collect();
+    let rest = waiting.into_values().flatten().chain(alone);
+    pairs.extend(rest.map(|row| Pair { before: None, after: Some(row) }));
+    pairs.sort_by_key(|pair| pair.before.or(pair.after).map(TraceRow::order));
+    pairs
+}
+
+impl<'a> Pair<'a> {
+    /// The first value there is, that of the begin before that of the end.
+    fn first(&self, field: impl Fn(&'a TraceRow) -> Option<&'a str>) -> Option<&'a str> {
+        self.before.and_then(&field).or_else(|| self.after.and_then(&field))
+    }
+
+    fn group(&self) -> &'a str {
+        self.first(|row| row.group_name.as_deref()).unwrap_or(UNKNOWN_GROUP)
+    }
+
+    fn delivery(&self) -> Delivery<'a> {
+        let time = self.before.and_then(|row| row.time_stamp);
+        let cost_ms = self.after.and_then(TraceRow::cost_ms);
+        let end_time = self.after.and_then(|row| {
+            let reported = row.time_stamp.filter(|time| *time > 0);
+            reported.or_else(|| time?.checked_add(cost_ms.unwrap_or(0)))
+        });
+        Delivery {
+            request_id: self.first(|row| row.request_id.as_deref()),
+            client_host: self.first(|row| row.client_host.as_deref()),
+            time,
+            end_time,
+            cost_ms,
+            success: self.after.and_then(|row| row.success),
+            context_code: self.after.and_then(|row| row.context_code),
+            outcome: self.after.map_or(Outcome::Unknown, outcome),
+            retry_times: self.before.and_then(|row| row.retry_times),
+        }
+    }
+}
+
+/// Clients write code 0 also where they know no code, so it does not overrule a failure.
+fn outcome(after: &TraceRow) -> Outcome {
+    match (after.context_code, after.success) {
+        (Some(1), _) => Outcome::TimedOut,
+        (Some(2), _) => Outcome::Exception,
+        (Some(3), _) => Outcome::ReturnedNull,
+        (Some(4), _) | (_, Some(false)) => Outcome::Failed,
+        (Some(0), _) | (_, Some(true)) => Outcome::Success,
+        (_, None) => Outcome::Unknown,
+    }
+}
+
+/// The groups of the deliveries and of the retry and dead-letter copies, by name.
+pub(super) fn consumers<'a>(pairs: Vec<Pair<'a>>, copies: &[&'a CopyRow]) -> Vec<Consumer<'a>> {
+    let mut groups: BTreeMap<&str, Consumer<'a>> = BTreeMap::new();
+    for pair in pairs {
+        consumer(&mut groups, pair.group()).deliveries.push(pair.delivery());
+    }
+    for copy in copies {
+        let group = copy.group.as_deref().unwrap_or(UNKNOWN_GROUP);
+        match copy.kind {
+            CopyKind::Retry => consumer(&mut groups, group).retries += 1,
+            CopyKind::DeadLetter => consumer(&mut groups, group).dead_letters += 1,
+            CopyKind::Other => {}
+        }
+    }
+    groups.into_values().collect()
+}
+
+fn consumer<'m, 'a>(groups: &'m mut BTreeMap<&'a str, Consumer<'a>>, group: &'a str) -> &'m mut Consumer<'a> {
+    groups.entry(group).or_insert_with(|| Consumer {
+        group,
+        deliveries: Vec::new(),
+        retries: 0,
+        dead_letters: 0,
+    })
+}

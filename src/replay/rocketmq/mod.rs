@@ -1,0 +1,490 @@
+//! Replay of RocketMQ: one record of a commit log, or of a pull answer, becomes its rows.
+//!
+//! The same record gives the same rows wherever it was read. Rows that a table already has, from this stream or from
+//! the broker's other one, are dropped by [`TableFloor`]; so files can be imported before and after a broker is
+//! followed. Nothing here reads a file, a clock or the lake.
+
+mod offsets;
+
+use std::sync::Arc;
+
+pub use offsets::{QueueOffsets, QueuePlace};
+
+use super::names::{NO_NAME, Names};
+use super::rows::{
+    BatchContext, Carrier, ContentRows, KeyKind, KeyRow, KeyRows, NO_NUMBER, ProgressRow, ProgressRows, Rows,
+    StoredRow, StoredRows, TraceRow, TraceRows, split_keys,
+};
+use crate::config::ContentPolicy;
+use crate::lake::schema::{
+    CONSUMER_PROGRESS, CONTENT, MESSAGE, MESSAGE_KEY, SYSTEM_ROCKETMQ, TRACE, TableDef,
+};
+use crate::rocketmq::body::{BodyState, Decompressor, MAX_BODY_BYTES};
+use crate::rocketmq::inner_batch;
+use crate::rocketmq::properties::{Properties, names};
+use crate::rocketmq::record::Record;
+use crate::rocketmq::sys_flag::Transaction;
+use crate::rocketmq::topics::{self, Kind};
+use crate::rocketmq::trace::decode::{Limits, decode, looks_like_trace};
+use crate::rocketmq::trace::event::Kind as EventKind;
+
+/// Tables of a RocketMQ stream in the order of commits: what lists a message comes after what describes it.
+pub const ROCKETMQ_TABLES: [&TableDef; 5] = [&CONTENT, &TRACE, &CONSUMER_PROGRESS, &MESSAGE, &MESSAGE_KEY];
+
+/// Most keys kept of a message.
+const MAX_KEYS: usize = 4096;
+
+/// What one table has already.
+#[derive(Debug, Clone, Default)]
+pub struct TableFloor {
+    /// Position of the table in this stream.
+    pub position: u64,
+    /// Up to this physical offset the other stream brought it.
+    pub physical: i64,
+    /// What the other stream brought, or this one where frames are not known any more, by queue.
+    pub queues: Option<Arc<QueueOffsets>>,
+}
+
+impl TableFloor {
+    fn has(&self, position: u64, topic: &str, record: &Record<'_>) -> bool {
+        if position < self.position || record.position < self.physical {
+            return true;
+        }
+        // records of the oldest transactions have no place in a queue
+        let is_queued = !matches!(record.sys_flag.transaction(), Transaction::Prepared | Transaction::Rollback);
+        is_queued
+            && self
+                .queues
+                .as_ref()
+                .is_some_and(|queues| queues.covers(topic, record.queue_id, record.queue_offset))
+    }
+}
+
+/// What is kept, and how much of it.
+#[derive(Debug, Clone)]
+pub struct RocketMqSettings {
+    /// Whose bodies are kept.
+    pub content: ContentPolicy,
+    /// Largest body that is kept.
+    pub max_body: usize,
+    /// Topics with traces beside the usual ones.
+    pub trace_topics: Vec<String>,
+}
+
+/// What was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct RocketMqCounts {
+    /// Messages in topics of applications.
+    pub normal: u64,
+    /// Retries.
+    pub retry: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// Messages that carry traces.
+    pub trace: u64,
+    /// Parked copies and bookkeeping.
+    pub other: u64,
+    /// Trace events.
+    pub events: u64,
+    /// Trace records that cannot be decoded; their text is kept.
+    pub undecoded_events: u64,
+    /// Compressed bodies that cannot be decompressed.
+    pub undecodable_bodies: u64,
+}
+
+/// Rows made from a stretch of a stream.
+#[derive(Debug, Default)]
+pub struct RocketMqBatch {
+    names: Names,
+    messages: StoredRows,
+    keys: KeyRows,
+    contents: ContentRows,
+    traces: TraceRows,
+    progress: ProgressRows,
+}
+
+impl RocketMqBatch {
+    /// Rows held.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.messages.len() + self.keys.len() / 4 + self.traces.len() + self.progress.len()
+    }
+
+    /// Bytes of texts and bodies held.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.messages.heap_bytes()
+            + self.keys.heap_bytes()
+            + self.contents.heap_bytes()
+            + self.traces.heap_bytes()
+    }
+
+    /// What the rows refer to.
+    #[must_use]
+    pub fn context<'a>(&'a self, broker: &'a str) -> BatchContext<'a> {
+        BatchContext::new(SYSTEM_ROCKETMQ, broker, &self.names)
+    }
+
+    /// The rows, table by table as in [`ROCKETMQ_TABLES`].
+    #[must_use]
+    pub fn tables(&self) -> [&dyn Rows; 5] {
+        [&self.contents, &self.traces, &self.progress, &self.messages, &self.keys]
+    }
+
+    /// Adds the events of a trace body; returns how many there were and how many could not be decoded.
+    pub fn trace_body(&mut self, carrier: &TraceCarrier<'_>, body: &[u8]) -> (u64, u64) {
+        let RocketMqBatch { names, traces, keys, .. } = self;
+        let client_host = carrier.client_host.map_or(NO_NAME, |host| names.number(host.as_bytes()));
+        let subject = carrier.subject.map_or(NO_NAME, |subject| names.number(subject.as_bytes()));
+        let of = Carrier { id: carrier.id, subject, client_host, store_time_ms: carrier.store_time_ms };
+        let (mut events, mut undecoded) = (0, 0);
+        for item in decode(body, Limits::default()) {
+            let event = match item {
+                Ok(event) => event,
+                Err(bad) => {
+                    undecoded += 1;
+                    traces.push(&of, TraceRow::Undecoded(bad.event, bad.raw), names);
+                    continue;
+                }
+            };
+            events += 1;
+            for row in event.per_message() {
+                traces.push(&of, TraceRow::Event(row), names);
+                let (EventKind::Pub | EventKind::EndTransaction, Some(id)) = (event.kind, row.msg_id) else {
+                    continue;
+                };
+                let topic = names.number(event.topic.as_deref().unwrap_or_default().as_bytes());
+                for key in split_keys(event.keys.as_deref().unwrap_or_default()).take(MAX_KEYS) {
+                    keys.push(&KeyRow {
+                        key,
+                        kind: KeyKind::Trace,
+                        subject: topic,
+                        message_id: id,
+                        queue_id: -1,
+                        sequence: -1,
+                        create_time_ms: carrier.store_time_ms,
+                    });
+                }
+            }
+        }
+        (events, undecoded)
+    }
+
+    /// Adds a key of which only the hash is known.
+    pub fn lost_key(&mut self, key: &str, offset_id: &str, store_time_ms: i64) {
+        self.keys.push(&KeyRow {
+            key,
+            kind: KeyKind::Hash,
+            subject: self.names.number(b""),
+            message_id: offset_id,
+            queue_id: -1,
+            sequence: -1,
+            create_time_ms: store_time_ms,
+        });
+    }
+
+    /// Adds a sample of progress; without a group, of what the queue held.
+    pub fn progress(&mut self, sample: &ProgressSample<'_>) {
+        let subject = self.names.number(sample.topic.as_bytes());
+        let consumer_group = self.names.number(sample.group.unwrap_or("").as_bytes());
+        self.progress.push(ProgressRow {
+            subject,
+            consumer_group,
+            queue_id: sample.queue_id,
+            sample_time_ms: sample.time_ms,
+            consumer_offset: sample.consumer_offset,
+            min_offset: sample.min_offset,
+            max_offset: sample.max_offset,
+        });
+    }
+}
+
+/// Where trace events come from.
+#[derive(Debug, Clone, Copy)]
+pub struct TraceCarrier<'a> {
+    /// Offset id of the message, or nothing.
+    pub id: &'a str,
+    /// Its topic.
+    pub subject: Option<&'a str>,
+    /// Address of the client.
+    pub client_host: Option<&'a str>,
+    /// When it was stored.
+    pub store_time_ms: i64,
+}
+
+/// How far a group was, or what a queue held.
+#[derive(Debug, Clone, Copy)]
+pub struct ProgressSample<'a> {
+    /// Topic.
+    pub topic: &'a str,
+    /// Group; without one the sample is of the queue itself.
+    pub group: Option<&'a str>,
+    /// Queue.
+    pub queue_id: i32,
+    /// When it was so.
+    pub time_ms: i64,
+    /// Next offset to consume.
+    pub consumer_offset: Option<i64>,
+    /// First offset that the broker still had.
+    pub min_offset: Option<i64>,
+    /// Next offset to be written.
+    pub max_offset: Option<i64>,
+}
+
+/// Turns records into rows.
+pub struct RocketMqReplay {
+    settings: RocketMqSettings,
+    floors: [TableFloor; 5],
+    decompressor: Decompressor,
+    batch: RocketMqBatch,
+    /// How far every queue was read.
+    pub offsets: QueueOffsets,
+    /// What was read so far.
+    pub counts: RocketMqCounts,
+}
+
+/// Which tables still need a record's rows.
+#[derive(Clone, Copy)]
+struct Needed {
+    content: bool,
+    trace: bool,
+    message: bool,
+    key: bool,
+}
+
+/// A message of a record: the record itself, or one of an inner batch.
+struct Message<'a> {
+    queue_offset: i64,
+    flag: i32,
+    body: &'a [u8],
+    properties: Properties<'a>,
+}
+
+impl RocketMqReplay {
+    /// A replay that goes on from `offsets` and drops what tables have already.
+    #[must_use]
+    pub fn new(settings: RocketMqSettings, floors: [TableFloor; 5], offsets: QueueOffsets) -> RocketMqReplay {
+        RocketMqReplay {
+            settings,
+            floors,
+            decompressor: Decompressor::default(),
+            batch: RocketMqBatch::default(),
+            offsets,
+            counts: RocketMqCounts::default(),
+        }
+    }
+
+    /// Adds a record that stands at `position` of the stream.
+    pub fn record(&mut self, position: u64, record: &Record<'_>) {
+        let topic = record.topic_text();
+        let [content, trace, _, message, key] = &self.floors;
+        let needed = Needed {
+            content: !content.has(position, &topic, record),
+            trace: !trace.has(position, &topic, record),
+            message: !message.has(position, &topic, record),
+            key: !key.has(position, &topic, record),
+        };
+        let body = self.decompressor.body(record.sys_flag, record.body, MAX_BODY_BYTES);
+        if body.state == BodyState::Undecodable {
+            self.counts.undecodable_bodies += 1;
+        }
+        let mut messages = 1;
+        if record.sys_flag.is_inner_batch() && body.state != BodyState::Undecodable {
+            messages = 0;
+            for (item, offset) in inner_batch::items(&body.bytes).zip(record.queue_offset..) {
+                let message = Message {
+                    queue_offset: offset,
+                    flag: item.flag,
+                    body: item.body,
+                    properties: item.properties,
+                };
+                self.message(record, &topic, &message, BodyState::Plain, needed);
+                messages += 1;
+            }
+        } else {
+            let message = Message {
+                queue_offset: record.queue_offset,
+                flag: record.flag,
+                body: &body.bytes,
+                properties: record.properties,
+            };
+            self.message(record, &topic, &message, body.state, needed);
+        }
+        self.offsets.last_stored = Some(record.store_timestamp);
+        let next = record.queue_offset.saturating_add(messages.max(1));
+        if record.sys_flag.transaction() != Transaction::Prepared
+            && record.sys_flag.transaction() != Transaction::Rollback
+        {
+            self.offsets.advance(&topic, record.queue_id, next, record.position);
+        }
+    }
+
+    fn message(
+        &mut self,
+        record: &Record<'_>,
+        topic: &str,
+        message: &Message<'_>,
+        body_state: BodyState,
+        needed: Needed,
+    ) {
+        let groups = &self.offsets.groups;
+        let texts: Vec<(&[u8], std::borrow::Cow<'_, str>)> = message
+            .properties
+            .pairs()
+            .map(|(name, value)| (name, String::from_utf8_lossy(value)))
+            .collect();
+        let property = |name: &str| {
+            texts.iter().rev().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| &**value)
+        };
+        let copy =
+            topics::classify(topic, &property, &self.settings.trace_topics, &|group| groups.contains(group));
+        let is_trace = copy.kind == Kind::Trace || (copy.kind == Kind::Normal && looks_like_trace(message.body));
+        let kind = if is_trace { Kind::Trace } else { copy.kind };
+        self.counts.add(kind);
+        let names = &mut self.batch.names;
+        let offset_id = record.offset_id().to_string();
+        let unique = property(names::UNIQUE_KEY);
+        let own = texts.iter().find(|(name, _)| *name == names::UNIQUE_KEY.as_bytes()).map(|(_, id)| &**id);
+        let message_id = unique.unwrap_or(&offset_id);
+        let own_id = own.filter(|own| Some(*own) != unique).unwrap_or("");
+        let origin = copy.origin_topic.as_deref().filter(|origin| *origin != topic && !is_trace);
+        let row = StoredRow {
+            subject: names.number(topic.as_bytes()),
+            kind: kind_code(kind),
+            consumer_group: copy.group.as_deref().map_or(NO_NAME, |group| names.number(group.as_bytes())),
+            origin_subject: origin.map(|origin| names.number(origin.as_bytes())),
+            queue_id: record.queue_id,
+            sequence: message.queue_offset,
+            message_id,
+            own_id,
+            store_time_ms: record.store_timestamp,
+            born_time_ms: record.born_timestamp,
+            born_host: names.number(record.born_host.to_string().as_bytes()),
+            store_host: names.number(record.store_host.to_string().as_bytes()),
+            tag: property(names::TAGS).map_or(NO_NAME, |tag| names.number(tag.as_bytes())),
+            body_size: match body_state {
+                BodyState::Undecodable | BodyState::Truncated => NO_NUMBER,
+                _ => i32::try_from(message.body.len()).unwrap_or(i32::MAX),
+            },
+            stored_size: i32::try_from(record.size()).unwrap_or(i32::MAX),
+            body_crc: record.body_crc,
+            reconsume_times: record.reconsume_times,
+            flag: message.flag,
+            sys_flag: record.sys_flag.0,
+            physical_offset: record.position,
+            prepared_offset: record.prepared_transaction_offset,
+            properties: message.properties.as_bytes(),
+        };
+        let keep_content = match self.settings.content {
+            ContentPolicy::All => !is_trace,
+            ContentPolicy::Dead => kind == Kind::Dead,
+            ContentPolicy::None => false,
+        };
+        let RocketMqBatch { messages, keys, contents, .. } = &mut self.batch;
+        if keep_content && needed.content {
+            contents.push_body(&row, message.body, self.settings.max_body);
+        }
+        if needed.message {
+            messages.push(&row);
+        }
+        if needed.key {
+            push_keys(keys, &row, &offset_id, unique, property(names::KEYS).unwrap_or(""));
+        }
+        if is_trace && needed.trace {
+            let host = record.born_host.canonical_ip().to_string();
+            let carrier = TraceCarrier {
+                id: &offset_id,
+                subject: Some(topic),
+                client_host: Some(&host),
+                store_time_ms: record.store_timestamp,
+            };
+            let (events, undecoded) = self.batch.trace_body(&carrier, message.body);
+            self.counts.events += events;
+            self.counts.undecoded_events += undecoded;
+        }
+    }
+
+    /// Adds a sample of progress that was taken at `position`.
+    pub fn progress(&mut self, position: u64, sample: &ProgressSample<'_>) {
+        let [_, _, floor, ..] = &self.floors;
+        if position >= floor.position {
+            self.batch.progress(sample);
+        }
+    }
+
+    /// Adds a key whose record is gone.
+    pub fn lost_key(&mut self, key: &str, offset_id: &str, store_time_ms: i64) {
+        self.batch.lost_key(key, offset_id, store_time_ms);
+    }
+
+    /// Rows since the last call of [`RocketMqReplay::take`].
+    #[must_use]
+    pub fn pending(&self) -> &RocketMqBatch {
+        &self.batch
+    }
+
+    /// Hands the rows over and begins a new batch.
+    pub fn take(&mut self) -> RocketMqBatch {
+        std::mem::take(&mut self.batch)
+    }
+}
+
+/// The key of `message_key` for a hash of an index file.
+#[must_use]
+pub fn lost_key_text(key_hash: u32) -> String {
+    format!("#{key_hash:08x}")
+}
+
+fn push_keys(keys: &mut KeyRows, row: &StoredRow<'_>, offset_id: &str, unique: Option<&str>, text: &str) {
+    let mut push = |key: &str, kind| {
+        keys.push(&KeyRow {
+            key,
+            kind,
+            subject: row.subject,
+            message_id: row.message_id,
+            queue_id: row.queue_id,
+            sequence: row.sequence,
+            create_time_ms: row.store_time_ms,
+        });
+    };
+    if let Some(unique) = unique {
+        push(unique, KeyKind::MessageId);
+    }
+    if !row.own_id.is_empty() {
+        push(row.own_id, KeyKind::OwnId);
+    }
+    push(offset_id, KeyKind::OffsetId);
+    for key in split_keys(text).take(MAX_KEYS) {
+        push(key, KeyKind::Key);
+    }
+}
+
+/// The code of a kind in `message.kind`; the first three are those of QMQ.
+fn kind_code(kind: Kind) -> i8 {
+    match kind {
+        Kind::Normal => 0,
+        Kind::Retry => 1,
+        Kind::Dead => 2,
+        Kind::Delay => 3,
+        Kind::Timer => 4,
+        Kind::Half => 5,
+        Kind::Op => 6,
+        Kind::Pop => 7,
+        Kind::Trace => 8,
+        Kind::Recall => 9,
+        Kind::CheckMax => 10,
+        Kind::System => 11,
+    }
+}
+
+impl RocketMqCounts {
+    fn add(&mut self, kind: Kind) {
+        match kind {
+            Kind::Normal => self.normal += 1,
+            Kind::Retry => self.retry += 1,
+            Kind::Dead => self.dead += 1,
+            Kind::Trace => self.trace += 1,
+            _ => self.other += 1,
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! RocketMQ's remoting protocol: frames, both header types, the signature, and the requests and answers in use.
+//!
+//! Everything here works on bytes the caller holds. Nothing opens a connection, keeps state between calls or decides
+//! when to ask what. Requests that change something in a cluster stand apart in [`writes`]; nothing that follows a
+//! cluster uses them. There is no heart-beat, so no group or client is ever registered.
+//!
+//! All integers are big-endian, all times are milliseconds since the Unix epoch.
+
+pub mod acl;
+pub mod codes;
+mod command;
+mod compact_header;
+pub mod frame;
+mod json_header;
+pub mod requests;
+pub mod writes;
+
+pub use command::{CLIENT_VERSION, Command, FLAG_ONE_WAY, FLAG_RESPONSE, Language};

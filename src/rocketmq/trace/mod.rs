@@ -1,0 +1,16 @@
+//! Message trace: what RocketMQ clients with trace enabled report about sends, deliveries and transactions.
+//!
+//! Clients write the reports as text into ordinary messages of a trace topic ("RocketMQ formats: message trace").
+//! [`decode`] reads such a body, [`event`] is what it yields, [`identity`] tells repeated reports from new ones and
+//! [`encode`] writes bodies for tests and simulators. Nothing here finds trace messages, decompresses bodies, pairs
+//! events or decides what they mean for the history.
+
+pub mod decode;
+pub mod encode;
+pub mod event;
+pub mod identity;
+
+/// Separator of the fields of a record.
+pub const FIELD_SEPARATOR: u8 = 0x01;
+/// End of a record.
+pub const RECORD_SEPARATOR: u8 = 0x02;

@@ -1,0 +1,83 @@
+//! The commit log of a broker: its files, and walks over them.
+
+use std::path::PathBuf;
+
+use super::error::Error;
+use super::files::{self, LogFile};
+use super::item::{Event, Item};
+use super::layout;
+use super::walker::Walker;
+
+/// How a log is walked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WalkOptions {
+    /// Physical offset to start at: between two records, or the start of a file. The start of the log if not given.
+    pub from: Option<u64>,
+    /// Store timestamp of the record before `from`. Without it, remains of older records that begin right at `from`
+    /// cannot be told from new ones.
+    pub last_stored: Option<i64>,
+    /// The log is known to reach at least to this physical offset, for example because consume queues name the
+    /// record before it. Before it nothing is taken for the end of the log or for remains of older records.
+    pub confirmed_end: Option<u64>,
+}
+
+/// The files of a commit log as they were when it was opened.
+///
+/// Opening reads only the heads of the files. Open it anew for each walk over the log of a running broker.
+#[derive(Debug, Clone)]
+pub struct CommitLog {
+    files: Vec<LogFile>,
+}
+
+impl CommitLog {
+    /// Finds the files in all folders of a log (brokers can spread it) and checks that they are those of one.
+    ///
+    /// # Errors
+    /// [`Error`] if a folder cannot be read, or holds files of another log or layout. No file at all is no error.
+    pub fn open(folders: &[PathBuf]) -> Result<Self, Error> {
+        let files = files::find(folders)?;
+        layout::refuse_others(&files)?;
+        Ok(Self { files })
+    }
+
+    /// The files by their start.
+    #[must_use]
+    pub fn files(&self) -> &[LogFile] {
+        &self.files
+    }
+
+    /// Physical offset of the first byte, if there is a file.
+    #[must_use]
+    pub fn start_of_log(&self) -> Option<u64> {
+        self.files.first().map(|file| file.start)
+    }
+
+    /// Physical offset behind the last byte of the last file, written or not.
+    #[must_use]
+    pub fn end_of_files(&self) -> Option<u64> {
+        self.files.last().map(|file| file.start.saturating_add(file.bytes))
+    }
+
+    /// Store timestamp of the first record: with the same start, another one means another log.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn first_store_timestamp(&self) -> Result<Option<i64>, Error> {
+        let mut walker = self.walk(WalkOptions::default())?;
+        loop {
+            match walker.next()? {
+                Some(Item::Record { record, .. }) => return Ok(Some(record.store_timestamp)),
+                Some(Item::Event(Event::End { .. })) | None => return Ok(None),
+                Some(Item::Event(_)) => {}
+            }
+        }
+    }
+
+    /// Starts a walk.
+    ///
+    /// # Errors
+    /// [`Error::BeyondEnd`].
+    pub fn walk(&self, options: WalkOptions) -> Result<Walker, Error> {
+        Walker::new(self.files.clone(), options)
+    }
+}

@@ -1,0 +1,143 @@
+//! One open file of a commit log: which records in it are sound, and where the next one is.
+
+use std::path::PathBuf;
+
+use super::error::Error;
+use super::files::LogFile;
+use super::window::Window;
+use crate::rocketmq::record::{self, MAX_HEAD_BYTES, RecordError};
+
+/// Bytes of the marker behind the last record. A rest of a file smaller than this holds nothing.
+pub(super) const MARKER_BYTES: usize = 8;
+/// Distance of the magic from the start of a record.
+const MAGIC_AT: u64 = 4;
+/// How far store timestamps may go back from one record to the next, in milliseconds.
+const CLOCK_SLACK_MS: i64 = 10_000;
+
+/// A sound record, as far as a walk needs to know it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sound {
+    /// Bytes of the record.
+    pub(super) size: usize,
+    /// When the broker stored it.
+    pub(super) stored: i64,
+}
+
+/// By what remains of older records are told from records of the log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Age {
+    /// Everything before this physical offset is of the log.
+    pub(super) live_up_to: u64,
+    /// When the last record before was stored.
+    pub(super) last_stored: Option<i64>,
+}
+
+/// What stands behind unsound bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Search {
+    /// Position in the file of the next record of the log.
+    pub(super) found: Option<u64>,
+    /// Whether remains of older records were passed over.
+    pub(super) stale: bool,
+}
+
+/// A file of a commit log. Positions are positions in the file.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    start: u64,
+    path: PathBuf,
+    window: Window,
+}
+
+impl OpenFile {
+    pub(super) fn open(file: &LogFile) -> std::io::Result<Self> {
+        Ok(Self { start: file.start, path: file.path.clone(), window: Window::open(&file.path)? })
+    }
+
+    /// Bytes in the file.
+    pub(super) const fn length(&self) -> u64 {
+        self.window.length()
+    }
+
+    /// What was checked or loaded last, and whatever else is in memory behind it.
+    pub(super) fn in_memory(&self, position: u64) -> &[u8] {
+        self.window.in_memory(position)
+    }
+
+    /// Makes sure that the next look reads the file again.
+    pub(super) const fn forget(&mut self) {
+        self.window.forget();
+    }
+
+    /// The bytes that tell a record from a marker and from zeros; `None` at the end of the file.
+    pub(super) fn head(&mut self, position: u64) -> Result<Option<[u8; MARKER_BYTES]>, Error> {
+        let bytes = self.load(position, MARKER_BYTES)?;
+        Ok(bytes.first_chunk().copied())
+    }
+
+    /// What is in the file from `position` on: at least `bytes`, if there are as many.
+    pub(super) fn load(&mut self, position: u64, bytes: usize) -> Result<&[u8], Error> {
+        self.window.at(position, bytes).map_err(Error::io(&self.path))
+    }
+
+    /// Checks everything there is to check of the record at `position`, and leaves it in memory.
+    pub(super) fn check(&mut self, position: u64) -> Result<Result<Sound, RecordError>, Error> {
+        let place = self.start.saturating_add(position);
+        let length = self.length();
+        let outline = record::outline(self.load(position, MAX_HEAD_BYTES)?);
+        let size = match outline.and_then(|outline| outline.expect_at(place).map(|()| outline.size)) {
+            Ok(size) => size,
+            Err(error) => return Ok(Err(error)),
+        };
+        let left = usize::try_from(length.saturating_sub(position)).unwrap_or(usize::MAX);
+        if size > left {
+            return Ok(Err(RecordError::Short { needs: size, left }));
+        }
+        let record = record::decode(self.load(position, size)?);
+        Ok(record.and_then(|record| {
+            record.check_body_crc()?;
+            record.check_record_crc()?;
+            Ok(Sound { size: record.size(), stored: record.store_timestamp })
+        }))
+    }
+
+    /// Whether the sound record at `position` is older than it can be and nothing newer follows it: then it was cut
+    /// off by a recovery of the broker, and the position behind the last record of that kind is given.
+    pub(super) fn remains(&mut self, position: u64, sound: Sound, age: Age) -> Result<Option<u64>, Error> {
+        let Some(last_stored) = age.last_stored else { return Ok(None) };
+        let is_older = sound.stored < last_stored.saturating_sub(CLOCK_SLACK_MS);
+        if !is_older || self.start.saturating_add(position) < age.live_up_to {
+            return Ok(None);
+        }
+        let mut position = position.saturating_add(sound.size as u64);
+        while let Ok(next) = self.check(position)? {
+            if next.stored >= last_stored {
+                return Ok(None);
+            }
+            position = position.saturating_add(next.size as u64);
+        }
+        Ok(Some(position))
+    }
+
+    /// Searches for the next record of the log at or behind `position`.
+    pub(super) fn search(&mut self, position: u64, age: Age) -> Result<Search, Error> {
+        let at_the_end = self.start.saturating_add(position) >= age.live_up_to;
+        let mut stale = false;
+        let mut from = position.saturating_add(MAGIC_AT);
+        loop {
+            let magic = self.window.find_magic(from, at_the_end).map_err(Error::io(&self.path))?;
+            let Some(magic) = magic else { return Ok(Search { found: None, stale }) };
+            let candidate = magic.saturating_sub(MAGIC_AT);
+            from = match self.check(candidate)? {
+                Ok(sound) => match self.remains(candidate, sound, age)? {
+                    Some(end) => {
+                        stale = true;
+                        end.saturating_add(MAGIC_AT)
+                    }
+                    None => return Ok(Search { found: Some(candidate), stale }),
+                },
+                Err(_) => magic.saturating_add(1),
+            };
+        }
+    }
+}

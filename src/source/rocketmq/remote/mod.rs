@@ -1,0 +1,22 @@
+//! A running RocketMQ cluster, as something that only reads sees it.
+//!
+//! [`Client`] asks name servers and brokers over one [`Connection`] per address. Every call has a time limit and a size
+//! limit and fails with a [`RemoteError`]. Nothing here sends a heart-beat, registers a group or a client, commits an
+//! offset or creates anything; brokers see no consumer. What an operator may change goes through [`Writes`].
+//!
+//! Nothing here keeps an offset, repeats a failed call, pauses between calls or reads a record.
+
+mod client;
+mod connection;
+mod error;
+mod tls;
+mod writes;
+
+#[cfg(test)]
+mod fake;
+
+pub use client::{Client, ClientSettings};
+pub use connection::{Connection, ConnectionSettings};
+pub use error::RemoteError;
+pub use tls::{Tls, TlsError, TlsSettings};
+pub use writes::Writes;
