@@ -38,6 +38,9 @@ pub(super) struct Import {
     /// RocketMQ: a topic with message traces beside RMQ_SYS_TRACE_TOPIC; can be given several times
     #[arg(long, value_name = "TOPIC")]
     trace_topic: Vec<String>,
+    /// RocketMQ: a further directory of the commit log, if the broker spreads it; can be given several times
+    #[arg(long, value_name = "DIR")]
+    commit_log: Vec<PathBuf>,
     /// Go on behind damaged bytes and missing segments, and report what was passed over
     #[arg(long)]
     skip_corrupt: bool,
@@ -75,6 +78,7 @@ impl Import {
             store: self.store,
             broker: self.broker.unwrap_or_default(),
             trace_topics: self.trace_topic,
+            commit_logs: self.commit_log,
             skip_corrupt: self.skip_corrupt,
         };
         // look at the input before anything is created

@@ -15,7 +15,7 @@ use crate::follow::Follow;
 use crate::http::{App, Clock, LenientListener, install_metrics, router, tidy_metrics};
 use crate::query::Catalog;
 
-/// Follows the clusters of `[[qmq]]` or --qmq-conf, if there are any, and serves QMQ's documented query API (`/api/message`, `/api/message/dead`, `/api/message/detail`,
+/// Follows the clusters of `[[qmq]]`, `[[rocketmq]]` or --qmq-conf, if there are any, and serves QMQ's documented query API (`/api/message`, `/api/message/dead`, `/api/message/detail`,
 /// `/api/message/records`), SQL (`/api/sql`), `/api/status`, `/healthz`, `/readyz` and `/metrics`.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -46,9 +46,9 @@ pub(super) async fn serve(config: Config, clock: Clock, ready: impl FnOnce(Socke
     config.admin.check(config.http.listen)?;
     install_metrics()?;
     // who follows a cluster may begin with nothing
-    let lake = match config.qmq.as_slice() {
-        [] => open_existing_lake(&config).await?,
-        _ => open_lake(&config).await?,
+    let lake = match config.qmq.is_empty() && config.rocketmq.is_empty() {
+        true => open_existing_lake(&config).await?,
+        false => open_lake(&config).await?,
     };
     let catalog = Arc::new(Catalog::open(lake.clone(), &config.cache).await?);
     let follow = Arc::new(Follow::start(Arc::new(config.clone()), lake, catalog.clone())?);

@@ -82,7 +82,7 @@ pub struct RocketMqSource {
 pub struct RocketMqTls {
     /// Whether connections are encrypted; default false. Without it nothing else may be set here.
     pub enabled: bool,
-    /// PEM file of the authorities that are trusted; default: those of the system.
+    /// PEM file of the authorities that are trusted; needed unless any certificate is accepted.
     pub ca_file: Option<PathBuf>,
     /// PEM file of the own certificate and its chain; default: none is shown.
     pub cert_file: Option<PathBuf>,

@@ -30,6 +30,15 @@ pub struct Retention {
     /// Acks whose pull is not known yet; default: for ever.
     #[serde(with = "humantime_serde")]
     pub unresolved_ack: Option<Duration>,
+    /// Keys and ids of RocketMQ messages, counted from the time of the message; default: for ever.
+    #[serde(with = "humantime_serde")]
+    pub message_key: Option<Duration>,
+    /// Trace events, counted from the time they were stored; default: for ever.
+    #[serde(with = "humantime_serde")]
+    pub trace: Option<Duration>,
+    /// Samples of consumer progress; default: for ever.
+    #[serde(with = "humantime_serde")]
+    pub consumer_progress: Option<Duration>,
 }
 
 /// `[background]`: work that goes on beside following and answering.
@@ -64,6 +73,9 @@ impl Retention {
             ("retention.record", self.record),
             ("retention.content", self.content),
             ("retention.unresolved_ack", self.unresolved_ack),
+            ("retention.message_key", self.message_key),
+            ("retention.trace", self.trace),
+            ("retention.consumer_progress", self.consumer_progress),
         ];
         for (name, value) in tables {
             if value.is_some_and(|age| age < DAY) {

@@ -58,6 +58,9 @@ async fn turn(shared: &Shared, is_vacuum_due: bool) -> Result<()> {
             "record" => retention.record,
             "content" => retention.content,
             "unresolved_ack" => retention.unresolved_ack,
+            "message_key" => retention.message_key,
+            "trace" => retention.trace,
+            "consumer_progress" => retention.consumer_progress,
             _ => None::<Duration>,
         })
         .await?;

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::status::Board;
 use crate::error::Result;
-use crate::lake::schema::SYSTEM_QMQ;
 use crate::lake::{Gap, Lake, StreamInfo};
 
 /// The gaps of one broker group.
 pub(super) struct Gaps {
     lake: Arc<Lake>,
     board: Arc<Board>,
+    system: &'static str,
     group: String,
     /// What is not written down yet.
     unwritten: Mutex<Option<Vec<Gap>>>,
@@ -20,8 +20,8 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
-    pub(super) fn new(lake: Arc<Lake>, board: Arc<Board>, group: String) -> Gaps {
-        Gaps { lake, board, group, unwritten: Mutex::new(None), writing: tokio::sync::Mutex::new(()) }
+    pub(super) fn new(lake: Arc<Lake>, board: Arc<Board>, system: &'static str, group: String) -> Gaps {
+        Gaps { lake, board, system, group, unwritten: Mutex::new(None), writing: tokio::sync::Mutex::new(()) }
     }
 
     /// Shows a gap; [`Gaps::store`] writes it down.
@@ -42,7 +42,7 @@ impl Gaps {
     }
 
     async fn put(&self, gaps: Vec<Gap>) -> Result<()> {
-        let Some(known) = self.lake.stream_info(SYSTEM_QMQ, &self.group).await? else { return Ok(()) };
+        let Some(known) = self.lake.stream_info(self.system, &self.group).await? else { return Ok(()) };
         self.lake.put_stream_info(&StreamInfo { gaps, ..known }).await
     }
 }

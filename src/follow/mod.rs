@@ -1,4 +1,4 @@
-//! Following running QMQ clusters in the backup server's place.
+//! Following running clusters: QMQ in the backup server's place, RocketMQ ([`rocketmq`]) as a reader that nobody sees.
 //!
 //! ```text
 //! slave ─► link ─► spool ─► worker ─► hot rows (query::Catalog)
@@ -23,6 +23,7 @@ mod index;
 mod link;
 mod pause;
 mod pipeline;
+mod rocketmq;
 mod runs;
 mod seek;
 mod skip;
@@ -40,6 +41,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use rocketmq::{GroupPlace, QueueReset, SentCopy};
 pub use seek::{SeekTarget, seek};
 pub use status::{Board, SourceStatus, StreamState};
 
@@ -49,10 +51,12 @@ use crate::lake::Lake;
 use crate::query::Catalog;
 use crate::source::remote::detail::DetailLimits;
 use detail_servers::DetailServers;
+use rocketmq::RocketMqCluster;
 
 /// Everything that follows, while the process serves.
 pub struct Follow {
     sources: Vec<(QmqSource, Arc<Board>)>,
+    rocketmq: Vec<RocketMqCluster>,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
     stop: CancellationToken,
     give_up: CancellationToken,
@@ -99,22 +103,37 @@ impl Follow {
             };
             tasks.push(tokio::spawn(source.run()));
         }
-        if !sources.is_empty() {
+        let mut clusters = Vec::new();
+        for settings in &config.rocketmq {
+            let cluster = RocketMqCluster::new(settings, &config.follow)?;
+            tasks.push(tokio::spawn(cluster.clone().run(shared.clone())));
+            clusters.push(cluster);
+        }
+        if !sources.is_empty() || !clusters.is_empty() {
             tasks.push(tokio::spawn(background::run(shared)));
         }
-        Ok(Follow { sources, tasks: std::sync::Mutex::new(tasks), stop, give_up, details })
+        Ok(Follow {
+            sources,
+            rocketmq: clusters,
+            tasks: std::sync::Mutex::new(tasks),
+            stop,
+            give_up,
+            details,
+        })
     }
 
     /// The sources as they are now.
     #[must_use]
     pub fn status(&self) -> Vec<SourceStatus> {
-        self.sources.iter().map(|(_, board)| board.status()).collect()
+        let qmq = self.sources.iter().map(|(_, board)| board.status());
+        qmq.chain(self.rocketmq.iter().flat_map(RocketMqCluster::status)).collect()
     }
 
     /// Whether every source follows or says why not.
     #[must_use]
     pub fn is_explained(&self) -> bool {
         self.sources.iter().all(|(_, board)| board.is_explained())
+            && self.rocketmq.iter().all(RocketMqCluster::is_explained)
     }
 
     /// Stops receiving, commits what was received, and waits for that at most `grace`; what is left then stays in
@@ -133,6 +152,62 @@ impl Follow {
         let _ = tokio::time::timeout(Duration::from_secs(2), all).await;
     }
 
+    /// Where a RocketMQ group stands in a topic, as the brokers that are followed say now.
+    pub async fn group_places(&self, topic: &str, group: &str) -> Vec<GroupPlace> {
+        let mut places = Vec::new();
+        for cluster in &self.rocketmq {
+            places.extend(cluster.group_places(topic, group).await);
+        }
+        places
+    }
+
+    /// Sets a RocketMQ group to a time in every queue of a topic, on the brokers that are followed. `targets` are the
+    /// offsets of that time, for brokers that leave a reset to consumers and have none online.
+    pub async fn reset(
+        &self,
+        topic: &str,
+        group: &str,
+        timestamp: i64,
+        force: bool,
+        targets: &[(String, i32, i64)],
+    ) -> Vec<QueueReset> {
+        let mut resets = Vec::new();
+        for cluster in &self.rocketmq {
+            resets.extend(cluster.reset(topic, group, timestamp, force, targets).await);
+        }
+        resets
+    }
+
+    /// Sets a RocketMQ group to an offset of one queue: broker, queue, offset. `None` if the broker is not followed.
+    pub async fn reset_queue(&self, topic: &str, group: &str, to: (&str, i32, i64)) -> Option<QueueReset> {
+        for cluster in &self.rocketmq {
+            if let Some(done) = cluster.reset_queue(topic, group, to).await {
+                return Some(done);
+            }
+        }
+        None
+    }
+
+    /// Something that sends messages to a topic of the first cluster that has it.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if no cluster is followed, [`Error::Peer`] if none has the topic.
+    pub async fn sender(&self, topic: &str) -> Result<Sender<'_>> {
+        let mut failed = Error::Usage("no RocketMQ cluster is followed that could be sent to".to_owned());
+        for cluster in &self.rocketmq {
+            match cluster.brokers_of(topic).await {
+                Ok(addresses) if !addresses.is_empty() => {
+                    return Ok(Sender { cluster, addresses, topic: topic.to_owned(), sent: 0 });
+                }
+                Ok(_) => {
+                    failed = Error::Usage(format!("topic `{topic}` has no queue that can be written to"))
+                }
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
     /// The payload of one message as the group's slave has it now; `None` if the slave does not have it, is not
     /// known, or did not answer in time. Groups that another process follows are asked for at the same metaservers.
     pub async fn payload(&self, broker_group: &str, subject: &str, sequence: i64) -> Option<Bytes> {
@@ -147,5 +222,32 @@ impl Follow {
         }
         let found = self.details.payloads(&urls, broker_group, subject, &[sequence]).await?;
         found.into_iter().find(|(known, _)| *known == sequence).map(|(_, payload)| payload)
+    }
+}
+
+/// Sends messages to one topic, broker by broker in turn.
+pub struct Sender<'a> {
+    cluster: &'a RocketMqCluster,
+    addresses: Vec<String>,
+    topic: String,
+    sent: usize,
+}
+
+impl Sender<'_> {
+    /// Sends a message under a new unique key.
+    ///
+    /// # Errors
+    /// [`Error::Peer`] with what the broker said.
+    pub async fn send(
+        &mut self,
+        unique_key: &str,
+        message: &crate::query::lookup::StoredMessage,
+        body: Vec<u8>,
+    ) -> Result<SentCopy> {
+        let address =
+            self.addresses.get(self.sent % self.addresses.len().max(1)).cloned().unwrap_or_default();
+        self.sent += 1;
+        let sent = self.cluster.send(&address, &self.topic, unique_key, message, body).await;
+        sent.map_err(|error| Error::Peer(error.to_string()))
     }
 }

@@ -17,14 +17,17 @@ use super::status::Board;
 use super::stream_replay::{ReplayedRows, StreamReplay};
 use super::wake::Wake;
 use super::worker::{HotBytes, Worker};
-use crate::config::{Config, QmqSource, SkipFile};
+use crate::config::{Config, QmqSource, RocketMqSource, SkipFile};
 use crate::error::{Error, Result};
 use crate::ingest::TablePosition;
-use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, RECORD, SYSTEM_QMQ, UNRESOLVED_ACK};
+use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, RECORD, UNRESOLVED_ACK};
 use crate::lake::{Lake, Log, Owner, StreamId};
 use crate::query::Catalog;
-use crate::replay::{AckLimits, AckState, ActionReplay, Floors, MessageReplay};
-use crate::spool::{Frame, Spool, SpoolReader, SpoolSettings, SpoolView};
+use crate::replay::{
+    AckLimits, AckState, ActionReplay, Floors, MessageReplay, QueueOffsets, ROCKETMQ_TABLES, RocketMqReplay,
+    RocketMqSettings, TableFloor,
+};
+use crate::spool::{Frame, OwnedFrame, Spool, SpoolReader, SpoolSettings, SpoolView};
 
 /// Bytes of a frame and a new segment besides the payload, generously.
 const FRAME_OVERHEAD: u64 = 128;
@@ -57,6 +60,8 @@ pub(super) struct Pipeline {
     wake: Arc<Wake>,
     stop: Arc<AtomicBool>,
     board: Arc<Board>,
+    /// Where replay began, if anything was known then.
+    begin: Option<u64>,
     /// Up to here the tables stand at different positions and the spool does not help: offsets of single records
     /// are needed.
     pub(super) exact_until: u64,
@@ -85,7 +90,9 @@ impl Pipeline {
         let floors = Floors { message, dead_message, content, record };
         let max_body = usize::try_from(shared.config.import.max_body.as_u64()).unwrap_or(usize::MAX);
         let rows = ReplayedRows::Messages(Box::new(MessageReplay::new(floors, source.content, max_body)));
-        Pipeline::open(shared, source, board, stream, folder, tables.to_vec(), rows).await
+        let skip = skip_of(source);
+        let rows = StreamReplay { rows, skip };
+        Pipeline::open(shared, board, stream, folder, tables.to_vec(), move |_| rows).await
     }
 
     /// Opens the stream of actions.
@@ -107,17 +114,64 @@ impl Pipeline {
         };
         let [unresolved, record] = tables.map(|table| table.position.unwrap_or(0));
         let rows = ReplayedRows::Actions(Box::new(ActionReplay::new(acks, record, unresolved)));
-        Pipeline::open(shared, source, board, stream, folder, tables.to_vec(), rows).await
+        let skip = skip_of(source);
+        let rows = StreamReplay { rows, skip };
+        Pipeline::open(shared, board, stream, folder, tables.to_vec(), move |_| rows).await
+    }
+
+    /// Opens what is pulled from a RocketMQ broker; returns how far its queues were read, without what is spooled.
+    pub(super) async fn rocketmq(
+        shared: &Shared,
+        source: &RocketMqSource,
+        board: &Arc<Board>,
+        stream: StreamId,
+    ) -> Result<(Pipeline, QueueOffsets)> {
+        let lake = &shared.lake;
+        let tables = lake.positions(&stream, ROCKETMQ_TABLES).await?;
+        let states = lake.states_at(&stream, &tables).await?;
+        let imported = StreamId::rocketmq(&stream.broker_group, Log::CommitLog);
+        let imported_tables = lake.positions(&imported, ROCKETMQ_TABLES).await?;
+        let at_lowest = lowest(&tables).and_then(|position| states.get(&position));
+        let mut offsets = at_lowest.map(|offsets| (**offsets).clone()).unwrap_or_default();
+        if let Some(position) = lowest(&imported_tables) {
+            // an import has read these queues further, or alone
+            offsets.go_on_after(&QueueOffsets::from_bytes(&lake.state(&imported, position).await?)?);
+        }
+        let is_uneven = tables.iter().any(|table| table.position != lowest(&tables));
+        let mut floors: [TableFloor; 5] = Default::default();
+        for ((floor, table), imported) in floors.iter_mut().zip(&tables).zip(&imported_tables) {
+            floor.position = table.position.unwrap_or(0);
+            floor.physical = imported.position.and_then(|end| i64::try_from(end).ok()).unwrap_or(0);
+            if is_uneven {
+                floor.queues = table.position.and_then(|position| states.get(&position).cloned());
+            }
+        }
+        let settings = RocketMqSettings {
+            content: source.content,
+            max_body: usize::try_from(shared.config.import.max_body.as_u64()).unwrap_or(usize::MAX),
+            trace_topics: source.trace_topics.clone(),
+        };
+        let begin = offsets.clone();
+        let rows = move |is_spooled: bool| {
+            if !is_spooled {
+                // positions of what is received again say nothing about what tables have; offsets of queues do
+                floors.iter_mut().for_each(|floor| floor.position = 0);
+            }
+            let replay = RocketMqReplay::new(settings, floors, begin);
+            StreamReplay { rows: ReplayedRows::RocketMq(Box::new(replay)), skip: Skip::default() }
+        };
+        let folder = spool_folder(&shared.config, &stream.system, &stream.broker_group);
+        let pipeline = Pipeline::open(shared, board, stream, &folder, tables.to_vec(), rows).await?;
+        Ok((pipeline, offsets))
     }
 
     async fn open(
         shared: &Shared,
-        source: &QmqSource,
         board: &Arc<Board>,
         stream: StreamId,
         folder: &Path,
         tables: Vec<TablePosition>,
-        rows: ReplayedRows,
+        rows: impl FnOnce(bool) -> StreamReplay,
     ) -> Result<Pipeline> {
         let log = stream.log.name();
         board.add_stream(log);
@@ -129,21 +183,24 @@ impl Pipeline {
         if recovered.torn_bytes > 0 {
             tracing::info!(%stream, bytes = recovered.torn_bytes, "an unfinished write was cut off the spool");
         }
-        if !covers(&spool, lowest)
-            && let Some(lowest) = lowest
-        {
-            tracing::warn!(%stream, position = lowest, "the spool does not hold what follows the tables; receiving it");
-            spool.reset(lowest)?;
-        }
         let highest = tables.iter().filter_map(|table| table.position).max().unwrap_or(0);
+        // positions that count what was received begin anew behind all tables; offsets of a log stay what they are
+        let anew = if stream.log == Log::Pulled { lowest.map(|_| highest) } else { lowest };
+        let is_spooled = covers(&spool, lowest);
+        let mut begin = lowest;
+        if !is_spooled && let Some(anew) = anew {
+            tracing::warn!(%stream, position = anew, "the spool does not hold what follows the tables; receiving it");
+            spool.reset(anew)?;
+            begin = Some(anew);
+        }
         let is_uneven = tables.iter().any(|table| table.position != Some(highest));
         let exact_until = if is_uneven && spool.end().is_none_or(|end| end < highest) { highest } else { 0 };
         shared.catalog.follow(&stream).await?;
-        let begin = lowest.or_else(|| spool.start());
+        let begin = begin.or_else(|| spool.start());
         if let Some(position) = lowest {
             board.committed(log, position, false);
         }
-        let owner = Owner::of(SYSTEM_QMQ, &stream.broker_group);
+        let owner = Owner::of(&stream.system, &stream.broker_group);
         let view = spool.shared();
         board.clear_alarm(replay_alarm(stream.log));
         let spool = Arc::new(Mutex::new(spool));
@@ -160,12 +217,11 @@ impl Pipeline {
             board: board.clone(),
             give_up: shared.give_up.clone(),
         };
-        let skip = Skip::new(&source.skip_subjects, source.skip_file.clone().map(SkipFile::open));
         let start = Start { view: view.clone(), begin, wake: wake.clone(), stop: stop.clone() };
         let make = WorkerParts {
             stream: stream.clone(),
             owner,
-            replay: StreamReplay { rows, skip },
+            replay: rows(is_spooled),
             shared: shared.clone(),
             board: board.clone(),
             wake: wake.clone(),
@@ -195,6 +251,7 @@ impl Pipeline {
             wake,
             stop,
             board: board.clone(),
+            begin,
             exact_until,
             tasks: Some((worker, flusher)),
         };
@@ -217,6 +274,25 @@ impl Pipeline {
     /// Whether the spool takes this much more.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         self.view.bytes() + bytes as u64 + FRAME_OVERHEAD <= self.most_spooled
+    }
+
+    /// What the spool holds behind the tables, in order.
+    pub(super) async fn spooled(&self) -> Result<Vec<Result<OwnedFrame>>> {
+        let (view, begin, end) = (self.view.clone(), self.begin, self.view.end());
+        let Some(begin) = begin.or_else(|| self.view.start()) else { return Ok(Vec::new()) };
+        tokio::task::spawn_blocking(move || {
+            let mut reader = view.reader(begin)?;
+            let mut frames = Vec::new();
+            while let Some(frame) = reader.next()? {
+                let is_last = Some(frame.to) == end;
+                frames.push(Ok(frame));
+                if is_last {
+                    break;
+                }
+            }
+            Ok(frames)
+        })
+        .await?
     }
 
     /// Bytes in the spool.
@@ -348,7 +424,11 @@ fn replay_alarm(log: Log) -> &'static str {
     }
 }
 
+fn skip_of(source: &QmqSource) -> Skip {
+    Skip::new(&source.skip_subjects, source.skip_file.clone().map(SkipFile::open))
+}
+
 /// Folder of the spools of a broker group.
-pub(super) fn spool_folder(config: &Config, group: &str) -> std::path::PathBuf {
-    config.spool_dir().join(SYSTEM_QMQ).join(object_store::path::PathPart::from(group).as_ref())
+pub(super) fn spool_folder(config: &Config, system: &str, group: &str) -> std::path::PathBuf {
+    config.spool_dir().join(system).join(object_store::path::PathPart::from(group).as_ref())
 }

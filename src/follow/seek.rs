@@ -34,9 +34,7 @@ pub async fn seek(
     let stream = StreamId::qmq(group, log);
     let (tables, segment): (&[&'static TableDef], u64) = match log {
         Log::Action => (&[&UNRESOLVED_ACK, &RECORD], ActionFormat::SEGMENT_BYTES),
-        _ => {
-            (&[&CONTENT, &RECORD, &DEAD_MESSAGE, &MESSAGE], MessageFormat::SEGMENT_BYTES)
-        }
+        _ => (&[&CONTENT, &RECORD, &DEAD_MESSAGE, &MESSAGE], MessageFormat::SEGMENT_BYTES),
     };
     let _lock = lake.become_writer(&Owner::of(SYSTEM_QMQ, group)).await?;
     let mut positions = Vec::new();
@@ -44,7 +42,7 @@ pub async fn seek(
         positions.push(lake.table(def)?.position(&stream).await?);
     }
     // what the spool holds beyond the tables was received from this log, too
-    let folder = spool_folder(config, group).join(log.name());
+    let folder = spool_folder(config, SYSTEM_QMQ, group).join(log.name());
     let settings = SpoolSettings::from(&config.follow);
     let mut spool = tokio::task::spawn_blocking(move || Spool::open(&folder, settings)).await??;
     let Some(info) = lake.stream_info(SYSTEM_QMQ, group).await? else { return Ok(None) };

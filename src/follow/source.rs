@@ -133,7 +133,7 @@ impl Source {
         client.heartbeat(0, 0).await?;
         self.board.following(&meta.sync_address);
         tracing::info!(group = meta.group, slave = meta.sync_address, "following");
-        let gaps = Gaps::new(self.shared.lake.clone(), self.board.clone(), meta.group.clone());
+        let gaps = Gaps::new(self.shared.lake.clone(), self.board.clone(), SYSTEM_QMQ, meta.group.clone());
         let contents = Contents {
             servers: self.details.clone(),
             acquire_url: self.settings.acquire_url(),
@@ -228,7 +228,7 @@ impl Source {
             )));
         }
         self.board.group(group, info.map(|info| info.gaps).unwrap_or_default());
-        let folder = spool_folder(&self.shared.config, group);
+        let folder = spool_folder(&self.shared.config, SYSTEM_QMQ, group);
         let messages = StreamId::qmq(group, Log::Message);
         let messages =
             Pipeline::messages(&self.shared, &self.settings, &self.board, messages, &folder).await?;

@@ -49,6 +49,9 @@ pub struct StreamState {
     pub broker_end: Option<u64>,
     /// Bytes of the broker's log that queries do not see yet.
     pub lag_bytes: Option<u64>,
+    /// Messages of the broker that were not received when it last answered; of RocketMQ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag_messages: Option<u64>,
     /// Age of the oldest known byte that queries do not see yet.
     pub lag_seconds: Option<f64>,
     /// Bytes in the spool.
@@ -184,6 +187,7 @@ impl Board {
             committed: None,
             broker_end: None,
             lag_bytes: None,
+            lag_messages: None,
             lag_seconds: None,
             spooled_bytes: 0,
             last_answer_seconds: None,
@@ -224,6 +228,10 @@ impl Board {
 
     pub(super) fn spooled(&self, log: &'static str, bytes: u64) {
         self.stream(log, |stream, _| stream.spooled_bytes = bytes);
+    }
+
+    pub(super) fn lag_messages(&self, log: &'static str, messages: u64) {
+        self.stream(log, |stream, _| stream.lag_messages = Some(messages));
     }
 
     pub(super) fn unusable(&self, log: &'static str, count: u64) {

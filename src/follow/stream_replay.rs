@@ -11,7 +11,7 @@ use crate::ingest::encode;
 use crate::lake::EncodedFile;
 use crate::lake::schema::TableDef;
 use crate::qmq::index_log;
-use crate::replay::{ActionReplay, MessageReplay, Rows};
+use crate::replay::{ActionReplay, MessageReplay, RocketMqReplay, Rows};
 use crate::source::{ActionFormat, LogFormat, Step};
 use crate::spool::OwnedFrame;
 
@@ -32,6 +32,8 @@ pub(super) enum ReplayedRows {
     Messages(Box<MessageReplay>),
     /// Actions.
     Actions(Box<ActionReplay>),
+    /// What was pulled from a RocketMQ broker.
+    RocketMq(Box<RocketMqReplay>),
 }
 
 impl StreamReplay {
@@ -42,6 +44,7 @@ impl StreamReplay {
             (ReplayedRows::Messages(replay), INDEX) => Ok(index_frame(replay, &mut self.skip, frame)),
             (ReplayedRows::Messages(replay), MESSAGES) => Ok(message_frame(replay, &mut self.skip, frame)),
             (ReplayedRows::Actions(replay), ACTIONS) => Ok(action_frame(replay, &mut self.skip, frame)),
+            (ReplayedRows::RocketMq(replay), _) => super::rocketmq::replay_frame(replay, frame),
             (_, frames::GAP) => Ok(0),
             (_, kind) => Err(Error::Invariant(format!(
                 "the spool holds a frame of kind {kind} that does not belong to its stream"
@@ -57,6 +60,7 @@ impl StreamReplay {
                 (batch.rows(), batch.heap_bytes())
             }
             ReplayedRows::Actions(replay) => (replay.pending().rows(), 0),
+            ReplayedRows::RocketMq(replay) => (replay.pending().rows(), replay.pending().heap_bytes()),
         }
     }
 
@@ -84,15 +88,23 @@ impl StreamReplay {
                     files.extend(encode(rows, &context, &fitting(rows, settings))?.into_days());
                 }
             }
+            ReplayedRows::RocketMq(replay) => {
+                let batch = replay.take();
+                let context = batch.context(broker_group);
+                for rows in batch.tables() {
+                    files.extend(encode(rows, &context, &fitting(rows, settings))?.into_days());
+                }
+            }
         }
         Ok(files)
     }
 
-    /// The ack state at the end of the last frame, of actions.
+    /// What is needed to go on at the end of the last frame: of actions the ack state, of RocketMQ the queue offsets.
     pub(super) fn state(&self) -> Result<Option<Bytes>> {
         match &self.rows {
             ReplayedRows::Messages(_) => Ok(None),
             ReplayedRows::Actions(replay) => replay.acks.to_bytes().map(Some),
+            ReplayedRows::RocketMq(replay) => replay.offsets.to_bytes().map(Some),
         }
     }
 }

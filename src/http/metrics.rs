@@ -1,6 +1,6 @@
 //! Prometheus metrics: requests by route and status, and the state of tables and caches.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -24,6 +24,9 @@ const LATENCY_BUCKETS: [f64; 12] =
 /// # Errors
 /// [`Error::Config`] if another recorder is installed.
 pub fn install() -> Result<()> {
+    // two that come at once must not both install
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     if RECORDER.get().is_some() {
         return Ok(());
     }

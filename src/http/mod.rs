@@ -50,6 +50,8 @@ pub struct App {
     pub clock: Clock,
     /// What follows running clusters, if anything does.
     pub follow: Option<Arc<Follow>>,
+    /// Posted traces that wait for a commit.
+    traces: v1::TraceInbox,
     places: Semaphore,
     fresh: AtomicBool,
 }
@@ -65,6 +67,7 @@ impl App {
             zone: config.zone()?,
             places: Semaphore::new(config.http.max_concurrency),
             fresh: AtomicBool::new(true),
+            traces: v1::TraceInbox::default(),
             follow: None,
             catalog,
             config,

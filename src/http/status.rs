@@ -128,7 +128,7 @@ async fn gather(app: &App) -> Status {
 async fn streams(lake: &Lake, pinned: &Pinned) -> Result<Vec<StreamStatus>> {
     let mut streams = Vec::new();
     for info in lake.streams().await? {
-        for stream in [info.messages(), info.actions()] {
+        for stream in info.all() {
             let mut positions: Vec<Position> = pinned
                 .tables()
                 .filter_map(|table| {

@@ -8,6 +8,7 @@
 mod actions;
 mod commit;
 mod messages;
+mod posted;
 mod progress;
 mod rocketmq;
 
@@ -18,6 +19,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 pub(crate) use commit::{TablePosition, encode};
+pub use posted::PostedTraces;
 pub use progress::Progress;
 pub use rocketmq::{RocketMqImport, RocketMqSummary, check_rocketmq_store};
 

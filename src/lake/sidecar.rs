@@ -30,6 +30,15 @@ pub struct StreamInfo {
 }
 
 impl StreamInfo {
+    /// All streams of the broker group.
+    #[must_use]
+    pub fn all(&self) -> Vec<StreamId> {
+        if self.system == super::schema::SYSTEM_QMQ {
+            return vec![self.messages(), self.actions()];
+        }
+        [Log::CommitLog, Log::Pulled].map(|log| StreamId::rocketmq(&self.broker_group, log)).to_vec()
+    }
+
     /// The stream of messages.
     #[must_use]
     pub fn messages(&self) -> StreamId {
@@ -68,19 +77,41 @@ impl Lake {
         self.store.put_durably(&path, Bytes::from(text)).await
     }
 
+    /// The holes that were met in a RocketMQ broker; from the first call on the broker is known.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn rocketmq_gaps(&self, broker: &str) -> Result<Vec<Gap>> {
+        let system = super::schema::SYSTEM_ROCKETMQ;
+        if let Some(info) = self.stream_info(system, broker).await? {
+            return Ok(info.gaps);
+        }
+        let info = StreamInfo {
+            system: system.to_owned(),
+            broker_group: broker.to_owned(),
+            messages_from: Log::Pulled,
+            gaps: Vec::new(),
+            seeking: false,
+        };
+        self.put_stream_info(&info).await?;
+        Ok(Vec::new())
+    }
+
     /// All broker groups.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn streams(&self) -> Result<Vec<StreamInfo>> {
-        let folder = paths::streams_folder(&self.store.root, super::schema::SYSTEM_QMQ);
-        let objects: Vec<_> = self.store.objects.list(Some(&folder)).try_collect().await?;
-        let mut streams = Vec::with_capacity(objects.len());
-        for object in objects {
-            let bytes = self.store.objects.get(&object.location).await?.bytes().await?;
-            streams.push(parse(&object.location, &bytes)?);
+        let mut streams = Vec::new();
+        for system in [super::schema::SYSTEM_QMQ, super::schema::SYSTEM_ROCKETMQ] {
+            let folder = paths::streams_folder(&self.store.root, system);
+            let objects: Vec<_> = self.store.objects.list(Some(&folder)).try_collect().await?;
+            for object in objects {
+                let bytes = self.store.objects.get(&object.location).await?.bytes().await?;
+                streams.push(parse(&object.location, &bytes)?);
+            }
         }
-        streams.sort_by(|a, b| a.broker_group.cmp(&b.broker_group));
+        streams.sort_by(|a, b| (&a.system, &a.broker_group).cmp(&(&b.system, &b.broker_group)));
         Ok(streams)
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use deltalake::DeltaTable;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake::kernel::{Action, Remove, Transaction};
+use deltalake::kernel::{Action, Remove, StructField, Transaction};
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
@@ -77,12 +77,18 @@ impl Table {
         let mut delta = DeltaTable::new(log.clone());
         if log.is_delta_table_location().await? {
             delta.load().await?;
+            let missing = missing_columns(&delta, def)?;
+            if may_create && !missing.is_empty() {
+                // made by an older version; in its files the new columns read as null
+                delta = delta.add_columns().with_fields(missing).await?;
+            }
         } else if may_create {
             delta = create(log.clone(), def).await?;
         } else {
             return Err(Error::Usage(format!(
-                "there is no data at {}; run `mqlake import` first, or pass another --data",
-                store.url
+                "there is no data at {}, or it lacks table `{}` because an older version made it; run `mqlake import`, \
+                 which adds what is missing, or pass another --data",
+                store.url, def.name
             )));
         }
         Ok(Table { def, folder, log, store: store.clone(), delta: Mutex::new(delta) })
@@ -313,6 +319,14 @@ fn remove_action(file: &LakeFile, def: &TableDef, now_ms: i64, data_change: bool
         base_row_id: None,
         default_row_commit_version: None,
     })
+}
+
+/// Columns that a table made by an older version does not have.
+fn missing_columns(delta: &DeltaTable, def: &'static TableDef) -> Result<Vec<StructField>> {
+    let schema = delta.snapshot()?.schema();
+    let known: Vec<&String> = schema.fields().map(StructField::name).collect();
+    let is_missing = |field: &StructField| !known.contains(&field.name());
+    Ok(def.delta_columns().into_iter().filter(is_missing).collect())
 }
 
 async fn create(log: LogStoreRef, def: &'static TableDef) -> Result<DeltaTable> {

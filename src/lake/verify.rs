@@ -80,7 +80,7 @@ impl Lake {
             self.verify_table(table, &mut report).await?;
         }
         for info in self.streams().await? {
-            for stream in [info.messages(), info.actions()] {
+            for stream in info.all() {
                 self.verify_stream(&stream, &mut report).await?;
             }
         }
@@ -143,8 +143,8 @@ impl Lake {
                 ),
             });
         }
-        let is_actions = stream.log == super::Log::Action;
-        if let Some(lowest) = lowest.filter(|_| is_actions)
+        let has_state = !matches!(stream.log, super::Log::Message | super::Log::Index);
+        if let Some(lowest) = lowest.filter(|_| has_state)
             && let Err(error) = self.state(stream, lowest).await
         {
             report.findings.push(Finding {

@@ -252,5 +252,7 @@ impl Catalog {
 }
 
 fn is_looked_up(def: &TableDef) -> bool {
-    [&MESSAGE, &DEAD_MESSAGE, &RECORD, &CONTENT, &MESSAGE_KEY, &TRACE].iter().any(|known| known.name == def.name)
+    [&MESSAGE, &DEAD_MESSAGE, &RECORD, &CONTENT, &MESSAGE_KEY, &TRACE]
+        .iter()
+        .any(|known| known.name == def.name)
 }

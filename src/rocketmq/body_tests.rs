@@ -157,6 +157,8 @@ fn a_decompressor_forgets_what_it_did_before() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
     #[test]
     fn round_trip_and_no_prefix_is_whole(plain in proptest::collection::vec(any::<u8>(), 0..400), repeat in 1..4_usize) {
         let plain = plain.repeat(repeat);

@@ -126,9 +126,9 @@ fn worked_example_is_found() {
     let file = writer.file();
     assert_eq!(lookup(file, "user-7", ALWAYS, QUERY_LIMIT), [SECOND, FIRST]);
     assert_eq!(lookup(file, "user-7", ALWAYS, 1), [SECOND]);
-    assert_eq!(lookup(file, "user-7", ALWAYS, 0), []);
+    assert_eq!(lookup(file, "user-7", ALWAYS, 0), Vec::<i64>::new());
     assert_eq!(lookup(file, "order-1001", ALWAYS, QUERY_LIMIT), [FIRST]);
-    assert_eq!(lookup(file, "user-8", ALWAYS, QUERY_LIMIT), []);
+    assert_eq!(lookup(file, "user-8", ALWAYS, QUERY_LIMIT), Vec::<i64>::new());
     let late = Window { begin_ms: BEGIN_MS + 61_000, end_ms: i64::MAX };
     assert_eq!(lookup(file, "user-7", late, QUERY_LIMIT), [SECOND]);
     let early = Window { begin_ms: BEGIN_MS, end_ms: BEGIN_MS + 60_999 };
@@ -165,14 +165,14 @@ fn slots_and_differences_that_cannot_be() {
     for slot in [6, -1, 0, i32::MAX] {
         let mut writer = worked_example();
         writer.write(44, &i32::to_be_bytes(slot));
-        assert_eq!(lookup(writer.file(), "user-7", ALWAYS, QUERY_LIMIT), [], "{slot}");
+        assert_eq!(lookup(writer.file(), "user-7", ALWAYS, QUERY_LIMIT), Vec::<i64>::new(), "{slot}");
     }
     let mut writer = worked_example();
     writer.write(160 + 12, &(-1_i32).to_be_bytes());
-    assert_eq!(lookup(writer.file(), "user-7", ALWAYS, QUERY_LIMIT), []);
+    assert_eq!(lookup(writer.file(), "user-7", ALWAYS, QUERY_LIMIT), Vec::<i64>::new());
     let mut writer = worked_example();
     writer.write(36, &1_i32.to_be_bytes());
-    assert_eq!(lookup(writer.file(), "user-7", ALWAYS, QUERY_LIMIT), []);
+    assert_eq!(lookup(writer.file(), "user-7", ALWAYS, QUERY_LIMIT), Vec::<i64>::new());
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn files_are_searched_from_the_newest_on() {
     let window = Window { begin_ms: BEGIN_MS + 11_000, end_ms: BEGIN_MS + 20_500 };
     assert_eq!(search(window, QUERY_LIMIT), [101, 102, 200]);
     let nothing = Window { begin_ms: BEGIN_MS + 5000, end_ms: BEGIN_MS + 9000 };
-    assert_eq!(search(nothing, QUERY_LIMIT), []);
+    assert_eq!(search(nothing, QUERY_LIMIT), Vec::<i64>::new());
     let twice = [files[0].file(), files[0].file()];
     assert_eq!(lookup_files(twice, 7, ALWAYS, QUERY_LIMIT), [0, 1, 2]);
 }

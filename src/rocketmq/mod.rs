@@ -23,6 +23,7 @@ pub mod pop;
 pub mod properties;
 pub mod record;
 pub mod record_encode;
+mod record_error;
 pub mod remoting;
 pub mod sys_flag;
 pub mod topics;

@@ -95,12 +95,11 @@ fn meanings(subject: &str) -> Vec<(Kind, String, Option<String>)> {
 }
 
 async fn of_retries(app: &App, pinned: &Pinned, subject: &str, id: &str) -> Result<Records, Refusal> {
-    let mut conditions =
-        vec![
-            Condition::text("system", SYSTEM_QMQ),
-            Condition::number("kind", i64::from(Kind::Retry.as_i8())),
-            Condition::text("message_id", id),
-        ];
+    let mut conditions = vec![
+        Condition::text("system", SYSTEM_QMQ),
+        Condition::number("kind", i64::from(Kind::Retry.as_i8())),
+        Condition::text("message_id", id),
+    ];
     let days = app.config.http.retry_records_window_days;
     if days > 0 {
         let now = (app.clock)().timestamp_millis();

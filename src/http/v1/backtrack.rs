@@ -74,9 +74,19 @@ pub(super) async fn preview(app: &App, mut params: Params) -> Result<Preview, Re
     for place in stored_places(app, system, &topic, &group).await? {
         places.insert((place.broker.clone(), place.queue_id), place);
     }
-    //LIVE
-    let mut previews: Vec<QueuePreview> =
-        queues.iter().map(|queue| of_queue(queue, places.get(&(queue.broker.clone(), queue.queue_id)))).collect();
+    if system != SYSTEM_QMQ
+        && let Some(follow) = &app.follow
+    {
+        for live in follow.group_places(&topic, &group).await {
+            let place = places.entry((live.broker.clone(), Some(live.queue_id))).or_default();
+            place.consumer_offset = live.consumer_offset.or(place.consumer_offset);
+            place.min_offset = live.min_offset.or(place.min_offset);
+        }
+    }
+    let mut previews: Vec<QueuePreview> = queues
+        .iter()
+        .map(|queue| of_queue(queue, places.get(&(queue.broker.clone(), queue.queue_id))))
+        .collect();
     for counts in counts(app, system, &topic, &group, &previews).await? {
         let is_same = |preview: &&mut QueuePreview| {
             preview.broker == counts.broker && preview.queue_id == counts.queue_id

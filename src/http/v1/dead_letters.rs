@@ -18,6 +18,9 @@ pub(super) async fn dead_letters(app: &App, mut params: Params) -> Result<Messag
     let system = system(&mut params)?;
     let group = params.required("group")?;
     if system == SYSTEM_ROCKETMQ {
+        if params.text("topic").is_some() {
+            return Err(Refusal::field("topic", "is not a parameter of this route"));
+        }
         // a dead letter is a message of the group's own topic
         params.set("system", system);
         params.set("topic", &format!("%DLQ%{group}"));

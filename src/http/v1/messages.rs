@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::lake::schema::{MESSAGE, MESSAGE_KEY, SYSTEM_QMQ, SYSTEM_ROCKETMQ};
 use crate::query::Pinned;
 use crate::query::lookup::{
-    Condition, KeyHit, MessagePlace, Order, StoredMessage, SubjectQuery, WindowQuery, find, key_hits, messages_of,
-    window,
+    Condition, KeyHit, MessagePlace, Order, StoredMessage, SubjectQuery, WindowQuery, find, key_hits,
+    messages_of, window,
 };
 use crate::replay::{KeyKind, lost_key_text};
 use crate::rocketmq::index_file;
@@ -79,7 +79,8 @@ pub(super) async fn messages(app: &App, mut params: Params) -> Result<Messages, 
     if from.zip(to).is_some_and(|(from, to)| from > to) {
         return Err(Refusal::field("from", "lies after `to`"));
     }
-    let scope = format!("{system}\n{topic}\n{id:?}\n{key:?}\n{from:?}\n{to:?}\n{tag:?}\n{order:?}\n{with_copies}");
+    let scope =
+        format!("{system}\n{topic}\n{id:?}\n{key:?}\n{from:?}\n{to:?}\n{tag:?}\n{order:?}\n{with_copies}");
     let start = match &token {
         Some(token) => Some(page::decode(&scope, token)?),
         None => None,
@@ -120,9 +121,7 @@ impl Request {
             hits.extend(key_hits(&app.catalog.files, pinned.table(&MESSAGE_KEY)?, self.system, &form).await?);
         }
         let is_id = |hit: &KeyHit| {
-            [KeyKind::MessageId, KeyKind::OwnId, KeyKind::OffsetId]
-                .iter()
-                .any(|kind| hit.key_kind == i64::from(kind.as_i8()))
+            [KeyKind::MessageId, KeyKind::OwnId, KeyKind::OffsetId].into_iter().any(|kind| hit.is(kind))
         };
         hits.retain(is_id);
         self.of_hits(app, pinned, hits).await
@@ -130,16 +129,21 @@ impl Request {
 
     async fn by_key(&self, app: &App, pinned: &Pinned, key: &str) -> Result<Messages, Refusal> {
         if self.system == SYSTEM_QMQ {
-            return Err(Refusal::field("key", "cannot be asked for: messages of QMQ have no keys; ask by `id`"));
+            return Err(Refusal::field(
+                "key",
+                "cannot be asked for: messages of QMQ have no keys; ask by `id`",
+            ));
         }
         let keys = pinned.table(&MESSAGE_KEY)?;
         let mut hits = key_hits(&app.catalog.files, keys, self.system, key).await?;
-        hits.retain(|hit| hit.key_kind == i64::from(KeyKind::Key.as_i8()));
+        hits.retain(|hit| hit.is(KeyKind::Key));
         let mut answer = self.of_hits(app, pinned, hits).await?;
         let hash = lost_key_text(index_file::key_hash(&self.topic, key));
         for hit in key_hits(&app.catalog.files, keys, self.system, &hash).await? {
+            let is_stored =
+                answer.messages.iter().any(|m| m.offset_message_id.as_ref() == Some(&hit.message_id));
             // exact to the second only
-            if hit.create_time.saturating_add(999) >= self.from && hit.create_time < self.to {
+            if !is_stored && hit.create_time.saturating_add(999) >= self.from && hit.create_time < self.to {
                 answer.lost.push(Lost {
                     broker: hit.broker_group,
                     offset_message_id: hit.message_id,
@@ -157,10 +161,7 @@ impl Request {
             hits.retain(|hit| hit.subject == self.topic);
         }
         // one message can have several of its ids alike
-        hits.dedup_by(|a, b| {
-            (a.create_time, &a.subject, &a.broker_group, a.queue_id, a.sequence)
-                == (b.create_time, &b.subject, &b.broker_group, b.queue_id, b.sequence)
-        });
+        hits.dedup_by(|a, b| a.place() == b.place());
         let is_settled = self.tag.is_none() && !self.with_copies;
         if let Some(start) = &self.start {
             hits.retain(|hit| match self.order {
@@ -237,8 +238,7 @@ impl Request {
     }
 
     async fn qmq_by_id(&self, app: &App, pinned: &Pinned, id: &str) -> Result<Messages, Refusal> {
-        let mut conditions =
-            vec![Condition::text("message_id", id), Condition::text("system", self.system)];
+        let mut conditions = vec![Condition::text("message_id", id), Condition::text("system", self.system)];
         if self.from != i64::MIN || self.to != i64::MAX {
             conditions.push(Condition::Number("create_time", self.from, self.to.saturating_sub(1)));
         }

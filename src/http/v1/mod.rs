@@ -13,15 +13,15 @@ mod page;
 mod params;
 mod queues;
 mod refusal;
-//mod replay;
-//mod reset;
-//mod trace_post;
+mod replay;
+mod reset;
+mod trace_post;
 mod traces;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{RawQuery, State};
+use axum::extract::{DefaultBodyLimit, RawQuery, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -32,7 +32,7 @@ use crate::lake::schema::{SYSTEM_QMQ, SYSTEM_ROCKETMQ};
 use params::Params;
 use refusal::Refusal;
 
-//pub use trace_post::{PostedTraces, PostedTracesHandle};
+pub(super) use trace_post::TraceInbox;
 
 /// The description of these routes.
 const OPENAPI: &str = include_str!("../../../docs/openapi.json");
@@ -42,12 +42,15 @@ pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/v1/messages", get(messages_route))
         .route("/api/v1/traces", get(traces_route))
-//        .route("/api/v1/trace", post(trace_post::post))
+        .route(
+            "/api/v1/trace",
+            post(trace_post::post).layer(DefaultBodyLimit::max(trace_post::MAX_BODY_BYTES)),
+        )
         .route("/api/v1/offsets", get(offsets_route))
         .route("/api/v1/dead-letters", get(dead_letters_route))
         .route("/api/v1/backtrack/preview", get(preview_route))
-//        .route("/api/v1/backtrack/reset", post(reset::reset))
-//        .route("/api/v1/backtrack/replay", post(replay::replay))
+        .route("/api/v1/backtrack/reset", post(reset::reset))
+        .route("/api/v1/backtrack/replay", post(replay::replay))
         .route("/api/v1/openapi.json", get(openapi))
 }
 

@@ -1,5 +1,7 @@
 //! Why a request of `/api/v1` is not answered, as problem+json.
 
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
@@ -15,8 +17,19 @@ pub(super) enum Refusal {
     NotFound(String),
     /// Switched off; how to switch it on.
     Forbidden(String),
+    /// A body that cannot be taken, with the status for it.
+    Body(StatusCode, String),
     /// Anything else.
     Failed(Error),
+}
+
+/// A body, or why it was not taken.
+pub(super) type Taken = Result<Bytes, BytesRejection>;
+
+impl From<BytesRejection> for Refusal {
+    fn from(rejection: BytesRejection) -> Refusal {
+        Refusal::Body(rejection.status(), rejection.body_text())
+    }
 }
 
 impl Refusal {
@@ -40,9 +53,8 @@ impl IntoResponse for Refusal {
                     .hint("GET /api/v1/openapi.json tells the parameters of every route")
                     .into_response()
             }
-            Refusal::NotFound(what) => {
-                Problem::new(StatusCode::NOT_FOUND, "not-found", what).into_response()
-            }
+            Refusal::Body(status, what) => Problem::new(status, "bad-body", what).into_response(),
+            Refusal::NotFound(what) => Problem::new(StatusCode::NOT_FOUND, "not-found", what).into_response(),
             Refusal::Forbidden(how) => Problem::new(
                 StatusCode::FORBIDDEN,
                 "admin-off",

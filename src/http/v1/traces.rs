@@ -26,7 +26,10 @@ const MOST_MESSAGES: usize = 100;
 pub(super) async fn traces(app: &App, mut params: Params) -> Result<serde_json::Value, Refusal> {
     let system = system(&mut params)?;
     if system != SYSTEM_ROCKETMQ {
-        return Err(Refusal::field("system", "must be rocketmq: QMQ tells pulls and acks at /api/message/records"));
+        return Err(Refusal::field(
+            "system",
+            "must be rocketmq: QMQ tells pulls and acks at /api/message/records",
+        ));
     }
     let (id, key, topic) = (params.text("id"), params.text("key"), params.text("topic"));
     params.end()?;
@@ -41,13 +44,24 @@ pub(super) async fn traces(app: &App, mut params: Params) -> Result<serde_json::
         (Some(_), Some(_)) => return Err(Refusal::field("key", "and `id` exclude each other")),
         (None, None) => return Err(Refusal::field("id", "is missing (or `key` and `topic`)")),
     };
-    if ids.len() > MOST_MESSAGES {
-        return Err(Refusal::field("key", format!("has more than {MOST_MESSAGES} messages; ask by `id`")));
+    if ids.shown.len() + ids.own.len() > MOST_MESSAGES {
+        return Err(
+            Error::Limit(format!("the key has more than {MOST_MESSAGES} messages; ask by `id`")).into()
+        );
     }
     let (copies, ids) = story.copies(ids).await?;
     let events = story.events(&ids).await?;
     let graph = serde_json::to_value(assemble(&events, &copies));
     Ok(graph.map_err(|error| Error::Invariant(error.to_string()))?)
+}
+
+/// Which messages a story is about.
+#[derive(Default)]
+struct Ids {
+    /// Ids that clients show; one can mean all messages of a batch.
+    shown: BTreeSet<String>,
+    /// Own ids of single messages of a batch.
+    own: BTreeSet<String>,
 }
 
 struct Story<'a> {
@@ -61,67 +75,80 @@ impl Story<'_> {
         key_hits(&self.app.catalog.files, self.pinned.table(&MESSAGE_KEY)?, SYSTEM_ROCKETMQ, key).await
     }
 
-    /// Ids under which clients may have reported about the message of an id.
-    async fn ids_of_id(&self, id: &str) -> Result<BTreeSet<String>> {
-        let mut ids = BTreeSet::new();
-        for form in id_forms(id) {
+    /// The messages that an id means.
+    async fn ids_of_id(&self, id: &str) -> Result<Ids> {
+        let mut ids = Ids::default();
+        for form in id.split(',').flat_map(id_forms) {
+            let mut is_known = false;
             for hit in self.hits(&form).await? {
-                let is_id = [KeyKind::MessageId, KeyKind::OwnId, KeyKind::OffsetId]
-                    .iter()
-                    .any(|kind| i64::from(kind.as_i8()) == hit.key_kind);
-                if is_id && self.topic.is_none_or(|topic| topic == hit.subject) {
-                    ids.insert(hit.message_id);
+                if self.topic.is_some_and(|topic| topic != hit.subject) {
+                    continue;
                 }
+                if hit.is(KeyKind::MessageId) {
+                    ids.shown.insert(hit.message_id);
+                } else if hit.is(KeyKind::OwnId) {
+                    ids.own.insert(form.clone());
+                } else if hit.is(KeyKind::OffsetId) {
+                    for message in self.messages(&[hit]).await? {
+                        match message.own_id {
+                            Some(own) => ids.own.insert(own),
+                            None => ids.shown.insert(message.message_id),
+                        };
+                    }
+                } else {
+                    continue;
+                }
+                is_known = true;
             }
-            ids.insert(form);
+            if !is_known {
+                // clients may have reported about a message that is not stored
+                ids.shown.insert(form);
+            }
         }
         Ok(ids)
     }
 
-    async fn ids_of_key(&self, key: &str, topic: &str) -> Result<BTreeSet<String>> {
-        let mut ids = BTreeSet::new();
+    async fn ids_of_key(&self, key: &str, topic: &str) -> Result<Ids> {
+        let mut ids = Ids::default();
         for hit in self.hits(key).await? {
-            let is_key = [KeyKind::Key, KeyKind::Trace]
-                .iter()
-                .any(|kind| i64::from(kind.as_i8()) == hit.key_kind);
-            if is_key && hit.subject == topic {
-                ids.insert(hit.message_id);
+            if hit.subject == topic && (hit.is(KeyKind::Key) || hit.is(KeyKind::Trace)) {
+                ids.shown.insert(hit.message_id);
             }
         }
         Ok(ids)
     }
 
-    /// Stored copies, and all ids of theirs.
-    async fn copies(&self, mut ids: BTreeSet<String>) -> Result<(Vec<CopyRow>, BTreeSet<String>)> {
+    async fn messages(&self, hits: &[KeyHit]) -> Result<Vec<StoredMessage>> {
+        messages_of(&self.app.catalog.files, self.pinned.table(&MESSAGE)?, SYSTEM_ROCKETMQ, hits).await
+    }
+
+    /// Stored copies, and all ids under which clients reported about them.
+    async fn copies(&self, ids: Ids) -> Result<(Vec<CopyRow>, BTreeSet<String>)> {
         let mut hits = Vec::new();
-        for id in &ids {
-            hits.extend(self.hits(id).await?.into_iter().filter(|hit| {
+        for (wanted, kind) in [(&ids.shown, KeyKind::MessageId), (&ids.own, KeyKind::OwnId)] {
+            for id in wanted {
                 // a trace message has the ids of others as its keys
-                hit.key_kind == i64::from(KeyKind::MessageId.as_i8())
-                    || hit.key_kind == i64::from(KeyKind::OwnId.as_i8())
-                    || hit.key_kind == i64::from(KeyKind::OffsetId.as_i8())
-            }));
+                hits.extend(self.hits(id).await?.into_iter().filter(|hit| hit.is(kind)));
+            }
         }
         hits.sort_unstable();
-        hits.dedup_by(|a, b| {
-            (a.create_time, &a.subject, &a.broker_group, a.queue_id, a.sequence)
-                == (b.create_time, &b.subject, &b.broker_group, b.queue_id, b.sequence)
-        });
-        let table = self.pinned.table(&MESSAGE)?;
-        let found = messages_of(&self.app.catalog.files, table, SYSTEM_ROCKETMQ, &hits).await?;
-        let mut copies = Vec::with_capacity(found.len());
-        for message in found {
+        hits.dedup_by(|a, b| a.place() == b.place());
+        let mut reported: BTreeSet<String> = ids.shown.iter().chain(&ids.own).cloned().collect();
+        let mut copies = Vec::new();
+        for message in self.messages(&hits).await? {
             // producers report the own ids of a batch, consumers that of the whole
-            ids.extend(message.own_id.clone());
+            reported.extend(message.own_id.clone());
+            reported.insert(message.message_id.clone());
             copies.push(copy(message)?);
         }
-        Ok((copies, ids))
+        Ok((copies, reported))
     }
 
     async fn events(&self, ids: &BTreeSet<String>) -> Result<Vec<TraceRow>> {
         let mut events = Vec::new();
         for id in ids {
-            let conditions = [Condition::text("msg_id", id.clone()), Condition::text("system", SYSTEM_ROCKETMQ)];
+            let conditions =
+                [Condition::text("msg_id", id.clone()), Condition::text("system", SYSTEM_ROCKETMQ)];
             let table = self.pinned.table(&TRACE)?;
             for batch in find_anywhere(&self.app.catalog.files, table, &conditions, &EVENT_COLUMNS).await? {
                 events.extend(event_rows(&batch)?);
@@ -184,7 +211,8 @@ fn event_rows(batch: &RecordBatch) -> Result<Vec<TraceRow>> {
     let kind = text("trace_type")?;
     let (id, offset_id, request) = (text("msg_id")?, text("offset_msg_id")?, text("request_id")?);
     let (group, store_host, client_host) = (text("group_name")?, text("store_host")?, text("client_host")?);
-    let (transaction, state, carrier) = (text("transaction_id")?, text("transaction_state")?, text("carrier")?);
+    let (transaction, state, carrier) =
+        (text("transaction_id")?, text("transaction_state")?, text("carrier")?);
     let (success, from_check) = (flag("success")?, flag("from_transaction_check")?);
     let (time, stored) = (numbers(batch, "time_stamp")?, numbers(batch, "store_time")?);
     let (cost, msg_type) = (numbers(batch, "cost_time")?, numbers(batch, "msg_type")?);

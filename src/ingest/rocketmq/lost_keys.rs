@@ -32,7 +32,8 @@ impl Lake {
         summary: &mut RocketMqSummary,
     ) -> Result<()> {
         let stream = StreamId::rocketmq(broker, Log::KeyIndex);
-        let imported = self.table(&MESSAGE_KEY)?.position(&StreamId::rocketmq(broker, Log::CommitLog)).await?;
+        let imported =
+            self.table(&MESSAGE_KEY)?.position(&StreamId::rocketmq(broker, Log::CommitLog)).await?;
         let [mut position] = self.positions(&stream, [&MESSAGE_KEY]).await?;
         let from = imported.unwrap_or(0).max(position.position.unwrap_or(0));
         let found = {

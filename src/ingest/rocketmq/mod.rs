@@ -24,7 +24,8 @@ use crate::error::{Error, Result};
 use crate::lake::schema::SYSTEM_ROCKETMQ;
 use crate::lake::{Gap, Lake, Log, Owner, Settled, StreamId};
 use crate::replay::{
-    QueueOffsets, ROCKETMQ_TABLES, RocketMqBatch, RocketMqCounts, RocketMqReplay, RocketMqSettings, TableFloor,
+    QueueOffsets, ROCKETMQ_TABLES, RocketMqBatch, RocketMqCounts, RocketMqReplay, RocketMqSettings,
+    TableFloor,
 };
 use crate::source::Skipped;
 use crate::source::rocketmq::log;
@@ -40,6 +41,8 @@ pub struct RocketMqImport {
     pub broker: String,
     /// Topics with traces beside the usual ones; others are recognised by what they hold.
     pub trace_topics: Vec<String>,
+    /// Further directories of the commit log, of a broker that spreads it.
+    pub commit_logs: Vec<PathBuf>,
     /// Go on behind damage.
     pub skip_corrupt: bool,
 }
@@ -89,11 +92,17 @@ impl Lake {
     ) -> Result<RocketMqSummary> {
         check_group(&request.broker)?;
         let store = {
-            let root = request.store.clone();
-            tokio::task::spawn_blocking(move || StoreDirectory::open(&root).map_err(store_error)).await??
+            let (root, more) = (request.store.clone(), request.commit_logs.clone());
+            tokio::task::spawn_blocking(move || StoreDirectory::open_with(&root, &more).map_err(store_error))
+                .await??
         };
+        for feature in store.features() {
+            tracing::warn!("the store also has {feature:?}, which is not read; its commit log is");
+        }
         let owner = Owner::of(SYSTEM_ROCKETMQ, &request.broker);
         let _lock = self.become_writer(&owner).await?;
+        // from now on the broker is known
+        self.rocketmq_gaps(&request.broker).await?;
         let stream = StreamId::rocketmq(&request.broker, Log::CommitLog);
         let mut tables = self.positions(&stream, ROCKETMQ_TABLES).await?;
         let mut summary = RocketMqSummary::default();
@@ -195,7 +204,8 @@ impl Lake {
             let (broker, settings) = (stream.broker_group.clone(), self.settings.clone());
             blocking(&batch, move |batch: &RocketMqBatch| {
                 let tables = batch.tables();
-                let rows = tables.get(table).ok_or_else(|| Error::Invariant("there are five tables".to_owned()))?;
+                let rows =
+                    tables.get(table).ok_or_else(|| Error::Invariant("there are five tables".to_owned()))?;
                 encode(*rows, &batch.context(&broker), &settings)
             })
         };
@@ -263,4 +273,3 @@ fn log_error(error: log::Error, broker: &str, stream: &StreamId) -> Error {
     };
     Error::Input { path: stream.to_string(), reason: format!("{error}{advice}") }
 }
-

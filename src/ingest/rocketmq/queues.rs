@@ -46,7 +46,8 @@ fn first_offset(queue: &QueueDirectory, start: i64) -> std::io::Result<i64> {
     files.sort();
     let mut end = files.first().map_or(0, |(base, _)| offset_at(queue, *base, 0));
     for (base, path) in &files {
-        let (found, items_end) = if queue.is_batch { of_batches(path, start)? } else { of_items(path, *base, start)? };
+        let (found, items_end) =
+            if queue.is_batch { of_batches(path, start)? } else { of_items(path, *base, start)? };
         if let Some(first) = found {
             return Ok(first);
         }

@@ -104,7 +104,11 @@ impl Reading {
             }
             Event::EndOfFile { start, next, wrong_marker } => {
                 if let Some(size) = wrong_marker {
-                    tracing::warn!(file = start, size, "the end marker of a commit log file names a wrong size");
+                    tracing::warn!(
+                        file = start,
+                        size,
+                        "the end marker of a commit log file names a wrong size"
+                    );
                 }
                 Ok(next)
             }
@@ -138,7 +142,8 @@ impl Reading {
         let position = end.saturating_sub(1);
         let bounds = QueueBounds::read(&self.store).map_err(store_error)?;
         for queue in &bounds.queues {
-            let next = replay.offsets.get(&queue.topic, queue.queue_id).map_or(queue.first, |place| place.next);
+            let next =
+                replay.offsets.get(&queue.topic, queue.queue_id).map_or(queue.first, |place| place.next);
             replay.progress(
                 position,
                 &ProgressSample {

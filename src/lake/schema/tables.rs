@@ -237,13 +237,5 @@ pub static CONSUMER_PROGRESS: TableDef = TableDef {
 };
 
 /// All tables.
-pub static TABLES: [&TableDef; 8] = [
-    &MESSAGE,
-    &DEAD_MESSAGE,
-    &RECORD,
-    &CONTENT,
-    &UNRESOLVED_ACK,
-    &MESSAGE_KEY,
-    &TRACE,
-    &CONSUMER_PROGRESS,
-];
+pub static TABLES: [&TableDef; 8] =
+    [&MESSAGE, &DEAD_MESSAGE, &RECORD, &CONTENT, &UNRESOLVED_ACK, &MESSAGE_KEY, &TRACE, &CONSUMER_PROGRESS];

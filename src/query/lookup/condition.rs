@@ -37,7 +37,9 @@ impl Condition {
     #[must_use]
     pub fn column(&self) -> &'static str {
         match self {
-            Condition::Text(column, _) | Condition::Number(column, ..) | Condition::AnyNumber(column, _) => column,
+            Condition::Text(column, _) | Condition::Number(column, ..) | Condition::AnyNumber(column, _) => {
+                column
+            }
         }
     }
 

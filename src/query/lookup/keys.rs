@@ -14,6 +14,7 @@ use super::find::{find, find_anywhere};
 use super::rows::{numbers, texts};
 use super::stored::StoredMessage;
 use crate::error::Result;
+use crate::replay::KeyKind;
 
 /// A row of `message_key`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +38,18 @@ pub struct KeyHit {
 impl KeyHit {
     const COLUMNS: [&'static str; 7] =
         ["subject", "broker_group", "queue_id", "sequence", "create_time", "key_kind", "message_id"];
+
+    /// Whether the key is of this kind.
+    #[must_use]
+    pub fn is(&self, kind: KeyKind) -> bool {
+        self.key_kind == i64::from(kind.as_i8())
+    }
+
+    /// What names the stored message; several of its keys can be alike.
+    #[must_use]
+    pub fn place(&self) -> (i64, &str, &str, i64, i64) {
+        (self.create_time, &self.subject, &self.broker_group, self.queue_id, self.sequence)
+    }
 
     fn of(batch: &RecordBatch) -> Result<Vec<KeyHit>> {
         let (subject, broker) = (texts(batch, "subject")?, texts(batch, "broker_group")?);

@@ -50,7 +50,10 @@ pub(super) fn places(runs: &FileRuns, def: &TableDef, subject: &str, conditions:
 pub(super) fn everywhere(metadata: &ParquetMetaData) -> Vec<Place> {
     let groups = metadata.row_groups().iter().enumerate();
     groups
-        .map(|(row_group, group)| Place { row_group, rows: 0..usize::try_from(group.num_rows()).unwrap_or(0) })
+        .map(|(row_group, group)| Place {
+            row_group,
+            rows: 0..usize::try_from(group.num_rows()).unwrap_or(0),
+        })
         .collect()
 }
 

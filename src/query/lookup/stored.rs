@@ -1,6 +1,9 @@
 //! A message with everything the tables know of it, as the routes of `/api/v1` show it.
 
-use arrow::array::{Array, AsArray};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, new_null_array};
+use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -8,6 +11,7 @@ use serde_json::{Map, Value};
 use super::condition::mismatch;
 use super::rows::{list, numbers, pairs, texts};
 use crate::error::{Error, Result};
+use crate::lake::schema::MESSAGE;
 use crate::rocketmq::host::Host;
 use crate::rocketmq::message_id::OffsetId;
 
@@ -77,8 +81,20 @@ pub struct StoredMessage {
 }
 
 /// Names of the codes in `message.kind`.
-const KINDS: [&str; 12] =
-    ["normal", "retry", "dead", "delay", "timer", "half", "op", "pop", "trace", "recall", "check_max", "system"];
+const KINDS: [&str; 12] = [
+    "normal",
+    "retry",
+    "dead",
+    "delay",
+    "timer",
+    "half",
+    "op",
+    "pop",
+    "trace",
+    "recall",
+    "check_max",
+    "system",
+];
 
 impl StoredMessage {
     /// Columns that [`StoredMessage::of`] needs.
@@ -115,6 +131,7 @@ impl StoredMessage {
     /// # Errors
     /// [`crate::error::Error::Invariant`] if a column is missing or of another type.
     pub fn of(batch: &RecordBatch) -> Result<Vec<StoredMessage>> {
+        let batch = &with_absent_columns(batch)?;
         let text = |name: &'static str| {
             let column = texts(batch, name)?;
             Ok::<_, Error>(move |row: usize| column.is_valid(row).then(|| column.value(row).to_owned()))
@@ -122,9 +139,11 @@ impl StoredMessage {
         let lists = |name: &'static str| {
             let column = batch.column_by_name(name).and_then(|c| c.as_list_opt::<i32>());
             let column = column.ok_or_else(|| mismatch(name))?;
-            Ok::<_, Error>(move |row: usize| {
-                if column.is_valid(row) { list(&column.value(row)) } else { Ok(Vec::new()) }
-            })
+            Ok::<_, Error>(
+                move |row: usize| {
+                    if column.is_valid(row) { list(&column.value(row)) } else { Ok(Vec::new()) }
+                },
+            )
         };
         let map = batch.column_by_name("properties").and_then(|c| c.as_map_opt());
         let map = map.ok_or_else(|| mismatch("properties"))?;
@@ -167,7 +186,9 @@ impl StoredMessage {
                     }),
                     keys: keys(row)?,
                     tags: (!tags.is_empty()).then(|| tags.join("||")),
-                    born_time: born.get(row).or_else(|| queue.get(row).is_none().then(|| created.get(row)).flatten()),
+                    born_time: born
+                        .get(row)
+                        .or_else(|| queue.get(row).is_none().then(|| created.get(row)).flatten()),
                     store_time: stored.get(row),
                     born_host: born_host(row),
                     store_host,
@@ -201,6 +222,21 @@ impl StoredMessage {
             consumer_group: self.consumer_group.clone().unwrap_or_default(),
         }
     }
+}
+
+/// Adds columns that files of an older version do not have, as null.
+fn with_absent_columns(batch: &RecordBatch) -> Result<RecordBatch> {
+    let present = |name: &str| batch.column_by_name(name).is_some();
+    if MESSAGE.columns.iter().filter(|c| StoredMessage::COLUMNS.contains(&c.name)).all(|c| present(c.name)) {
+        return Ok(batch.clone());
+    }
+    let (mut fields, mut columns) = (batch.schema().fields().to_vec(), batch.columns().to_vec());
+    for column in MESSAGE.columns.iter().filter(|column| column.nullable && !present(column.name)) {
+        let kind = column.column_type.arrow();
+        columns.push(new_null_array(&kind, batch.num_rows()));
+        fields.push(Arc::new(Field::new(column.name, kind, true)));
+    }
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
 /// Where a message stands in a list: by time, then by what makes it total.

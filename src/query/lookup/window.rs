@@ -58,7 +58,11 @@ pub struct WindowQuery {
 ///
 /// # Errors
 /// [`crate::error::Error::Store`].
-pub async fn window(files: &FileCache, table: &PinnedTable, query: &WindowQuery) -> Result<Vec<StoredMessage>> {
+pub async fn window(
+    files: &FileCache,
+    table: &PinnedTable,
+    query: &WindowQuery,
+) -> Result<Vec<StoredMessage>> {
     let (mut from, mut last) = (query.from, query.to.saturating_sub(1));
     if let Some(start) = &query.start {
         match query.order {

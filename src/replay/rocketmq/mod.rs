@@ -51,7 +51,8 @@ impl TableFloor {
             return true;
         }
         // records of the oldest transactions have no place in a queue
-        let is_queued = !matches!(record.sys_flag.transaction(), Transaction::Prepared | Transaction::Rollback);
+        let is_queued =
+            !matches!(record.sys_flag.transaction(), Transaction::Prepared | Transaction::Rollback);
         is_queued
             && self
                 .queues
@@ -328,17 +329,15 @@ impl RocketMqReplay {
         needed: Needed,
     ) {
         let groups = &self.offsets.groups;
-        let texts: Vec<(&[u8], std::borrow::Cow<'_, str>)> = message
-            .properties
-            .pairs()
-            .map(|(name, value)| (name, String::from_utf8_lossy(value)))
-            .collect();
+        let texts: Vec<(&[u8], std::borrow::Cow<'_, str>)> =
+            message.properties.pairs().map(|(name, value)| (name, String::from_utf8_lossy(value))).collect();
         let property = |name: &str| {
             texts.iter().rev().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| &**value)
         };
         let copy =
             topics::classify(topic, &property, &self.settings.trace_topics, &|group| groups.contains(group));
-        let is_trace = copy.kind == Kind::Trace || (copy.kind == Kind::Normal && looks_like_trace(message.body));
+        let is_trace =
+            copy.kind == Kind::Trace || (copy.kind == Kind::Normal && looks_like_trace(message.body));
         let kind = if is_trace { Kind::Trace } else { copy.kind };
         self.counts.add(kind);
         let names = &mut self.batch.names;

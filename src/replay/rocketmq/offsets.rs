@@ -59,6 +59,18 @@ impl QueueOffsets {
         self.topics.entry(topic.to_owned()).or_default().entry(queue_id).or_insert(unread)
     }
 
+    /// Takes over what another stream of the same broker has read further.
+    pub fn go_on_after(&mut self, other: &QueueOffsets) {
+        for (topic, queue_id, place) in other.queues() {
+            let own = self.place(topic, queue_id);
+            if place.physical > own.physical {
+                *own = place;
+            }
+        }
+        self.groups.extend(other.groups.iter().cloned());
+        self.last_stored = self.last_stored.max(other.last_stored);
+    }
+
     /// Whether a record was read already.
     #[must_use]
     pub fn covers(&self, topic: &str, queue_id: i32, offset: i64) -> bool {

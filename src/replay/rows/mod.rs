@@ -218,8 +218,11 @@ fn list_builder() -> ListBuilder<StringBuilder> {
 fn map_builder() -> MapBuilder<StringBuilder, StringBuilder> {
     let names =
         MapFieldNames { entry: "key_value".to_owned(), key: "key".to_owned(), value: "value".to_owned() };
-    MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new())
-        .with_values_field(Field::new("value", DataType::Utf8, false))
+    MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new()).with_values_field(Field::new(
+        "value",
+        DataType::Utf8,
+        false,
+    ))
 }
 
 /// Puts columns under the table's names; dictionary columns stand for the plain type they hold. The last columns of
@@ -227,7 +230,8 @@ fn map_builder() -> MapBuilder<StringBuilder, StringBuilder> {
 fn batch_of(def: &TableDef, mut columns: Vec<ArrayRef>) -> Result<RecordBatch> {
     let rows = columns.first().map_or(0, |column| column.len());
     let absent = def.columns.iter().skip(columns.len());
-    columns.extend(absent.map(|column| new_null_array(&column.column_type.arrow(), rows)).collect::<Vec<_>>());
+    columns
+        .extend(absent.map(|column| new_null_array(&column.column_type.arrow(), rows)).collect::<Vec<_>>());
     let fields: Vec<Field> = def
         .columns
         .iter()

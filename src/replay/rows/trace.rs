@@ -157,7 +157,11 @@ impl TraceRows {
         self.msg_id.bytes.len() + self.request_id.bytes.len() + self.keys.bytes.len() + self.raw.bytes.len()
     }
 
-    fn column<'a, T>(&'a self, order: &'a [u32], pick: impl Fn(&Row) -> T + 'a) -> impl Iterator<Item = T> + 'a {
+    fn column<'a, T>(
+        &'a self,
+        order: &'a [u32],
+        pick: impl Fn(&Row) -> T + 'a,
+    ) -> impl Iterator<Item = T> + 'a {
         order.iter().filter_map(|row| self.rows.get(*row as usize)).map(pick)
     }
 

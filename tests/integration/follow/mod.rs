@@ -4,6 +4,7 @@ mod crash;
 mod edges;
 mod life;
 mod refusals;
+mod rocketmq;
 mod store_faults;
 
 use std::path::{Path, PathBuf};

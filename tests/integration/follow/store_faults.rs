@@ -27,7 +27,7 @@ use crate::support::{rows, week};
 /// What the store does to writes; every third one, so that commits fail at every step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-enum Fault {
+pub(super) enum Fault {
     None,
     /// An error, nothing written.
     Refuse,
@@ -57,7 +57,7 @@ const FAULTS: [Fault; 8] = [
 ];
 
 #[derive(Debug, Default)]
-struct Faulty {
+pub(super) struct Faulty {
     inner: InMemory,
     fault: AtomicU8,
     writes: AtomicU32,
@@ -74,7 +74,7 @@ fn failed(what: &str) -> Error {
 }
 
 impl Faulty {
-    fn set(&self, fault: Fault) {
+    pub(super) fn set(&self, fault: Fault) {
         self.fault.store(fault as u8, Ordering::Relaxed);
     }
 

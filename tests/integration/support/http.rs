@@ -71,6 +71,11 @@ impl Server {
     }
 
     /// A documented route with its JSON parameter.
+    pub async fn post(&self, path_and_query: &str, kind: &str, body: &str) -> Answer {
+        let request = Request::post(path_and_query).header("content-type", kind);
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
     pub async fn ask(&self, route: &str, parameter: &str, json: &str) -> Answer {
         self.get(&format!("{route}?{parameter}={}", encode(json))).await
     }

@@ -61,13 +61,8 @@ pub(super) fn refuse_others(files: &[LogFile]) -> Result<(), Error> {
             return Err(Error::DLedger { path: file.path.clone() });
         }
         if first.is_record && std::mem::take(&mut first_with_records) {
-            // a file that was only given another name still has one record behind the other
-            let misplaced = u64::try_from(first.position) != Ok(file.start);
             let next = head_at(u64::try_from(first.size).unwrap_or(0)).map_err(Error::io(&file.path))?;
-            let unconnected = Head::read(&next).is_ok_and(|next| {
-                next.is_record && first.position.checked_add(first.size) != Some(next.position)
-            });
-            if misplaced && unconnected {
+            if Head::read(&next).is_ok_and(|next| is_tiered(&first, &next, file.start)) {
                 return Err(Error::Tiered { path: file.path.clone() });
             }
         }
@@ -83,6 +78,17 @@ fn is_dledger(first: &Head, head: &[u8], start: u64) -> bool {
             record.is_record
                 && u64::try_from(record.position) == Ok(start.saturating_add(DLEDGER_HEAD_BYTES as u64))
         })
+}
+
+/// Whether neither of the first two records belongs where it stands, nor the second behind the first, as it would in
+/// a file that was only given another name.
+fn is_tiered(first: &Head, next: &Head, start: u64) -> bool {
+    let behind_first = |position: i64| position.checked_add(first.size);
+    let start = i64::try_from(start).unwrap_or(i64::MAX);
+    next.is_record
+        && first.position != start
+        && Some(next.position) != behind_first(start)
+        && Some(next.position) != behind_first(first.position)
 }
 
 /// Reads as much as there is; the rest stays zero.

@@ -176,22 +176,22 @@ impl Walker {
         let Some(file) = self.files.get(self.index) else {
             return Ok(Step::Event(Event::End { at: self.end, reason: EndReason::EndOfFiles }));
         };
-        if let Some(from) = self.expected.take().filter(|expected| *expected < file.start) {
-            return Ok(Step::Event(Event::MissingFiles { from, to: file.start }));
-        }
         match OpenFile::open(file) {
             Ok(opened) => {
                 self.file_bytes = self.file_bytes.max(opened.length());
                 self.file = Some(opened);
+                let missing = self.expected.take().filter(|expected| *expected < file.start);
+                Ok(missing
+                    .map_or(Step::Again, |from| Step::Event(Event::MissingFiles { from, to: file.start })))
             }
             // the broker deleted it since it was listed
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                self.end = self.offset();
+                self.end = self.expected.unwrap_or(self.offset());
                 self.leave_file(self.end);
+                Ok(Step::Again)
             }
-            Err(error) => return Err(Error::io(&file.path)(error)),
+            Err(error) => Err(Error::io(&file.path)(error)),
         }
-        Ok(Step::Again)
     }
 
     /// Turns to the next file, which should begin at `expected`.

@@ -1,5 +1,5 @@
 //! Tests of walks: whole logs, ends, damage, remains of older records, and logs that change between walks.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::super::made_log::{FILE_BYTES, MadeLog, Seen, events, records, walk};
 use super::super::{CommitLog, Damage, DamageReason, EndReason, Error, Event, Item, WalkOptions};
@@ -161,16 +161,15 @@ fn a_marker_with_a_wrong_size_is_a_warning() {
 
 #[test]
 fn the_last_record_can_be_torn_at_any_byte() {
-    let whole = MadeLog::with_records(0, 3);
     for cut in 1..SIZE as usize {
         let mut log = MadeLog::with_records(0, 3);
         let at = 2 * SIZE as usize;
         log.file(0).truncate(at + cut);
-        // the file has its full size: zeros follow. A length that begins with zeros can look like none at all
+        // the file has its full size: zeros follow. The topic, the last that is not zero, has no checksum
         let events_of_zeros = events(log.save().walk());
         if cut < 4 {
             assert_eq!(events_of_zeros, [end(2 * SIZE, EndReason::Zeros)], "{cut}");
-        } else if whole.files[&0][at + cut..at + SIZE as usize].iter().any(|byte| *byte != 0) {
+        } else if cut < SIZE as usize - 3 {
             assert!(is_torn_at(&events_of_zeros[0], 2 * SIZE), "{cut}");
         }
         // the file ends there
@@ -205,7 +204,9 @@ fn damage_in_the_middle_costs_one_record() {
             let offset = log.offsets[which];
             let at = (offset - start + byte) as usize;
             log.file(start)[at] ^= 0x55;
-            let seen = log.save().walk();
+            // otherwise a time far in the future would make remains of everything behind it
+            let confirmed_end = Some(2 * FILE + 2 * SIZE);
+            let seen = log.save().walk_with(WalkOptions { confirmed_end, ..WalkOptions::default() }).unwrap();
             // some fields have no checksum and no bearing on the lengths
             if records(&seen) == log.offsets {
                 assert!(
@@ -481,7 +482,7 @@ fn records_larger_than_what_is_read_at_a_time() {
 
 #[test]
 fn a_search_finds_a_magic_wherever_it_stands() {
-    for body in MIB - 300..MIB - 100 {
+    for body in MIB - 110..MIB - 85 {
         let mut log = MadeLog::new(0, 2 * MIB);
         let first = log.push(body);
         log.push(20);

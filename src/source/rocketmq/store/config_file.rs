@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::files::if_there;
 use super::directory::StoreError;
+use super::files::if_there;
 use crate::rocketmq::broker_config::ConfigError;
 use crate::rocketmq::json::MAX_BYTES;
 

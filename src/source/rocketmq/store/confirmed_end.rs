@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
-use super::files::{NumberedFile, if_there, numbered_files};
 use super::directory::QueueDirectory;
+use super::files::{NumberedFile, if_there, numbered_files};
 use crate::rocketmq::consume_queue::{self, BATCH_ITEM_BYTES, Entry, ITEM_BYTES};
 
 /// Digits in the name of a queue's file.

@@ -2,10 +2,10 @@
 
 mod config_file;
 mod confirmed_end;
+mod directory;
 mod feature;
 mod files;
-mod directory;
 
+pub use directory::{QueueDirectory, StoreDirectory, StoreError};
 pub use feature::Feature;
 pub use files::NumberedFile;
-pub use directory::{QueueDirectory, StoreDirectory, StoreError};

@@ -1,0 +1,253 @@
+//! What an operator asks of a running cluster: where a group stands, a reset, a message sent again.
+
+use super::RocketMqCluster;
+use crate::error::{Error, Result};
+use crate::query::lookup::StoredMessage;
+use crate::rocketmq::properties;
+use crate::rocketmq::remoting::writes::{ResetTo, SendMessage};
+use crate::source::rocketmq::remote::{RemoteError, Writes};
+
+/// Code of a broker that leaves a reset to consumers, of a group that has none online.
+const CONSUMER_NOT_ONLINE: i32 = 206;
+
+/// Where a group stands in a queue, and what the broker still has of it.
+#[derive(Debug, Clone)]
+pub struct GroupPlace {
+    /// Broker.
+    pub broker: String,
+    /// Queue.
+    pub queue_id: i32,
+    /// Next offset to consume.
+    pub consumer_offset: Option<i64>,
+    /// First offset that can still be read.
+    pub min_offset: Option<i64>,
+}
+
+/// What a reset did to a queue.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct QueueReset {
+    /// Broker.
+    pub broker: String,
+    /// Queue; absent if the broker refused as a whole.
+    pub queue_id: Option<i32>,
+    /// Offset before.
+    pub before: Option<i64>,
+    /// Offset afterwards.
+    pub after: Option<i64>,
+    /// Why it was not reset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A message that was sent again.
+#[derive(Debug, Clone)]
+pub struct SentCopy {
+    /// Its new offset id.
+    pub offset_message_id: String,
+}
+
+impl RocketMqCluster {
+    /// Where a group stands in a topic, as the brokers say now; what does not answer is left out.
+    pub(in crate::follow) async fn group_places(&self, topic: &str, group: &str) -> Vec<GroupPlace> {
+        let mut places = Vec::new();
+        for (name, broker) in self.brokers() {
+            let address = broker.address.borrow().clone();
+            let Ok(stats) = self.client.topic_stats(&address, topic).await else { continue };
+            let offsets = self.client.all_offsets(&address).await.unwrap_or_default();
+            for row in stats.queues {
+                let stored = offsets.offsets.iter().find(|stored| {
+                    stored.topic == topic && stored.group == group && stored.queue_id == row.queue.queue_id
+                });
+                places.push(GroupPlace {
+                    broker: name.clone(),
+                    queue_id: row.queue.queue_id,
+                    consumer_offset: stored.map(|stored| stored.offset),
+                    min_offset: Some(row.min_offset),
+                });
+            }
+        }
+        places
+    }
+
+    /// Sets a group back (or forward, with `force`) to a time in every queue of a topic.
+    pub(in crate::follow) async fn reset(
+        &self,
+        topic: &str,
+        group: &str,
+        timestamp: i64,
+        force: bool,
+        targets: &[(String, i32, i64)],
+    ) -> Vec<QueueReset> {
+        let before = self.group_places(topic, group).await;
+        let old = |broker: &str, queue: i32| {
+            let place = before.iter().find(|place| place.broker == broker && place.queue_id == queue);
+            place.and_then(|place| place.consumer_offset)
+        };
+        let mut resets = Vec::new();
+        for (name, broker) in self.brokers() {
+            if !before.iter().any(|place| place.broker == name) {
+                continue;
+            }
+            let address = broker.address.borrow().clone();
+            let writes = Writes::new(&self.client);
+            let done = writes.reset_offset(&address, topic, group, ResetTo::Time { timestamp, force }).await;
+            match done {
+                Ok(table) => resets.extend(table.into_iter().map(|(queue, after)| QueueReset {
+                    before: old(&name, queue.queue_id),
+                    broker: name.clone(),
+                    queue_id: Some(queue.queue_id),
+                    after: Some(after),
+                    error: None,
+                })),
+                Err(error) if error.code() == Some(CONSUMER_NOT_ONLINE) => {
+                    // such a broker leaves it to consumers; without any its offsets can be written
+                    for (_, queue_id, target) in targets.iter().filter(|(broker, ..)| *broker == name) {
+                        let current = old(&name, *queue_id);
+                        if !force && current.is_some_and(|current| current < *target) {
+                            continue;
+                        }
+                        let written = writes.update_offset(&address, topic, group, *queue_id, *target).await;
+                        resets.push(QueueReset {
+                            broker: name.clone(),
+                            queue_id: Some(*queue_id),
+                            before: current,
+                            after: written.is_ok().then_some(*target),
+                            error: written.err().map(|error| error.to_string()),
+                        });
+                    }
+                }
+                Err(error) => resets.push(QueueReset {
+                    broker: name.clone(),
+                    queue_id: None,
+                    before: None,
+                    after: None,
+                    error: Some(error.to_string()),
+                }),
+            }
+        }
+        resets.sort_by(|a, b| (&a.broker, a.queue_id).cmp(&(&b.broker, b.queue_id)));
+        resets
+    }
+
+    /// Sets a group to an offset of one queue.
+    pub(in crate::follow) async fn reset_queue(
+        &self,
+        topic: &str,
+        group: &str,
+        (broker, queue_id, offset): (&str, i32, i64),
+    ) -> Option<QueueReset> {
+        let address = self.brokers().get(broker)?.address.borrow().clone();
+        let before = self.group_places(topic, group).await;
+        let place = before.iter().find(|place| place.broker == broker && place.queue_id == queue_id);
+        let writes = Writes::new(&self.client);
+        let done = writes.reset_offset(&address, topic, group, ResetTo::Offset { queue_id, offset }).await;
+        let (after, error) = match done {
+            Ok(table) => {
+                let row = table.iter().find(|(queue, _)| queue.queue_id == queue_id);
+                (row.map(|(_, after)| *after), None)
+            }
+            Err(error) if error.code() == Some(CONSUMER_NOT_ONLINE) => {
+                match writes.update_offset(&address, topic, group, queue_id, offset).await {
+                    Ok(()) => (Some(offset), None),
+                    Err(error) => (None, Some(error.to_string())),
+                }
+            }
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let before = place.and_then(|place| place.consumer_offset);
+        Some(QueueReset { broker: broker.to_owned(), queue_id: Some(queue_id), before, after, error })
+    }
+
+    /// Whether a topic can be sent to: brokers would make one that is missing.
+    pub(in crate::follow) async fn brokers_of(&self, topic: &str) -> Result<Vec<String>> {
+        let mut failed = None;
+        for name_server in &self.settings.name_servers {
+            match self.client.topic_route(name_server, topic).await {
+                Ok(route) => {
+                    let names: Vec<&str> = route
+                        .queues
+                        .iter()
+                        .filter(|queue| queue.perm & crate::rocketmq::remoting::requests::PERM_WRITE != 0)
+                        .map(|queue| queue.broker.as_str())
+                        .collect();
+                    let masters = route.brokers.iter().filter(|broker| names.contains(&broker.name.as_str()));
+                    let addresses = masters.filter_map(|broker| broker.master());
+                    return Ok(addresses
+                        .map(|address| self.settings.reachable(address).to_owned())
+                        .collect());
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        Err(failed.map_or_else(
+            || Error::Peer("there is no name server".to_owned()),
+            |error| Error::Peer(format!("topic `{topic}` cannot be sent to: {error}")),
+        ))
+    }
+
+    /// Sends a message again, to a topic that exists.
+    pub(in crate::follow) async fn send(
+        &self,
+        address: &str,
+        topic: &str,
+        unique_key: &str,
+        message: &StoredMessage,
+        body: Vec<u8>,
+    ) -> Result<SentCopy, RemoteError> {
+        let properties = properties_of(message, unique_key);
+        let request = SendMessage {
+            producer_group: "MQLAKE_REPLAY",
+            topic,
+            queue_id: None,
+            sys_flag: 0,
+            flag: message.flag.and_then(|flag| i32::try_from(flag).ok()).unwrap_or(0),
+            born_timestamp: chrono::Utc::now().timestamp_millis(),
+            properties: &properties,
+            body: body.into(),
+        };
+        let sent = Writes::new(&self.client).send_message(address, request).await?;
+        Ok(SentCopy { offset_message_id: sent.message_id })
+    }
+}
+
+/// The properties of a copy: what belongs to the message, not to its way.
+fn properties_of(message: &StoredMessage, unique_key: &str) -> String {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let mut kept: Vec<(String, String)> = message
+        .properties
+        .iter()
+        .filter(|(name, _)| !belongs_to_the_way(name))
+        .map(|(name, value)| (name.clone(), text(value)))
+        .collect();
+    kept.push((properties::names::UNIQUE_KEY.to_owned(), unique_key.to_owned()));
+    let mut out = Vec::new();
+    properties::encode(&mut out, kept.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn belongs_to_the_way(name: &str) -> bool {
+    const EXACT: [&str; 20] = [
+        "DELAY",
+        "REAL_TOPIC",
+        "REAL_QID",
+        "RETRY_TOPIC",
+        "ORIGIN_MESSAGE_ID",
+        "RECONSUME_TIME",
+        "MAX_RECONSUME_TIMES",
+        "PGROUP",
+        "CONSUME_START_TIME",
+        "MIN_OFFSET",
+        "MAX_OFFSET",
+        "1ST_POP_TIME",
+        "POP_CK",
+        "UNIQ_KEY",
+        "CLUSTER",
+        "MSG_REGION",
+        "TRACE_ON",
+        "__transactionId__",
+        "INNER_NUM",
+        "INNER_BASE",
+    ];
+    EXACT.contains(&name)
+        || ["DLQ_", "TRAN_", "TRANSACTION_", "TIMER_"].iter().any(|prefix| name.starts_with(prefix))
+}

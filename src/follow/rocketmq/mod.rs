@@ -1,0 +1,122 @@
+//! Following running RocketMQ clusters.
+//!
+//! ```text
+//! name server ─► cluster ─► broker ─► queue, queue, … ─► spool ─► worker ─► hot rows ─► lake
+//! ```
+//!
+//! A [`cluster`] finds brokers, a [`broker`] finds its topics and pulls each [`queue`]. What all queues of a broker
+//! brought is one stream: its position counts what was received, and beside each commit is written how far every queue
+//! is. So thousands of queues need one transaction, and a restart asks for nothing twice.
+//!
+//! It only reads: no heart-beat, no group, no committed offset. What an operator orders is in [`actions`].
+
+mod actions;
+mod broker;
+mod cluster;
+mod frames;
+mod progress;
+mod queue;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use actions::{GroupPlace, QueueReset, SentCopy};
+pub(super) use frames::replay_frame;
+
+use super::pipeline::Shared;
+use super::status::{Board, SourceStatus};
+use crate::config::{self, RocketMqSource};
+use crate::error::{Error, Result};
+use crate::rocketmq::remoting::acl::Credentials;
+use crate::rocketmq::remoting::frame::HeaderType;
+use crate::source::rocketmq::remote::{Client, ClientSettings, Tls, TlsSettings};
+
+/// A cluster that is followed.
+#[derive(Clone)]
+pub(super) struct RocketMqCluster {
+    pub(super) settings: Arc<RocketMqSource>,
+    pub(super) client: Client,
+    /// State of the cluster as a whole, while no broker is known.
+    board: Arc<Board>,
+    /// Brokers by name, with the address that is asked.
+    brokers: Arc<Mutex<BTreeMap<String, KnownBroker>>>,
+}
+
+/// A broker that was found.
+#[derive(Clone)]
+pub(super) struct KnownBroker {
+    pub(super) board: Arc<Board>,
+    pub(super) address: tokio::sync::watch::Sender<String>,
+}
+
+impl RocketMqCluster {
+    /// A cluster with a client of its own.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if keys or certificates cannot be used.
+    pub(super) fn new(settings: &RocketMqSource, follow: &config::Follow) -> Result<RocketMqCluster> {
+        let config = |what: String| Error::Config(format!("rocketmq `{}`: {what}", settings.label()));
+        let credentials = match (&settings.access_key, &settings.secret_key) {
+            (Some(access), Some(secret)) => {
+                let token = settings.security_token.as_ref().map(|token| token.expose());
+                let credentials = Credentials::new(access, secret.expose(), token);
+                Some(credentials.map_err(|error| config(error.to_string()))?)
+            }
+            _ => None,
+        };
+        let tls = if settings.tls.enabled {
+            let files = TlsSettings {
+                ca_file: settings.tls.ca_file.clone(),
+                client: settings.tls.cert_file.clone().zip(settings.tls.key_file.clone()),
+                accept_any_certificate: settings.tls.accept_any_certificate,
+            };
+            Some(Tls::load(&files).map_err(|error| config(error.to_string()))?)
+        } else {
+            None
+        };
+        let client = Client::new(ClientSettings {
+            connect_timeout: follow.connect_timeout,
+            request_timeout: settings.request_timeout,
+            max_frame: usize::try_from(follow.max_frame.as_u64()).unwrap_or(usize::MAX),
+            // every queue keeps a pull waiting
+            max_in_flight: 64 * 1024,
+            header_type: if settings.compact_headers { HeaderType::Compact } else { HeaderType::Json },
+            credentials,
+            tls,
+            ..ClientSettings::default()
+        });
+        Ok(RocketMqCluster {
+            settings: Arc::new(settings.clone()),
+            client,
+            board: Arc::new(Board::new(settings.label().to_owned())),
+            brokers: Arc::default(),
+        })
+    }
+
+    /// Follows until a stop is asked for.
+    pub(super) async fn run(self, shared: Shared) {
+        cluster::run(&self, &shared).await;
+    }
+
+    fn brokers(&self) -> BTreeMap<String, KnownBroker> {
+        self.brokers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The brokers as they are now, or the cluster if none is known.
+    pub(super) fn status(&self) -> Vec<SourceStatus> {
+        let brokers = self.brokers();
+        if brokers.is_empty() {
+            return vec![self.board.status()];
+        }
+        brokers.values().map(|broker| broker.board.status()).collect()
+    }
+
+    /// Whether every broker follows or says why not.
+    pub(super) fn is_explained(&self) -> bool {
+        let brokers = self.brokers();
+        match brokers.is_empty() {
+            true => self.board.is_explained(),
+            false => brokers.values().all(|broker| broker.board.is_explained()),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Samples of how far groups are, so that backlog has a history.
+
+use super::broker::Inbox;
+use super::frames::{PROGRESS, Sample};
+use crate::error::{Error, Result};
+use crate::source::rocketmq::remote::{Client, RemoteError};
+
+/// Takes one sample of a broker and puts it into the stream.
+///
+/// # Errors
+/// Of what is received only; what the broker refuses is left out and told.
+pub(super) async fn sample(
+    client: &Client,
+    inbox: &Inbox,
+    topics: &[String],
+    stop: &tokio_util::sync::CancellationToken,
+) -> Result<()> {
+    let address = inbox.address();
+    let told = |error: &RemoteError| tracing::warn!(broker = inbox.stream(), %error, "no sample of progress");
+    let mut sample = Sample { time_ms: chrono::Utc::now().timestamp_millis(), ..Sample::default() };
+    match client.all_offsets(&address).await {
+        Ok(all) => {
+            sample.offsets = all
+                .offsets
+                .into_iter()
+                .map(|stored| (stored.topic, stored.group, stored.queue_id, stored.offset))
+                .collect();
+        }
+        Err(error) => told(&error),
+    }
+    if let Ok(groups) = client.group_configs(&address).await {
+        sample.groups = groups.into_iter().map(|group| group.name).collect();
+    }
+    for topic in topics {
+        match client.topic_stats(&address, topic).await {
+            Ok(stats) => sample.queues.extend(
+                stats
+                    .queues
+                    .into_iter()
+                    .map(|row| (topic.clone(), row.queue.queue_id, row.min_offset, row.max_offset)),
+            ),
+            Err(error) if error.is_not_found() || error.is_permission() => {}
+            Err(error) => {
+                told(&error);
+                break;
+            }
+        }
+    }
+    let payload = serde_json::to_vec(&sample).map_err(|error| Error::Invariant(error.to_string()))?;
+    inbox.put(PROGRESS, payload.into(), stop).await
+}

@@ -1,0 +1,271 @@
+//! `POST /api/v1/backtrack/replay`: the messages of a window as NDJSON, or sent again to a topic.
+//!
+//! Streaming reads only. Sending is off unless `admin.enabled`, counts first (`dry_run`), and is slowed down to
+//! `admin.replay_rate`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use futures::{Stream, StreamExt, stream};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::super::{App, json};
+use super::bodies::{bodies_of, place_of, with_bodies};
+use super::refusal::{Refusal, Taken};
+use super::reset::{admin, parse_body, time_of};
+use crate::error::{Error, Result};
+use crate::lake::schema::{MESSAGE, SYSTEM_QMQ, SYSTEM_ROCKETMQ};
+use crate::query::Pinned;
+use crate::query::lookup::{
+    Condition, MessagePlace, Order, StoredMessage, SubjectQuery, WindowQuery, window,
+};
+
+/// Messages read at a time.
+const PAGE: usize = 500;
+
+/// The body of a request.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    system: String,
+    topic: String,
+    from: Value,
+    to: Value,
+    #[serde(default)]
+    tag: Option<String>,
+    /// QMQ: only this broker group; RocketMQ: only this broker.
+    #[serde(default)]
+    broker: Option<String>,
+    /// Most messages; at most `admin.replay_max` when sending.
+    #[serde(default)]
+    limit: Option<usize>,
+    #[serde(default)]
+    to_topic: Option<String>,
+    #[serde(default = "yes")]
+    dry_run: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What would be sent.
+#[derive(Debug, Default, Serialize)]
+struct DryRun {
+    messages: u64,
+    bytes: u64,
+    /// Messages whose body was not kept: they cannot be sent.
+    without_body: u64,
+}
+
+/// What became of one message.
+#[derive(Debug, Serialize)]
+struct Sent {
+    message_id: String,
+    sent_message_id: Option<String>,
+    offset_message_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Answers the route.
+pub(super) async fn replay(State(app): State<Arc<App>>, body: Taken) -> Response {
+    let outcome = match body {
+        Ok(body) => answer(app, &body).await,
+        Err(rejection) => Err(rejection.into()),
+    };
+    match outcome {
+        Ok(response) => response,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn answer(app: Arc<App>, body: &[u8]) -> Result<Response, Refusal> {
+    let request: Request = parse_body(body)?;
+    if ![SYSTEM_QMQ, SYSTEM_ROCKETMQ].contains(&request.system.as_str()) {
+        return Err(Refusal::field("system", "must be rocketmq or qmq"));
+    }
+    let window = Window {
+        from: time_of("from", &request.from, &app)?,
+        to: time_of("to", &request.to, &app)?,
+        request: request.clone(),
+        pinned: app.catalog.pin(),
+        left: request.limit.unwrap_or(usize::MAX),
+        start: None,
+        ended: false,
+    };
+    let Some(topic) = request.to_topic.clone() else {
+        let lines = lines(app, window).map(|page| page.map(Bytes::from));
+        return Ok(ndjson(lines));
+    };
+    let follow = admin(&app)?.clone();
+    if request.system != SYSTEM_ROCKETMQ {
+        return Err(Refusal::field("system", "must be rocketmq: messages of QMQ are not sent again"));
+    }
+    let most = app.config.admin.replay_max;
+    // a topic that cannot be sent to is told before anything is
+    drop(follow.sender(&topic).await?);
+    let counts =
+        dry_run(&app, Window { left: window.left.min(most.saturating_add(1)), ..window.clone() }).await?;
+    if counts.messages > most as u64 {
+        return Err(Error::Limit(format!(
+            "the window has more than {most} messages (admin.replay_max); choose a smaller one or set `limit`"
+        ))
+        .into());
+    }
+    if request.dry_run {
+        return Ok(json(&counts));
+    }
+    Ok(ndjson(send_all(app, window, topic)))
+}
+
+fn ndjson(lines: impl Stream<Item = Result<Bytes>> + Send + 'static) -> Response {
+    let kind = HeaderValue::from_static("application/x-ndjson;charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], Body::from_stream(lines)).into_response()
+}
+
+/// The messages of a window, oldest first, page by page; of one snapshot from beginning to end.
+#[derive(Clone)]
+struct Window {
+    request: Request,
+    from: i64,
+    to: i64,
+    pinned: Arc<Pinned>,
+    left: usize,
+    start: Option<MessagePlace>,
+    ended: bool,
+}
+
+impl Window {
+    async fn next(&mut self, app: &App) -> Result<Vec<StoredMessage>> {
+        if self.ended || self.left == 0 {
+            return Ok(Vec::new());
+        }
+        let mut conditions = vec![Condition::text("system", self.request.system.clone())];
+        if self.request.system == SYSTEM_QMQ {
+            conditions.push(Condition::number("kind", 0));
+        }
+        if let Some(broker) = &self.request.broker {
+            conditions.push(Condition::text("broker_group", broker.clone()));
+        }
+        let query = WindowQuery {
+            subjects: vec![SubjectQuery { subject: self.request.topic.clone(), conditions }],
+            tag: self.request.tag.clone(),
+            from: self.from,
+            to: self.to,
+            order: Order::Oldest,
+            start: self.start.clone(),
+            limit: PAGE.min(self.left) + 1,
+        };
+        let mut found = window(&app.catalog.files, self.pinned.table(&MESSAGE)?, &query).await?;
+        let most = PAGE.min(self.left);
+        self.start = found.get(most).map(StoredMessage::place);
+        self.ended = self.start.is_none();
+        found.truncate(most);
+        self.left -= found.len();
+        Ok(found)
+    }
+}
+
+fn lines(app: Arc<App>, window: Window) -> impl Stream<Item = Result<Vec<u8>>> + Send {
+    stream::try_unfold((app, window), |(app, mut window)| async move {
+        let mut page = window.next(&app).await?;
+        if page.is_empty() {
+            return Ok(None);
+        }
+        let pinned = window.pinned.clone();
+        with_bodies(&app, &pinned, &window.request.system, &mut page).await?;
+        let mut text = Vec::new();
+        for message in &page {
+            put_line(&mut text, message)?;
+        }
+        Ok(Some((text, (app, window))))
+    })
+}
+
+async fn dry_run(app: &App, mut window: Window) -> Result<DryRun> {
+    let mut counts = DryRun::default();
+    loop {
+        let page = window.next(app).await?;
+        if page.is_empty() {
+            return Ok(counts);
+        }
+        let bodies = bodies_of(app, &window.pinned, SYSTEM_ROCKETMQ, &page).await?;
+        for message in &page {
+            counts.messages += 1;
+            match bodies.get(&place_of(message)) {
+                Some(body) => counts.bytes += body.len() as u64,
+                None => counts.without_body += 1,
+            }
+        }
+    }
+}
+
+fn send_all(app: Arc<App>, mut window: Window, topic: String) -> impl Stream<Item = Result<Bytes>> + Send {
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes>>(16);
+    tokio::spawn(async move {
+        let outcome = send_window(&app, &mut window, &topic, &sender).await;
+        if let Err(error) = outcome {
+            let _ = sender.send(Err(error)).await;
+        }
+    });
+    stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|line| (line, receiver)) })
+}
+
+/// Sends message after message, no faster than allowed; ends when nobody listens any more.
+async fn send_window(
+    app: &App,
+    window: &mut Window,
+    topic: &str,
+    lines: &tokio::sync::mpsc::Sender<Result<Bytes>>,
+) -> Result<()> {
+    let follow = app.follow.as_ref().ok_or_else(|| Error::Usage("no cluster is followed".to_owned()))?;
+    let mut sender = follow.sender(topic).await?;
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / app.config.admin.replay_rate.max(1));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let page = window.next(app).await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        let mut bodies = bodies_of(app, &window.pinned, SYSTEM_ROCKETMQ, &page).await?;
+        for message in &page {
+            ticks.tick().await;
+            let mut line = Sent {
+                message_id: message.message_id.clone(),
+                sent_message_id: None,
+                offset_message_id: None,
+                error: None,
+            };
+            match bodies.remove(&place_of(message)) {
+                None => line.error = Some("its body was not kept".to_owned()),
+                Some(body) => {
+                    let id = uuid::Uuid::new_v4().simple().to_string().to_ascii_uppercase();
+                    match sender.send(&id, message, body).await {
+                        Ok(sent) => {
+                            line.sent_message_id = Some(id);
+                            line.offset_message_id = Some(sent.offset_message_id);
+                        }
+                        Err(error) => line.error = Some(error.to_string()),
+                    }
+                }
+            }
+            let mut text = Vec::new();
+            put_line(&mut text, &line)?;
+            if lines.send(Ok(Bytes::from(text))).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn put_line(text: &mut Vec<u8>, value: &impl Serialize) -> Result<()> {
+    serde_json::to_writer(&mut *text, value).map_err(|error| Error::Invariant(error.to_string()))?;
+    text.push(b'\n');
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! `POST /api/v1/trace`: trace events as text, without a broker.
+//!
+//! An answer is given once the events are committed, so whoever got it need not send them again. What arrives within a
+//! moment is committed together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tokio::sync::{Mutex, oneshot};
+
+use super::super::{App, json};
+use super::params::Params;
+use super::refusal::{Refusal, Taken};
+use crate::error::{Error, Result};
+use crate::ingest::PostedTraces;
+
+/// Most bytes of one body.
+pub(super) const MAX_BODY_BYTES: usize = 16 << 20;
+/// How long to wait for others.
+const GATHER: Duration = Duration::from_millis(200);
+/// Most bytes gathered for one commit.
+const MAX_GATHERED_BYTES: usize = 64 << 20;
+
+/// What became of a body.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Answer {
+    /// Events taken.
+    events: u64,
+    /// Records that could not be decoded; their text is kept.
+    undecoded: u64,
+}
+
+/// Bodies that wait for a commit.
+#[derive(Default)]
+pub(in crate::http) struct TraceInbox {
+    waiting: Mutex<Vec<Waiting>>,
+    committing: Mutex<()>,
+}
+
+struct Waiting {
+    body: Bytes,
+    client_host: Option<String>,
+    done: oneshot::Sender<std::result::Result<(u64, u64), String>>,
+}
+
+/// Answers the route.
+pub(super) async fn post(State(app): State<Arc<App>>, RawQuery(query): RawQuery, body: Taken) -> Response {
+    let outcome = match body {
+        Ok(body) => take(&app, query.as_deref(), body).await,
+        Err(rejection) => Err(rejection.into()),
+    };
+    match outcome {
+        Ok(answer) => json(&answer),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn take(app: &Arc<App>, query: Option<&str>, body: Bytes) -> Result<Answer, Refusal> {
+    let mut params = Params::parse(query)?;
+    let client_host = params.text("client_host");
+    params.end()?;
+    if body.is_empty() {
+        return Err(Refusal::field(
+            "body",
+            "is empty; send trace records, fields divided by U+0001, each ended by U+0002",
+        ));
+    }
+    if std::str::from_utf8(&body).is_err() {
+        return Err(Refusal::field("body", "is not UTF-8"));
+    }
+    let (done, committed) = oneshot::channel();
+    {
+        let mut waiting = app.traces.waiting.lock().await;
+        let held: usize = waiting.iter().map(|one| one.body.len()).sum();
+        if held + body.len() > MAX_GATHERED_BYTES {
+            return Err(Error::Busy("too many traces wait for a commit; try again later".to_owned()).into());
+        }
+        waiting.push(Waiting { body, client_host, done });
+    }
+    // whoever waits longest commits for all
+    let app = app.clone();
+    tokio::spawn(async move { commit_waiting(&app).await });
+    match committed.await {
+        Ok(Ok((events, undecoded))) => Ok(Answer { events, undecoded }),
+        Ok(Err(error)) => Err(Error::store("committing traces", error).into()),
+        Err(_) => Err(Error::Invariant("a commit of traces was given up".to_owned()).into()),
+    }
+}
+
+async fn commit_waiting(app: &App) {
+    let _turn = app.traces.committing.lock().await;
+    if app.traces.waiting.lock().await.is_empty() {
+        // whose turn came before took it along
+        return;
+    }
+    tokio::time::sleep(GATHER).await;
+    let waiting = std::mem::take(&mut *app.traces.waiting.lock().await);
+    let bodies: Vec<(Bytes, Option<String>)> =
+        waiting.iter().map(|one| (one.body.clone(), one.client_host.clone())).collect();
+    let time_ms = (app.clock)().timestamp_millis();
+    let committed = app.catalog.lake.append_posted(&PostedTraces { bodies, time_ms }).await;
+    if committed.is_ok()
+        && let Err(error) = app.refresh().await
+    {
+        tracing::warn!(%error, "posted traces are committed, but not visible yet");
+    }
+    match committed {
+        Ok(counts) => {
+            for (one, counts) in waiting.into_iter().zip(counts) {
+                let _ = one.done.send(Ok(counts));
+            }
+        }
+        Err(error) => {
+            for one in waiting {
+                let _ = one.done.send(Err(error.to_string()));
+            }
+        }
+    }
+}

@@ -1,0 +1,458 @@
+//! Following a RocketMQ cluster, over real sockets, against the test cluster.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mqlake::config::{Config, ContentPolicy, RocketMqSource, Secret};
+use mqlake::lake::schema::{CONTENT, MESSAGE};
+use mqlake::lake::{Lake, Log, Store, StreamId};
+
+use super::Following;
+use super::store_faults::{Fault, Faulty};
+use crate::rocketmq_peer::{Acl, Cluster, ClusterSettings, Faults, Message};
+use crate::support;
+
+const TRACE_TOPIC: &str = "RMQ_SYS_TRACE_TOPIC";
+
+fn config(home: &Path, cluster: &Cluster) -> Config {
+    let mut config = support::config(&home.join("data"));
+    config.follow.spool = Some(home.join("spool"));
+    config.follow.flush_every = Duration::from_millis(300);
+    config.follow.visible_every = Duration::from_millis(20);
+    config.follow.retry_min = Duration::from_millis(10);
+    config.follow.retry_max = Duration::from_millis(200);
+    config.rocketmq.push(RocketMqSource {
+        name: Some("test".to_owned()),
+        name_servers: vec![cluster.name_server_addr().to_string()],
+        content: ContentPolicy::All,
+        discover_every: Duration::from_millis(100),
+        progress_every: Duration::from_secs(1),
+        suspend: Duration::from_secs(1),
+        request_timeout: Duration::from_millis(500),
+        ..RocketMqSource::default()
+    });
+    config
+}
+
+async fn cluster() -> Cluster {
+    Cluster::start(settings()).await
+}
+
+fn settings() -> ClusterSettings {
+    ClusterSettings { brokers: vec!["broker-a".to_owned()], ..ClusterSettings::default() }
+}
+
+/// Appends numbered messages to a queue.
+fn append(cluster: &Cluster, topic: &str, queue: i32, numbers: std::ops::Range<u32>) {
+    let broker = &cluster.brokers()[0];
+    for number in numbers {
+        let message = Message {
+            keys: format!("order-{number} all"),
+            unique_key: format!("7F0000010B7518B4AAC2{number:012X}"),
+            tags: "paid".to_owned(),
+            ..Message::text(&format!("body {number}"))
+        };
+        cluster.append(broker, topic, queue, message);
+    }
+}
+
+impl Following {
+    /// Waits until a topic has this many messages.
+    async fn wait_for(&self, topic: &str, messages: u64) {
+        let begun = tokio::time::Instant::now();
+        loop {
+            let found = self.count(&format!("message WHERE subject = '{topic}'")).await;
+            if found >= messages {
+                assert_eq!(found, messages, "{topic}");
+                return;
+            }
+            assert!(
+                begun.elapsed() < super::PATIENCE,
+                "{topic}: {found} of {messages}: {:#?}",
+                self.follow.status()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn wait_until_committed(&self) {
+        self.wait("everything committed", |f| {
+            f.follow.status().iter().flat_map(|s| &s.streams).all(|s| s.committed == s.received)
+        })
+        .await;
+    }
+
+    /// Queue offsets of a topic, in order.
+    async fn offsets(&self, topic: &str) -> Vec<(i64, i64)> {
+        let statement = format!(
+            "SELECT queue_id, sequence FROM message WHERE subject = '{topic}' ORDER BY 1, 2, create_time"
+        );
+        let rows = self.sql(&statement).await;
+        rows.iter()
+            .map(|row| (row["queue_id"].as_i64().unwrap(), row["sequence"].as_i64().unwrap()))
+            .collect()
+    }
+
+    async fn get(&self, path: &str) -> serde_json::Value {
+        let answer = self.server.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        serde_json::from_str(&answer.text()).unwrap()
+    }
+}
+
+fn consecutive(queues: &[(i64, i64)]) -> Vec<(i64, i64)> {
+    queues.iter().flat_map(|(queue, count)| (0..*count).map(move |offset| (*queue, offset))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_is_followed_through_growth_restarts_and_new_queues() {
+    let home = tempfile::tempdir().unwrap();
+    let cluster = cluster().await;
+    cluster.set_queues("order", 2);
+    append(&cluster, "order", 0, 0..50);
+    append(&cluster, "order", 1, 50..70);
+    let config = config(home.path(), &cluster);
+    let following = Following::start(&config).await;
+    following.wait_for("order", 70).await;
+    // one more is seen while a pull waits for it
+    append(&cluster, "order", 0, 70..71);
+    following.wait_for("order", 71).await;
+    // a queue, a topic and a broker more
+    cluster.set_queues("order", 3);
+    append(&cluster, "order", 2, 71..75);
+    cluster.set_queues("%RETRY%g", 1);
+    append(&cluster, "%RETRY%g", 0, 75..77);
+    following.wait_for("order", 75).await;
+    following.wait_for("%RETRY%g", 2).await;
+    following.wait_until_committed().await;
+    following.stop().await;
+    // nothing twice after a restart, nor anything lost that came meanwhile
+    append(&cluster, "order", 1, 77..90);
+    let following = Following::start(&config).await;
+    following.wait_for("order", 88).await;
+    assert_eq!(following.offsets("order").await, consecutive(&[(0, 51), (1, 33), (2, 4)]));
+    let found = following.get("/api/v1/messages?system=rocketmq&topic=order&key=order-60&body=true").await;
+    let message = &found["messages"][0];
+    assert_eq!((&message["queue_id"], &message["queue_offset"]), (&1.into(), &10.into()), "{found}");
+    assert_eq!(message["body"], "body 60");
+    cluster.assert_read_only();
+    following.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_stops_moves_and_comes_back_is_followed_on() {
+    let home = tempfile::tempdir().unwrap();
+    let cluster = cluster().await;
+    cluster.set_queues("order", 1);
+    append(&cluster, "order", 0, 0..10);
+    let broker = cluster.brokers()[0].clone();
+    let following = Following::start(&config(home.path(), &cluster)).await;
+    following.wait_for("order", 10).await;
+    cluster.stop_broker(&broker).await;
+    append(&cluster, "order", 0, 10..20);
+    cluster.start_broker(&broker);
+    following.wait_for("order", 20).await;
+    cluster.move_broker(&broker).await;
+    append(&cluster, "order", 0, 20..30);
+    following.wait_for("order", 30).await;
+    cluster.stop_name_server().await;
+    append(&cluster, "order", 0, 30..31);
+    following.wait_for("order", 31).await;
+    assert_eq!(following.offsets("order").await, consecutive(&[(0, 31)]));
+    following.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_record_arrives_once_under_cut_wrong_late_and_missing_answers() {
+    let home = tempfile::tempdir().unwrap();
+    let cluster = cluster().await;
+    cluster.set_queues("order", 4);
+    cluster.set_faults(Faults {
+        torn: 0.03,
+        cut: 0.05,
+        slow: 0.02,
+        error: 0.03,
+        silent: 0.01,
+        wrong_opaque: 0.02,
+        garbage: 0.01,
+        seed: 7,
+        ..Faults::default()
+    });
+    let following = Following::start(&config(home.path(), &cluster)).await;
+    for round in 0..40_u32 {
+        for queue in 0..4 {
+            append(
+                &cluster,
+                "order",
+                queue,
+                round * 40 + queue as u32 * 10..round * 40 + queue as u32 * 10 + 10,
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    following.wait_for("order", 1600).await;
+    assert_eq!(following.offsets("order").await, consecutive(&[(0, 400), (1, 400), (2, 400), (3, 400)]));
+    following.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn holes_are_found_also_where_a_pull_finds_later_messages_and_are_remembered() {
+    for trimmed in [false, true] {
+        let home = tempfile::tempdir().unwrap();
+        let cluster = cluster().await;
+        cluster.set_queues("order", 1);
+        append(&cluster, "order", 0, 0..10);
+        let broker = cluster.brokers()[0].clone();
+        let config = config(home.path(), &cluster);
+        let following = Following::start(&config).await;
+        following.wait_for("order", 10).await;
+        following.wait_until_committed().await;
+        following.stop().await;
+        append(&cluster, "order", 0, 10..30);
+        let records = cluster.queue_records(&broker, "order", 0);
+        cluster.drop_before(&broker, records[20].physical, trimmed);
+        let following = Following::start(&config).await;
+        following.wait_for("order", 20).await;
+        let expected: Vec<(i64, i64)> = (0..10).chain(20..30).map(|offset| (0, offset)).collect();
+        assert_eq!(following.offsets("order").await, expected, "trimmed: {trimmed}");
+        let source = following.follow.status().swap_remove(0);
+        let gap = source.gaps.last().unwrap_or_else(|| panic!("trimmed: {trimmed}: {source:#?}"));
+        assert_eq!((gap.from, gap.to), (10, 20), "{gap:?}");
+        assert!(gap.stream.ends_with("/order/0"), "{gap:?}");
+        assert!(source.alarms.contains_key("holes"), "{:?}", source.alarms);
+        following.stop().await;
+        let again = Following::start(&config).await;
+        again.wait("the gap is remembered", |f| f.follow.status().iter().any(|s| s.gaps.len() == 1)).await;
+        again.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_is_made_anew_is_read_from_its_beginning() {
+    let home = tempfile::tempdir().unwrap();
+    let cluster = cluster().await;
+    cluster.set_queues("order", 1);
+    append(&cluster, "order", 0, 0..10);
+    let following = Following::start(&config(home.path(), &cluster)).await;
+    following.wait_for("order", 10).await;
+    cluster.recreate_topic("order");
+    append(&cluster, "order", 0, 10..14);
+    following.wait_for("order", 14).await;
+    let source = following.follow.status().swap_remove(0);
+    assert!(source.alarms.contains_key("went back"), "{:?}", source.alarms);
+    following.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_spool_loses_and_doubles_nothing_even_where_tables_stand_apart() {
+    let home = tempfile::tempdir().unwrap();
+    let cluster = cluster().await;
+    cluster.set_queues("order", 2);
+    append(&cluster, "order", 0, 0..20);
+    let config = config(home.path(), &cluster);
+    let objects = Arc::new(Faulty::default());
+    let following = Following::with_objects(objects.clone(), &config).await;
+    following.wait_for("order", 20).await;
+    following.wait_until_committed().await;
+    objects.set(Fault::NoMessages);
+    append(&cluster, "order", 0, 20..30);
+    append(&cluster, "order", 1, 30..45);
+    following.wait_for("order", 45).await;
+    following.wait("tables apart", |f| f.follow.status()[0].alarms.contains_key("committing messages")).await;
+    following.follow.stop(Duration::from_millis(200)).await;
+    drop(following);
+    std::fs::remove_dir_all(home.path().join("spool")).unwrap();
+    objects.set(Fault::None);
+
+    let store = Store::with_objects(objects.clone(), "memory:///lake/".parse().unwrap()).unwrap();
+    let lake = Lake::open_existing(store, config.lake.clone()).await.unwrap();
+    let stream = StreamId::rocketmq(&cluster.brokers()[0], Log::Pulled);
+    let ahead = lake.table(&CONTENT).unwrap().position(&stream).await.unwrap();
+    let behind = lake.table(&MESSAGE).unwrap().position(&stream).await.unwrap();
+    assert!(ahead > behind, "{ahead:?} {behind:?}");
+
+    append(&cluster, "order", 1, 45..50);
+    let following = Following::with_objects(objects.clone(), &config).await;
+    following.wait_for("order", 50).await;
+    let expected = consecutive(&[(0, 30), (1, 20)]);
+    assert_eq!(following.offsets("order").await, expected);
+    for table in ["content", "message_key"] {
+        let condition = if table == "message_key" { "AND key_kind = 1" } else { "" };
+        let statement = format!("{table} WHERE subject = 'order' {condition}");
+        assert_eq!(following.count(&statement).await, 50, "{table}");
+    }
+    following.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn traces_are_decoded_and_joined_with_stored_copies() {
+    let home = tempfile::tempdir().unwrap();
+    let cluster = cluster().await;
+    cluster.set_queues("order", 1);
+    cluster.set_queues(TRACE_TOPIC, 1);
+    append(&cluster, "order", 0, 1..2);
+    let broker = cluster.brokers()[0].clone();
+    let id = format!("7F0000010B7518B4AAC2{:012X}", 1);
+    let line = |fields: &[&str]| format!("{}\u{2}", fields.join("\u{1}"));
+    let body = [
+        line(&[
+            "Pub",
+            "1000",
+            "DefaultRegion",
+            "p",
+            "order",
+            &id,
+            "paid",
+            "order-1",
+            "10.0.0.1:10911",
+            "6",
+            "9",
+            "0",
+            "X",
+            "true",
+        ]),
+        line(&["SubBefore", "2000", "DefaultRegion", "g", "R1", &id, "0", "order-1"]),
+        line(&["SubAfter", "R1", &id, "35", "true", "order-1", "0", "2035", "g"]),
+        line(&["Nonsense", "x"]),
+    ]
+    .concat();
+    cluster.append(
+        &broker,
+        TRACE_TOPIC,
+        0,
+        Message { keys: format!("{id} order-1"), ..Message::text(&body) },
+    );
+    let following = Following::start(&config(home.path(), &cluster)).await;
+    following.wait_for(TRACE_TOPIC, 1).await;
+    following.wait_for("order", 1).await;
+    for query in
+        [format!("id={id}"), format!("id={}", id.to_lowercase()), "key=order-1&topic=order".to_owned()]
+    {
+        let graph = following.get(&format!("/api/v1/traces?system=rocketmq&{query}")).await;
+        assert_eq!(graph["copies"].as_array().unwrap().len(), 1, "{query}: {graph}");
+        assert_eq!(graph["sends"][0]["cost_ms"], 9, "{query}: {graph}");
+        let delivery = &graph["consumers"][0]["deliveries"][0];
+        assert_eq!(
+            (&delivery["success"], &delivery["outcome"]),
+            (&true.into(), &"success".into()),
+            "{graph}"
+        );
+    }
+    assert_eq!(following.count("trace WHERE trace_type = 'Undecoded'").await, 1);
+    following.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signed_requests_are_taken_and_unsigned_ones_explained() {
+    let home = tempfile::tempdir().unwrap();
+    let acl = Acl { access_key: "reader".to_owned(), secret_key: "secret".to_owned() };
+    let cluster = Cluster::start(ClusterSettings { acl: Some(acl), ..settings() }).await;
+    cluster.set_queues("order", 1);
+    append(&cluster, "order", 0, 0..3);
+    let mut config = config(home.path(), &cluster);
+    let refused = Following::start(&config).await;
+    refused
+        .wait("an explanation", |f| {
+            f.follow.status()[0]
+                .problem
+                .as_deref()
+                .is_some_and(|problem| problem.contains("username cannot be null"))
+        })
+        .await;
+    refused.stop().await;
+    config.rocketmq[0].access_key = Some("reader".to_owned());
+    config.rocketmq[0].secret_key = Some(Secret::new("secret"));
+    let following = Following::start(&config).await;
+    following.wait_for("order", 3).await;
+    following.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn progress_of_groups_has_a_history() {
+    let home = tempfile::tempdir().unwrap();
+    let cluster = cluster().await;
+    cluster.set_queues("order", 1);
+    append(&cluster, "order", 0, 0..10);
+    let broker = cluster.brokers()[0].clone();
+    cluster.add_group("g");
+    cluster.set_consumer_offset(&broker, "g", "order", 0, 4);
+    let following = Following::start(&config(home.path(), &cluster)).await;
+    following.wait_for("order", 10).await;
+    let begun = tokio::time::Instant::now();
+    loop {
+        let rows = following
+            .sql("SELECT consumer_group, consumer_offset, min_offset, max_offset FROM consumer_progress WHERE subject = 'order' ORDER BY sample_time DESC, consumer_group LIMIT 2")
+            .await;
+        if rows.len() == 2 && rows[0]["max_offset"] == 10 {
+            assert_eq!((&rows[1]["consumer_group"], &rows[1]["consumer_offset"]), (&"g".into(), &4.into()));
+            break;
+        }
+        assert!(begun.elapsed() < super::PATIENCE, "{rows:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let preview =
+        following.get("/api/v1/backtrack/preview?system=rocketmq&group=g&topic=order&timestamp=0").await;
+    let queue = &preview["queues"][0];
+    assert_eq!((&queue["from_offset"], &queue["to_offset"]), (&0.into(), &4.into()), "{preview}");
+    assert_eq!(preview["messages"], 4, "{preview}");
+    following.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_and_a_replay_need_the_admin_switch_and_report_what_they_did() {
+    let home = tempfile::tempdir().unwrap();
+    let cluster = cluster().await;
+    cluster.set_queues("order", 1);
+    cluster.set_queues("again", 1);
+    append(&cluster, "order", 0, 0..10);
+    let broker = cluster.brokers()[0].clone();
+    cluster.add_group("g");
+    cluster.set_consumer_offset(&broker, "g", "order", 0, 10);
+    let mut config = config(home.path(), &cluster);
+    let reset = r#"{"system":"rocketmq","topic":"order","group":"g","timestamp":0}"#;
+    let window = r#""system":"rocketmq","topic":"order","from":0,"to":"2100-01-01""#;
+    let off = Following::start(&config).await;
+    off.wait_for("order", 10).await;
+    let answer = off.server.post("/api/v1/backtrack/reset", "application/json", reset).await;
+    assert_eq!(answer.status, 403, "{}", answer.text());
+    let send = format!(r#"{{{window},"to_topic":"again"}}"#);
+    let answer = off.server.post("/api/v1/backtrack/replay", "application/json", &send).await;
+    assert_eq!(answer.status, 403, "{}", answer.text());
+    let read = format!("{{{window}}}");
+    let answer = off.server.post("/api/v1/backtrack/replay", "application/json", &read).await;
+    let lines: Vec<serde_json::Value> =
+        answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let offsets: Vec<i64> = lines.iter().map(|line| line["queue_offset"].as_i64().unwrap()).collect();
+    assert_eq!(offsets, (0..10).collect::<Vec<i64>>());
+    assert_eq!(lines[3]["body"], "body 3");
+    off.stop().await;
+    cluster.assert_read_only();
+
+    config.admin.enabled = true;
+    config.admin.replay_rate = 1000;
+    let on = Following::start(&config).await;
+    on.wait_for("order", 10).await;
+    on.wait("the broker is known", |f| f.follow.status()[0].state == "following").await;
+    let answer = on.server.post("/api/v1/backtrack/reset", "application/json", reset).await;
+    let done: serde_json::Value = serde_json::from_str(&answer.text()).unwrap();
+    assert_eq!(
+        (&done["queues"][0]["before"], &done["queues"][0]["after"]),
+        (&10.into(), &0.into()),
+        "{done}"
+    );
+    assert_eq!(cluster.consumer_offset(&broker, "g", "order", 0), Some(0));
+    let answer = on.server.post("/api/v1/backtrack/replay", "application/json", &send).await;
+    let dry: serde_json::Value = serde_json::from_str(&answer.text()).unwrap();
+    assert_eq!((&dry["messages"], &dry["without_body"]), (&10.into(), &0.into()), "{dry}");
+    assert!(cluster.queue_records(&broker, "again", 0).is_empty());
+    let send = format!(r#"{{{window},"to_topic":"again","dry_run":false}}"#);
+    let answer = on.server.post("/api/v1/backtrack/replay", "application/json", &send).await;
+    assert_eq!(answer.text().lines().count(), 10, "{}", answer.text());
+    let sent = cluster.queue_records(&broker, "again", 0);
+    assert_eq!(sent.len(), 10);
+    assert_eq!(sent[3].body, b"body 3");
+    assert_eq!(sent[3].property("KEYS"), Some("order-3 all"));
+    on.wait_for("again", 10).await;
+    on.stop().await;
+}
