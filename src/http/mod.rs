@@ -137,7 +137,7 @@ async fn not_found(request: Request) -> Response {
         "not-found",
         format!("there is nothing at {}", request.uri().path()),
     )
-    .hint("see /api/message, /api/message/dead, /api/message/detail, /api/message/records, /api/sql, /api/status")
+    .hint("see /api/message, /api/message/dead, /api/message/detail, /api/message/records, /api/v1/openapi.json, /api/sql, /api/status")
     .into_response()
 }
 

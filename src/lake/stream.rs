@@ -24,6 +24,8 @@ pub enum Log {
     Pulled,
     /// RocketMQ's index files, for keys whose records are gone: physical offsets.
     KeyIndex,
+    /// Samples of progress from store directories of RocketMQ: their time.
+    Samples,
     /// Trace events that were posted: their number.
     Posted,
 }
@@ -39,6 +41,7 @@ impl Log {
             Log::CommitLog => "commitlog",
             Log::Pulled => "pulled",
             Log::KeyIndex => "keyindex",
+            Log::Samples => "samples",
             Log::Posted => "posted",
         }
     }

@@ -12,6 +12,7 @@ mod import;
 mod lake;
 mod peer;
 mod peer_self;
+mod rocketmq;
 mod rocketmq_peer;
 mod rocketmq_peer_self;
 mod sql;

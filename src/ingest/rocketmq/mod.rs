@@ -7,6 +7,7 @@
 mod lost_keys;
 mod queues;
 mod read;
+mod samples;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -142,6 +143,7 @@ impl Lake {
         summary.skipped = read.skipped;
         summary.gaps = read.gaps;
         summary.end = read.end;
+        self.import_sample(&store, &request.broker, read.offsets, &mut summary).await?;
         progress.enter("settling");
         summary.settled = self.settle(now, &owner).await?;
         self.vacuum().await?;

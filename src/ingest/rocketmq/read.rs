@@ -6,12 +6,11 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::queues::QueueBounds;
 use super::{log_error, store_error};
 use crate::error::{Error, Result};
 use crate::ingest::Progress;
 use crate::lake::{Gap, StreamId};
-use crate::replay::{ProgressSample, RocketMqBatch, RocketMqCounts, RocketMqReplay};
+use crate::replay::{QueueOffsets, RocketMqBatch, RocketMqCounts, RocketMqReplay};
 use crate::source::Skipped;
 use crate::source::rocketmq::log::{CommitLog, Damage, Event, Item, WalkOptions};
 use crate::source::rocketmq::store::StoreDirectory;
@@ -30,6 +29,7 @@ pub(super) struct ReadResult {
     pub(super) skipped: Vec<Skipped>,
     pub(super) gaps: Vec<Gap>,
     pub(super) end: String,
+    pub(super) offsets: QueueOffsets,
 }
 
 /// What to read.
@@ -48,6 +48,21 @@ impl Reading {
         let fail = |error| log_error(error, &self.stream.broker_group, &self.stream);
         let log = CommitLog::open(self.store.commit_log_directories()).map_err(fail)?;
         let start = log.start_of_log().unwrap_or(0);
+        let head = log.first_store_timestamp().map_err(fail)?.map(|time| (start, time));
+        if let (Some(known), Some(found)) = (replay.offsets.head, head)
+            && known.0 == found.0
+            && known != found
+        {
+            return Err(Error::input(
+                self.store.root(),
+                format!(
+                    "the commit log begins with another record than the one that was imported as {}: it was recreated, or \
+                     is that of another broker. Use another --broker or --data",
+                    self.stream
+                ),
+            ));
+        }
+        replay.offsets.head = head;
         if let Some(end) = log.end_of_files() {
             self.progress.add_total(end.saturating_sub(self.from.unwrap_or(start).max(start)));
         }
@@ -77,9 +92,9 @@ impl Reading {
                 send(&mut replay, at, sender)?;
             }
         }
-        self.sample(&mut replay, at)?;
         send(&mut replay, at, sender)?;
         result.counts = replay.counts;
+        result.offsets = replay.offsets;
         Ok(result)
     }
 
@@ -133,48 +148,6 @@ impl Reading {
                 Ok(end.max(at))
             }
         }
-    }
-
-    /// What groups had consumed and what queues held, at the time of the newest record.
-    fn sample(&self, replay: &mut RocketMqReplay, end: u64) -> Result<()> {
-        let Some(time_ms) = replay.offsets.last_stored else { return Ok(()) };
-        // belongs to the last stretch, so that the same directory adds it once
-        let position = end.saturating_sub(1);
-        let bounds = QueueBounds::read(&self.store).map_err(store_error)?;
-        for queue in &bounds.queues {
-            let next =
-                replay.offsets.get(&queue.topic, queue.queue_id).map_or(queue.first, |place| place.next);
-            replay.progress(
-                position,
-                &ProgressSample {
-                    topic: &queue.topic,
-                    group: None,
-                    queue_id: queue.queue_id,
-                    time_ms,
-                    consumer_offset: None,
-                    min_offset: Some(queue.first.min(next)),
-                    max_offset: Some(next.max(queue.first)),
-                },
-            );
-        }
-        let Some(offsets) = self.store.consumer_offsets().map_err(store_error)? else { return Ok(()) };
-        for progress in &offsets.groups {
-            for (queue_id, next) in &progress.next_offsets {
-                replay.progress(
-                    position,
-                    &ProgressSample {
-                        topic: &progress.topic,
-                        group: Some(&progress.group),
-                        queue_id: *queue_id,
-                        time_ms,
-                        consumer_offset: Some(*next),
-                        min_offset: None,
-                        max_offset: None,
-                    },
-                );
-            }
-        }
-        Ok(())
     }
 }
 

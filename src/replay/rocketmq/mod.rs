@@ -134,6 +134,17 @@ impl RocketMqBatch {
 
     /// Adds the events of a trace body; returns how many there were and how many could not be decoded.
     pub fn trace_body(&mut self, carrier: &TraceCarrier<'_>, body: &[u8]) -> (u64, u64) {
+        self.trace_rows(carrier, body, true, true)
+    }
+
+    /// As [`RocketMqBatch::trace_body`], for the tables that lack them: `trace`, and the keys in `message_key`.
+    fn trace_rows(
+        &mut self,
+        carrier: &TraceCarrier<'_>,
+        body: &[u8],
+        with_events: bool,
+        with_keys: bool,
+    ) -> (u64, u64) {
         let RocketMqBatch { names, traces, keys, .. } = self;
         let client_host = carrier.client_host.map_or(NO_NAME, |host| names.number(host.as_bytes()));
         let subject = carrier.subject.map_or(NO_NAME, |subject| names.number(subject.as_bytes()));
@@ -144,13 +155,20 @@ impl RocketMqBatch {
                 Ok(event) => event,
                 Err(bad) => {
                     undecoded += 1;
-                    traces.push(&of, TraceRow::Undecoded(bad.event, bad.raw), names);
+                    if with_events {
+                        traces.push(&of, TraceRow::Undecoded(bad.event, bad.raw), names);
+                    }
                     continue;
                 }
             };
             events += 1;
             for row in event.per_message() {
-                traces.push(&of, TraceRow::Event(row), names);
+                if with_events {
+                    traces.push(&of, TraceRow::Event(row), names);
+                }
+                if !with_keys {
+                    continue;
+                }
                 let (EventKind::Pub | EventKind::EndTransaction, Some(id)) = (event.kind, row.msg_id) else {
                     continue;
                 };
@@ -389,7 +407,7 @@ impl RocketMqReplay {
         if needed.key {
             push_keys(keys, &row, &offset_id, unique, property(names::KEYS).unwrap_or(""));
         }
-        if is_trace && needed.trace {
+        if is_trace && (needed.trace || needed.key) {
             let host = record.born_host.canonical_ip().to_string();
             let carrier = TraceCarrier {
                 id: &offset_id,
@@ -397,7 +415,8 @@ impl RocketMqReplay {
                 client_host: Some(&host),
                 store_time_ms: record.store_timestamp,
             };
-            let (events, undecoded) = self.batch.trace_body(&carrier, message.body);
+            // the two tables can stand at different positions after a crash
+            let (events, undecoded) = self.batch.trace_rows(&carrier, message.body, needed.trace, needed.key);
             self.counts.events += events;
             self.counts.undecoded_events += undecoded;
         }

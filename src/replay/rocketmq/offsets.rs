@@ -28,6 +28,10 @@ pub struct QueueOffsets {
     /// Consumer groups of the broker: they tell where the topic of a retry ends.
     #[serde(default)]
     pub groups: BTreeSet<String>,
+    /// Where the commit log began when it was imported last, and the broker's clock at its first record: with the same
+    /// beginning another time means another log.
+    #[serde(default)]
+    pub head: Option<(u64, i64)>,
     /// Broker's clock at the last record, epoch milliseconds.
     #[serde(default)]
     pub last_stored: Option<i64>,

@@ -15,7 +15,7 @@ use crate::peer::{Peer, PeerSettings};
 /// Longest life of a server between two kills.
 const LIFE: Duration = Duration::from_millis(1200);
 
-fn start(settings: &std::path::Path) -> Child {
+pub(super) fn start(settings: &std::path::Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_mqlake"))
         .args(["serve", "--listen", "127.0.0.1:0", "--config"])
         .arg(settings)

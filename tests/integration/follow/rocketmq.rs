@@ -7,11 +7,15 @@ use std::time::Duration;
 use mqlake::config::{Config, ContentPolicy, RocketMqSource, Secret};
 use mqlake::lake::schema::{CONTENT, MESSAGE};
 use mqlake::lake::{Lake, Log, Store, StreamId};
+use mqlake::rocketmq::topics::is_system_topic;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 
 use super::Following;
 use super::store_faults::{Fault, Faulty};
 use crate::rocketmq_peer::{Acl, Cluster, ClusterSettings, Faults, Message};
-use crate::support;
+use crate::support::rocketmq::{BROKERS, When, lake, messages, write_store};
+use crate::support::{self, rows};
 
 const TRACE_TOPIC: &str = "RMQ_SYS_TRACE_TOPIC";
 
@@ -455,4 +459,77 @@ async fn a_reset_and_a_replay_need_the_admin_switch_and_report_what_they_did() {
     assert_eq!(sent[3].property("KEYS"), Some("order-3 all"));
     on.wait_for("again", 10).await;
     on.stop().await;
+}
+
+/// What both ways of reading a store give: bodies are kept by both, progress is sampled at other times.
+const COMPARED: [(&str, &str); 4] = [
+    ("message", "SELECT * FROM message WHERE kind IN (0, 1, 2, 8)"),
+    ("content", "SELECT * FROM content WHERE kind IN (0, 1, 2)"),
+    ("trace", "SELECT * FROM trace"),
+    (
+        "message_key",
+        "SELECT * FROM message_key WHERE subject NOT LIKE 'rmq\\_sys\\_%' AND subject NOT LIKE 'RMQ\\_SYS\\_TRANS%' \
+         AND subject NOT IN ('SCHEDULE_TOPIC_XXXX', 'DefaultHeartBeatSyncerTopic', 'TRANS_CHECK_MAX_TIME_TOPIC')",
+    ),
+];
+
+/// `kill -9` of the server at random points while the sample cluster grows, then the tables equal those of an import of
+/// the same stores. `MQLAKE_TEST_SERVER_KILLS` sets how often it is killed (default 6).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_rocketmq_servers_lose_and_double_nothing() {
+    let kills: u32 = std::env::var("MQLAKE_TEST_SERVER_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
+    let home = tempfile::tempdir().unwrap();
+    let cluster = Cluster::start(ClusterSettings {
+        brokers: BROKERS.map(str::to_owned).to_vec(),
+        system_topics: false,
+        ..ClusterSettings::default()
+    })
+    .await;
+    for broker in BROKERS {
+        let store = home.path().join("store").join(broker);
+        write_store(When::Before, broker, &store);
+        cluster.load_store(broker, &store);
+    }
+    cluster.reveal_none();
+    let mut config = config(home.path(), &cluster);
+    config.follow.flush_every = Duration::from_millis(100);
+    config.follow.spool_segment = bytesize::ByteSize::kib(64);
+    config.rocketmq[0].trace_topics.push("trace-custom".to_owned());
+    let settings = home.path().join("mqlake.toml");
+    std::fs::write(&settings, toml::to_string(&config).unwrap()).unwrap();
+    let mut random = SmallRng::seed_from_u64(0x6b69_6c6c);
+    for kill in 0..kills {
+        let mut child = super::crash::start(&settings);
+        cluster.reveal(f64::from(kill) / f64::from(kills));
+        tokio::time::sleep(random.random_range(Duration::from_millis(300)..Duration::from_millis(2000)))
+            .await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    cluster.reveal_all();
+    let following = Following::start(&config).await;
+    let golden = messages();
+    let wanted = (0..golden.rows).filter(|row| {
+        let topic = golden.text("topic", *row);
+        config.rocketmq[0].wants(topic, is_system_topic(topic, &["DefaultCluster"], &BROKERS))
+    });
+    let wanted = wanted.count() as u64;
+    let begun = tokio::time::Instant::now();
+    while following.count("message").await < wanted {
+        assert!(begun.elapsed() < super::PATIENCE * 3, "{} of {wanted}", following.count("message").await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    following.stop().await;
+    for (table, statement) in COMPARED {
+        let mut both = [home.path().join("data"), lake()].map(|data| (data, Vec::new()));
+        for (data, lines) in &mut both {
+            let rows = rows::query(data, statement).await;
+            *lines = rows.iter().map(ToString::to_string).collect::<Vec<String>>();
+            lines.sort();
+        }
+        let [(_, got), (_, imported)] = both;
+        rows::assert_equal(&[(table.to_owned(), got)], &[(table.to_owned(), imported)]);
+    }
+    let report = support::open(&config).await.verify().await.unwrap();
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
 }

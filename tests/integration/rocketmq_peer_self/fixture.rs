@@ -2,63 +2,23 @@
 
 use super::client::{Client, offsets};
 use crate::rocketmq_peer::{Cluster, ClusterSettings, Frame, Record, offset_id};
-use flate2::read::GzDecoder;
+use crate::support::rocketmq::{self, When};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rocketmq-a")
-}
-
-/// Unpacks an archive of plain files with short names.
-fn unpack(archive: &Path, dir: &Path) {
-    let mut tar = GzDecoder::new(File::open(archive).expect("an archive"));
-    let mut head = [0; 512];
-    let mut long_name = None;
-    while tar.read_exact(&mut head).is_ok() && head[0] != 0 {
-        let text = |field: &[u8]| {
-            let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
-            String::from_utf8(field[..end].to_vec()).expect("text")
-        };
-        let size = usize::from_str_radix(text(&head[124..136]).trim(), 8).expect("a size");
-        let mut data = vec![0; size.next_multiple_of(512)];
-        tar.read_exact(&mut data).expect("a whole file");
-        data.truncate(size);
-        let name = long_name.take().unwrap_or_else(|| text(&head[..100]));
-        let path = dir.join(&name);
-        match head[156] {
-            b'L' => long_name = Some(text(&data)),
-            b'5' => std::fs::create_dir_all(path).expect("a directory"),
-            b'0' | 0 => {
-                std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-                std::fs::write(path, data).expect("a file");
-            }
-            kind => panic!("entry {name} of type {kind}"),
-        }
-    }
-}
-
-fn golden_lines(file: &str) -> impl Iterator<Item = String> {
-    let file = File::open(fixture().join("golden").join(file)).expect("a golden file");
-    BufReader::new(GzDecoder::new(file)).lines().map(|line| line.expect("a line"))
-}
-
 fn golden(file: &str) -> Vec<Value> {
-    golden_lines(file).map(|line| serde_json::from_str(&line).expect("JSON")).collect()
+    rocketmq::lines(&format!("golden/{file}"))
 }
 
 /// A cluster with the stores `before` or `after` retention, and clients of its brokers.
-async fn load(when: &str) -> (Cluster, HashMap<String, Client>) {
+async fn load(when: When) -> (Cluster, HashMap<String, Client>) {
     let cluster =
         Cluster::start(ClusterSettings { system_topics: false, ..ClusterSettings::default() }).await;
     let mut clients = HashMap::new();
     for broker in cluster.brokers() {
         let dir = TempDir::new().expect("a directory");
-        unpack(&fixture().join(when).join(format!("{broker}.tar.gz")), dir.path());
+        rocketmq::write_store(when, &broker, dir.path());
         cluster.load_store(&broker, dir.path());
         clients.insert(broker.clone(), Client::broker(&cluster, &broker).await);
     }
@@ -165,35 +125,35 @@ async fn compare_keys(clients: &mut HashMap<String, Client>, file: &str) {
 
 #[tokio::test]
 async fn a_store_answers_as_the_brokers_did() {
-    let (cluster, mut clients) = load("before").await;
-    compare_queues(&mut clients, "topics.jsonl.gz").await;
-    compare_searches(&mut clients, "search_offset.jsonl.gz").await;
-    compare_keys(&mut clients, "query_by_key.jsonl.gz").await;
+    let (cluster, mut clients) = load(When::Before).await;
+    compare_queues(&mut clients, "topics").await;
+    compare_searches(&mut clients, "search_offset").await;
+    compare_keys(&mut clients, "query_by_key").await;
     cluster.assert_read_only();
 }
 
 #[tokio::test]
 async fn a_store_after_retention_answers_as_the_brokers_did() {
-    let (_cluster, mut clients) = load("after").await;
-    compare_queues(&mut clients, "after/topics.jsonl.gz").await;
-    compare_searches(&mut clients, "after/search_offset.jsonl.gz").await;
-    compare_keys(&mut clients, "after/query_by_key.jsonl.gz").await;
+    let (_cluster, mut clients) = load(When::After).await;
+    compare_queues(&mut clients, "after/topics").await;
+    compare_searches(&mut clients, "after/search_offset").await;
+    compare_keys(&mut clients, "after/query_by_key").await;
 }
 
 /// Retention played on the store from before gives the store from after.
 #[tokio::test]
 async fn played_retention_is_that_of_the_brokers() {
-    let (cluster, mut clients) = load("before").await;
+    let (cluster, mut clients) = load(When::Before).await;
     for broker in cluster.brokers() {
         cluster.drop_before(&broker, 6_291_456, true);
     }
-    compare_queues(&mut clients, "after/topics.jsonl.gz").await;
+    compare_queues(&mut clients, "after/topics").await;
 }
 
 #[tokio::test]
 async fn messages_are_viewed_by_id() {
-    let (_cluster, mut clients) = load("before").await;
-    for row in &golden("query_by_id.jsonl.gz") {
+    let (_cluster, mut clients) = load(When::Before).await;
+    for row in &golden("query_by_id") {
         // The Java client looks back three days only.
         let Some(found) = row["found"].as_str() else { continue };
         let physical = i64::from_str_radix(&found[16..], 16).unwrap();
@@ -206,7 +166,7 @@ async fn messages_are_viewed_by_id() {
 /// A reader that follows all queues while records appear gets every message once, in order.
 #[tokio::test]
 async fn a_follower_gets_every_message_once() {
-    let (cluster, mut clients) = load("before").await;
+    let (cluster, mut clients) = load(When::Before).await;
     cluster.reveal_none();
     let mut nexts: HashMap<(String, String, i32), i64> = HashMap::new();
     let mut messages = 0;
@@ -236,13 +196,13 @@ async fn a_follower_gets_every_message_once() {
             }
         }
     }
-    assert_eq!(messages, golden_lines("messages.jsonl.gz").count());
+    assert_eq!(messages, rocketmq::messages().rows);
 }
 
 #[tokio::test]
 async fn progress_of_groups_is_that_of_the_last_day() {
-    let (_cluster, mut clients) = load("before").await;
-    let rows: Vec<_> = golden("consume_stats.jsonl.gz").into_iter().filter(|row| row["day"] == 3).collect();
+    let (_cluster, mut clients) = load(When::Before).await;
+    let rows: Vec<_> = golden("consume_stats").into_iter().filter(|row| row["day"] == 3).collect();
     let mut compared = 0;
     for row in &rows {
         let row = Row(row);

@@ -2,6 +2,7 @@
 
 pub mod generate;
 pub mod http;
+pub mod rocketmq;
 pub mod rows;
 pub mod week;
 

@@ -1,0 +1,87 @@
+//! What groups had consumed and what queues held when a store directory was written: one sample of progress.
+//!
+//! A stream of its own, whose position is the time of the newest sample: the same directory adds its sample once, and
+//! one that only lost files adds another.
+
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use super::super::commit::encode;
+use super::queues::QueueBounds;
+use super::{RocketMqSummary, store_error};
+use crate::error::{Error, Result};
+use crate::lake::schema::CONSUMER_PROGRESS;
+use crate::lake::{Lake, Log, StreamId};
+use crate::replay::{ProgressSample, QueueOffsets, RocketMqBatch};
+use crate::source::rocketmq::store::StoreDirectory;
+
+impl Lake {
+    /// Adds the sample of a store, unless it is known.
+    pub(super) async fn import_sample(
+        &self,
+        store: &Arc<StoreDirectory>,
+        broker: &str,
+        offsets: QueueOffsets,
+        summary: &mut RocketMqSummary,
+    ) -> Result<()> {
+        let stream = StreamId::rocketmq(broker, Log::Samples);
+        let [mut position] = self.positions(&stream, [&CONSUMER_PROGRESS]).await?;
+        let (store, name, settings) = (store.clone(), broker.to_owned(), self.settings.clone());
+        let known = position.position;
+        let sampled = tokio::task::spawn_blocking(move || {
+            let Some(time_ms) = time_of(&store, &offsets) else { return Ok(None) };
+            let to = u64::try_from(time_ms).unwrap_or(0);
+            if known.is_some_and(|known| known >= to) {
+                return Ok(None);
+            }
+            let batch = sample(&store, &offsets, time_ms)?;
+            let [_, _, progress, ..] = batch.tables();
+            Ok::<_, Error>(Some((encode(progress, &batch.context(&name), &settings)?, to)))
+        })
+        .await??;
+        let Some((encoded, to)) = sampled else { return Ok(()) };
+        if self.commit_encoded(encoded, &stream, &mut position, to).await? {
+            summary.commits += 1;
+        }
+        Ok(())
+    }
+}
+
+/// When the store was written last: by its file of offsets, not before its newest record.
+fn time_of(store: &StoreDirectory, offsets: &QueueOffsets) -> Option<i64> {
+    let written = std::fs::metadata(store.root().join("config/consumerOffset.json"))
+        .and_then(|metadata| metadata.modified())
+        .ok()
+        .and_then(|time| i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok());
+    written.max(offsets.last_stored)
+}
+
+fn sample(store: &StoreDirectory, offsets: &QueueOffsets, time_ms: i64) -> Result<RocketMqBatch> {
+    let mut batch = RocketMqBatch::default();
+    for queue in QueueBounds::read(store).map_err(store_error)?.queues {
+        let next = offsets.get(&queue.topic, queue.queue_id).map_or(queue.first, |place| place.next);
+        batch.progress(&ProgressSample {
+            topic: &queue.topic,
+            group: None,
+            queue_id: queue.queue_id,
+            time_ms,
+            consumer_offset: None,
+            min_offset: Some(queue.first.min(next)),
+            max_offset: Some(next.max(queue.first)),
+        });
+    }
+    for progress in store.consumer_offsets().map_err(store_error)?.unwrap_or_default().groups {
+        for (queue_id, next) in &progress.next_offsets {
+            batch.progress(&ProgressSample {
+                topic: &progress.topic,
+                group: Some(&progress.group),
+                queue_id: *queue_id,
+                time_ms,
+                consumer_offset: Some(*next),
+                min_offset: None,
+                max_offset: None,
+            });
+        }
+    }
+    Ok(batch)
+}
