@@ -18,9 +18,16 @@ use crate::query::{Catalog, SqlEngine};
 
 /// Rows that are equal in every column of these were stored twice.
 const IDENTITIES: [(&str, &str); 3] = [
-    ("message", "subject, kind, consumer_group, broker_group, sequence, message_id, create_time, store_time"),
+    (
+        "message",
+        "system, subject, kind, consumer_group, broker_group, queue_id, sequence, message_id, create_time, store_time, \
+         physical_offset",
+    ),
     ("dead_message", "subject, consumer_group, broker_group, sequence, message_id, create_time, store_time"),
-    ("content", "subject, kind, consumer_group, broker_group, sequence, message_id, create_time, store_time"),
+    (
+        "content",
+        "system, subject, kind, consumer_group, broker_group, queue_id, sequence, message_id, create_time, store_time",
+    ),
 ];
 
 /// Reads every file and checks rows, order, statistics, days and positions; says what is wrong where. Exits

@@ -47,7 +47,12 @@ impl Reading {
     pub(super) fn run(self, mut replay: RocketMqReplay, sender: &mpsc::Sender<Flush>) -> Result<ReadResult> {
         let fail = |error| log_error(error, &self.stream.broker_group, &self.stream);
         let log = CommitLog::open(self.store.commit_log_directories()).map_err(fail)?;
-        let start = log.start_of_log().unwrap_or(0);
+        let Some(start) = log.start_of_log() else {
+            return Err(Error::input(
+                self.store.root(),
+                "its `commitlog` folder holds no file of a commit log",
+            ));
+        };
         let head = log.first_store_timestamp().map_err(fail)?.map(|time| (start, time));
         if let (Some(known), Some(found)) = (replay.offsets.head, head)
             && known.0 == found.0

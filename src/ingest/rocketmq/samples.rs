@@ -1,10 +1,13 @@
 //! What groups had consumed and what queues held when a store directory was written: one sample of progress.
 //!
-//! A stream of its own, whose position is the time of the newest sample: the same directory adds its sample once, and
-//! one that only lost files adds another.
+//! A stream of its own, whose position is the time of the newest sample, with a digest of it beside: the same directory
+//! adds its sample once, and one that only lost files adds another.
 
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
+
+use bytes::Bytes;
+use md5::{Digest, Md5};
 
 use super::super::commit::encode;
 use super::queues::QueueBounds;
@@ -28,22 +31,31 @@ impl Lake {
         let [mut position] = self.positions(&stream, [&CONSUMER_PROGRESS]).await?;
         let (store, name, settings) = (store.clone(), broker.to_owned(), self.settings.clone());
         let known = position.position;
+        let last = match known {
+            Some(known) => self.state(&stream, known).await?,
+            None => Bytes::new(),
+        };
         let sampled = tokio::task::spawn_blocking(move || {
             let Some(time_ms) = time_of(&store, &offsets) else { return Ok(None) };
             let to = u64::try_from(time_ms).unwrap_or(0);
             if known.is_some_and(|known| known >= to) {
                 return Ok(None);
             }
-            let batch = sample(&store, &offsets, time_ms)?;
+            let (batch, digest) = sample(&store, &offsets, time_ms)?;
+            if last == digest {
+                // a copy of the same directory
+                return Ok(None);
+            }
             let [_, _, progress, ..] = batch.tables();
-            Ok::<_, Error>(Some((encode(progress, &batch.context(&name), &settings)?, to)))
+            Ok::<_, Error>(Some((encode(progress, &batch.context(&name), &settings)?, to, digest)))
         })
         .await??;
-        let Some((encoded, to)) = sampled else { return Ok(()) };
+        let Some((encoded, to, digest)) = sampled else { return Ok(()) };
+        self.put_state(&stream, to, digest).await?;
         if self.commit_encoded(encoded, &stream, &mut position, to).await? {
             summary.commits += 1;
         }
-        Ok(())
+        self.drop_states_below(&stream, to).await
     }
 }
 
@@ -56,11 +68,16 @@ fn time_of(store: &StoreDirectory, offsets: &QueueOffsets) -> Option<i64> {
     written.max(offsets.last_stored)
 }
 
-fn sample(store: &StoreDirectory, offsets: &QueueOffsets, time_ms: i64) -> Result<RocketMqBatch> {
-    let mut batch = RocketMqBatch::default();
+/// The sample, and a digest of what it says apart from its time.
+fn sample(store: &StoreDirectory, offsets: &QueueOffsets, time_ms: i64) -> Result<(RocketMqBatch, Bytes)> {
+    let (mut batch, mut digest) = (RocketMqBatch::default(), Md5::new());
+    let mut push = |row: ProgressSample<'_>| {
+        digest.update(format!("{row:?}", row = ProgressSample { time_ms: 0, ..row }));
+        batch.progress(&row);
+    };
     for queue in QueueBounds::read(store).map_err(store_error)?.queues {
         let next = offsets.get(&queue.topic, queue.queue_id).map_or(queue.first, |place| place.next);
-        batch.progress(&ProgressSample {
+        push(ProgressSample {
             topic: &queue.topic,
             group: None,
             queue_id: queue.queue_id,
@@ -72,7 +89,7 @@ fn sample(store: &StoreDirectory, offsets: &QueueOffsets, time_ms: i64) -> Resul
     }
     for progress in store.consumer_offsets().map_err(store_error)?.unwrap_or_default().groups {
         for (queue_id, next) in &progress.next_offsets {
-            batch.progress(&ProgressSample {
+            push(ProgressSample {
                 topic: &progress.topic,
                 group: Some(&progress.group),
                 queue_id: *queue_id,
@@ -83,5 +100,6 @@ fn sample(store: &StoreDirectory, offsets: &QueueOffsets, time_ms: i64) -> Resul
             });
         }
     }
-    Ok(batch)
+    let digest: [u8; 16] = digest.finalize().into();
+    Ok((batch, Bytes::copy_from_slice(&digest)))
 }
