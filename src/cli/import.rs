@@ -82,7 +82,7 @@ impl Import {
             skip_corrupt: self.skip_corrupt,
         };
         // look at the input before anything is created
-        crate::ingest::check_rocketmq_store(&request.store)?;
+        crate::ingest::check_rocketmq_store(&request.store, &request.commit_logs)?;
         let lake = open_lake(&config).await?;
         let progress = Arc::new(Progress::default());
         let bar = show(progress.clone());

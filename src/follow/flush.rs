@@ -123,8 +123,7 @@ impl Flusher {
             let mut files = Vec::new();
             for (day, hot) in days {
                 for encoded in self.encoded(position, hot).await? {
-                    let level =
-                        self.lake.level_for(usize::try_from(encoded.stats.rows).unwrap_or(usize::MAX));
+                    let level = self.lake.level_for(position.def, encoded.stats.rows);
                     files.push(Lake::new_file(level, day, &self.owner, encoded));
                 }
             }

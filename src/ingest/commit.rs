@@ -49,7 +49,7 @@ pub(crate) fn encode(
     let def = rows.def();
     let mut files = Vec::new();
     for day in rows.sorted(context) {
-        let level = if day.order.len() >= settings.settled_rows { Level::Settled } else { Level::Recent };
+        let level = Level::of_new(def, day.order.len() as u64, settings.settled_rows);
         let mut encoder = FileEncoder::new(def, settings)?;
         let mut left = day.order.as_slice();
         while !left.is_empty() {

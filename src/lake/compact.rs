@@ -46,7 +46,7 @@ impl Lake {
                     let mut merge = self.merge(table, files)?;
                     let mut merged = Vec::new();
                     while let Some(file) = merge.next().await? {
-                        let level = self.level_for(usize::try_from(file.stats.rows).unwrap_or(usize::MAX));
+                        let level = self.level_for(table.def, file.stats.rows);
                         merged.push(self.store_file(table, day, level, owner, file).await?);
                     }
                     if table.replace(files, &merged, self.settings.commit_attempts).await?

@@ -20,6 +20,15 @@ use crate::error::Result;
 /// Encoded bytes after which a row group is ended whatever its rows.
 pub(super) const MAX_ROW_GROUP_BYTES: usize = 32 << 20;
 
+/// Bytes of a page of [`Encoding::Document`].
+const DOCUMENT_PAGE_BYTES: usize = 16 << 10;
+/// Most rows of a page of a table that is read by row.
+const SMALL_PAGE_ROWS: usize = 1024;
+/// Rows after which the limits of pages are looked at.
+const LIMIT_CHECK_ROWS: usize = 1024;
+/// The same in a table with documents.
+const DOCUMENT_CHECK_ROWS: usize = 32;
+
 /// Bytes of a file and what they hold.
 #[derive(Debug)]
 pub struct EncodedFile {
@@ -79,7 +88,13 @@ impl FileEncoder {
     }
 }
 
+/// In tables that are read by row only long texts are compressed: packed numbers and numbers of names hardly get
+/// smaller, and for each column of a row making a decompressor takes longer than unpacking its page.
 fn properties(def: &TableDef, settings: &config::Lake) -> Result<WriterProperties> {
+    let page_rows =
+        if def.is_read_by_row { settings.page_rows.min(SMALL_PAGE_ROWS) } else { settings.page_rows };
+    let has_documents = def.columns.iter().any(|column| column.encoding == Encoding::Document);
+    let check_rows = if has_documents { DOCUMENT_CHECK_ROWS } else { LIMIT_CHECK_ROWS };
     let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(settings.zstd_level)?))
@@ -88,9 +103,8 @@ fn properties(def: &TableDef, settings: &config::Lake) -> Result<WriterPropertie
         .set_column_index_truncate_length(None)
         .set_statistics_truncate_length(None)
         .set_max_row_group_row_count(Some(settings.row_group_rows))
-        .set_data_page_row_count_limit(settings.page_rows)
-        // the page limit is only looked at after each such batch
-        .set_write_batch_size(settings.page_rows.min(1024))
+        .set_data_page_row_count_limit(page_rows)
+        .set_write_batch_size(page_rows.min(check_rows))
         .set_created_by(concat!("mqlake ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_sorting_columns(Some(sorting_columns(def)));
     for column in def.columns {
@@ -101,22 +115,45 @@ fn properties(def: &TableDef, settings: &config::Lake) -> Result<WriterPropertie
             _ => ColumnPath::from(column.name),
         };
         match column.encoding {
-            Encoding::Dictionary => {}
+            Encoding::Dictionary => {
+                if def.is_read_by_row && column.column_type == ColumnType::Text {
+                    builder = builder.set_column_compression(path.clone(), Compression::UNCOMPRESSED);
+                }
+            }
             Encoding::Delta => {
                 builder = builder
                     .set_column_dictionary_enabled(path.clone(), false)
                     .set_column_encoding(path.clone(), parquet::basic::Encoding::DELTA_BINARY_PACKED);
+                if def.is_read_by_row {
+                    builder = builder.set_column_compression(path.clone(), Compression::UNCOMPRESSED);
+                }
             }
             Encoding::DeltaText => {
                 builder = builder
                     .set_column_dictionary_enabled(path.clone(), false)
                     .set_column_encoding(path.clone(), parquet::basic::Encoding::DELTA_BYTE_ARRAY);
+                let is_first = def.sort.first().is_some_and(|key| key.column == column.name);
+                if def.is_read_by_row && is_first {
+                    // in its order a text shares most with the one before
+                    builder = builder.set_column_compression(path.clone(), Compression::UNCOMPRESSED);
+                }
             }
             Encoding::Plain => builder = builder.set_column_dictionary_enabled(path.clone(), false),
+            Encoding::Document => {
+                for leaf in document_leaves(column) {
+                    builder = builder.set_column_data_page_size_limit(leaf, DOCUMENT_PAGE_BYTES);
+                }
+                // values are mostly distinct: a dictionary of them would be read whole for one row
+                if let Some(values) = document_leaves(column).pop() {
+                    builder = builder.set_column_dictionary_enabled(values, false);
+                }
+            }
         }
         // bounds of bodies would be as large as the bodies and prune nothing
-        for path in unbounded(column) {
-            builder = builder.set_column_statistics_enabled(path, EnabledStatistics::None);
+        if column.encoding == Encoding::Document {
+            for leaf in document_leaves(column) {
+                builder = builder.set_column_statistics_enabled(leaf, EnabledStatistics::None);
+            }
         }
         if column.bloom {
             builder = builder
@@ -128,13 +165,13 @@ fn properties(def: &TableDef, settings: &config::Lake) -> Result<WriterPropertie
     Ok(builder.build())
 }
 
-fn unbounded(column: &Column) -> Vec<ColumnPath> {
+/// The column's leaves, that of the values last.
+fn document_leaves(column: &Column) -> Vec<ColumnPath> {
     let entry =
         |leaf: &str| ColumnPath::from(vec![column.name.to_owned(), "key_value".to_owned(), leaf.to_owned()]);
     match column.column_type {
-        ColumnType::Binary => vec![ColumnPath::from(column.name)],
         ColumnType::TextMap => vec![entry("key"), entry("value")],
-        _ => Vec::new(),
+        _ => vec![ColumnPath::from(column.name)],
     }
 }
 

@@ -138,8 +138,8 @@ impl Lake {
 
     /// Level of a new file: large ones are right-sized from the start.
     #[must_use]
-    pub fn level_for(&self, rows: usize) -> Level {
-        if rows >= self.settings.settled_rows { Level::Settled } else { Level::Recent }
+    pub fn level_for(&self, def: &TableDef, rows: u64) -> Level {
+        Level::of_new(def, rows, self.settings.settled_rows)
     }
 
     /// Deletes files that no reader within the grace period can still need.

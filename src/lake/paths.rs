@@ -13,6 +13,7 @@
 use chrono::NaiveDate;
 use object_store::path::Path;
 
+use super::schema::TableDef;
 use super::stream::{Log, StreamId};
 
 /// Level of a data file.
@@ -27,6 +28,13 @@ pub enum Level {
 }
 
 impl Level {
+    /// Level of a new file: large ones are right-sized from the start, if their table does not want a day in one.
+    #[must_use]
+    pub fn of_new(def: &TableDef, rows: u64, settled_rows: usize) -> Level {
+        let is_large = usize::try_from(rows).is_ok_and(|rows| rows >= settled_rows);
+        if is_large && !def.is_merged_by_day { Level::Settled } else { Level::Recent }
+    }
+
     /// `hot`, `recent` or `settled`.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -78,7 +78,7 @@ impl Lake {
         while !left.is_empty() {
             let mut bytes = 0;
             let fitting = left.iter().take(FILES_PER_MERGE).take_while(|file| {
-                bytes += file.size.min(MAX_ROW_GROUP_BYTES as u64) + widest_row(file) as u64;
+                bytes += self.row_group_bytes(file) + widest_row(file) as u64;
                 bytes <= memory / 2
             });
             let (step, rest) = left.split_at(fitting.count().max(1));
@@ -86,6 +86,12 @@ impl Lake {
             left = rest;
         }
         steps
+    }
+
+    /// Bytes of a row group of a file, compressed.
+    fn row_group_bytes(&self, file: &LakeFile) -> u64 {
+        let row_groups = file.stats.rows.div_ceil(self.settings.row_group_rows as u64).max(1);
+        file.size.div_ceil(row_groups).min(MAX_ROW_GROUP_BYTES as u64)
     }
 
     pub(super) fn is_closed(&self, day: NaiveDate, now: DateTime<Utc>) -> bool {

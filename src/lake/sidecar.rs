@@ -125,7 +125,8 @@ impl Lake {
         match self.store.objects.get(&path).await {
             Ok(found) => Ok(found.bytes().await?),
             Err(object_store::Error::NotFound { .. }) => Err(Error::Invariant(format!(
-                "the state {path} is missing; {stream} cannot go on after it. Import into a new data root"
+                "the {} {path} is missing; {stream} cannot go on after it. Import into a new data root",
+                if stream.log == Log::Action { "ack state" } else { "state with queue offsets" }
             ))),
             Err(error) => Err(Error::store(format!("reading {path}"), error)),
         }

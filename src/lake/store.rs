@@ -107,6 +107,12 @@ impl Store {
         Some(base.join(self.root.as_ref()).join(relative))
     }
 
+    /// What paths of objects are relative to in the file system, if the store is one.
+    #[must_use]
+    pub fn local_base(&self) -> Option<&std::path::Path> {
+        self.local.as_deref()
+    }
+
     /// Writes an object and, on a local file system, forces it to disk.
     ///
     /// # Errors

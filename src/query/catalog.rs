@@ -113,7 +113,7 @@ impl Catalog {
     /// # Errors
     /// [`Error::Store`].
     pub async fn open(lake: Arc<Lake>, settings: &config::Cache) -> Result<Catalog> {
-        let files = FileCache::new(lake.store.objects.clone(), settings);
+        let files = FileCache::new(&lake.store, settings);
         let (current, followed) = (RwLock::default(), tokio::sync::Mutex::default());
         let catalog = Catalog { lake, files, current, followed };
         catalog.refresh().await?;

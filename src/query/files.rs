@@ -15,8 +15,8 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use moka::future::Cache as MokaCache;
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::AsyncFileReader;
@@ -24,12 +24,13 @@ use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
+use super::page_cache;
 use super::runs::FileRuns;
 use crate::config;
 use crate::error::{Error, Result};
 use crate::lake::scan::{InMemory, object_path};
 use crate::lake::schema::TableDef;
-use crate::lake::{LakeFile, in_memory};
+use crate::lake::{LakeFile, Store, in_memory};
 
 /// Bytes read from the end of a file to get its footer in one request.
 const FOOTER_HINT_BYTES: usize = 64 * 1024;
@@ -47,6 +48,8 @@ pub struct FileIndex {
 #[derive(Clone)]
 pub struct FileCache {
     objects: Arc<dyn ObjectStore>,
+    /// What paths are relative to in the file system, if the store is one.
+    local: Option<Arc<std::path::Path>>,
     indexes: MokaCache<Path, FileIndex>,
     blooms: MokaCache<(Path, usize, usize), Option<Arc<Sbbf>>>,
     runs: MokaCache<Path, Arc<FileRuns>>,
@@ -61,10 +64,11 @@ impl fmt::Debug for FileCache {
 impl FileCache {
     /// A cache over a store.
     #[must_use]
-    pub fn new(objects: Arc<dyn ObjectStore>, settings: &config::Cache) -> FileCache {
+    pub fn new(store: &Store, settings: &config::Cache) -> FileCache {
         let weight = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
         FileCache {
-            objects,
+            objects: store.objects.clone(),
+            local: store.local_base().map(Arc::from),
             indexes: MokaCache::builder()
                 .max_capacity(settings.metadata.as_u64())
                 .weigher(move |_, index: &FileIndex| weight(index.parquet.memory_size()))
@@ -174,7 +178,7 @@ impl FileCache {
 }
 
 /// A file, read through the cache.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct CachedReader {
     cache: FileCache,
     /// Path inside the store.
@@ -198,10 +202,8 @@ impl CachedReader {
 impl AsyncFileReader for CachedReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
         async move {
-            match &self.bytes {
-                Some(bytes) => in_memory(bytes, &range),
-                None => Ok(self.cache.objects.get_range(&self.path, range).await?),
-            }
+            let parts = self.get_byte_ranges(vec![range]).await?;
+            parts.into_iter().next().ok_or_else(|| ParquetError::General("nothing was read".to_owned()))
         }
         .boxed()
     }
@@ -211,8 +213,12 @@ impl AsyncFileReader for CachedReader {
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
         async move {
-            match &self.bytes {
-                Some(bytes) => ranges.iter().map(|range| in_memory(bytes, range)).collect(),
+            if let Some(bytes) = &self.bytes {
+                return ranges.iter().map(|range| in_memory(bytes, range)).collect();
+            }
+            let local = self.cache.local.as_ref().map(|base| base.join(self.path.as_ref()));
+            match local.and_then(|path| page_cache::read(&path, &ranges)) {
+                Some(parts) => Ok(parts),
                 None => Ok(self.cache.objects.get_ranges(&self.path, &ranges).await?),
             }
         }

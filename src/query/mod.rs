@@ -4,7 +4,9 @@
 
 mod catalog;
 mod files;
+mod functions;
 pub mod lookup;
+mod page_cache;
 mod provider;
 mod runs;
 mod session;

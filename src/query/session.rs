@@ -1,4 +1,4 @@
-//! The SQL session: tables of a pinned snapshot, the views of `sql/`, and nothing that can write.
+//! The SQL session: tables of a pinned snapshot, the views and functions of `sql/`, and nothing that can write.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::catalog::Pinned;
 use super::files::FileCache;
+use super::functions;
 use super::provider::LakeTable;
 use crate::config;
 use crate::error::{Error, Result};
@@ -78,5 +79,6 @@ pub(super) async fn session(
         let made = context.sql(sql).await;
         made.map_err(|error| Error::Invariant(format!("sql/{name}.sql: {error}")))?;
     }
+    functions::register(&context).await?;
     Ok(context)
 }

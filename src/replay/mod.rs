@@ -19,11 +19,11 @@ pub use rocketmq::{
     ProgressSample, QueueOffsets, QueuePlace, ROCKETMQ_TABLES, RocketMqBatch, RocketMqCounts, RocketMqReplay,
     RocketMqSettings, TableFloor, TraceCarrier, lost_key_text,
 };
-pub(crate) use rows::NO_TIME;
 pub use rows::{
     BatchContext, ContentRows, DayRows, DeadRows, KeyKind, MessageRow, MessageRows, RecordRows, Rows,
     UnresolvedRows,
 };
+pub(crate) use rows::{NO_TIME, kind_name};
 
 /// `record.action`: a consumer pulled the message.
 pub const ACTION_PULL: i8 = 0;

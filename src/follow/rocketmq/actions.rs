@@ -4,6 +4,7 @@ use super::RocketMqCluster;
 use crate::error::{Error, Result};
 use crate::query::lookup::StoredMessage;
 use crate::rocketmq::properties;
+use crate::rocketmq::remoting::codes::response;
 use crate::rocketmq::remoting::writes::{ResetTo, SendMessage};
 use crate::source::rocketmq::remote::{RemoteError, Writes};
 
@@ -37,6 +38,19 @@ pub struct QueueReset {
     /// Why it was not reset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+impl QueueReset {
+    /// A broker that set nothing.
+    fn failed(broker: &str, error: String) -> QueueReset {
+        QueueReset {
+            broker: broker.to_owned(),
+            queue_id: None,
+            before: None,
+            after: None,
+            error: Some(error),
+        }
+    }
 }
 
 /// A message that was sent again.
@@ -85,10 +99,16 @@ impl RocketMqCluster {
         };
         let mut resets = Vec::new();
         for (name, broker) in self.brokers() {
+            let address = broker.address.borrow().clone();
             if !before.iter().any(|place| place.broker == name) {
+                // a broker without the topic has nothing to set; one that does not answer is told
+                if let Err(error) = self.client.topic_stats(&address, topic).await
+                    && error.code() != Some(response::TOPIC_NOT_EXIST)
+                {
+                    resets.push(QueueReset::failed(&name, error.to_string()));
+                }
                 continue;
             }
-            let address = broker.address.borrow().clone();
             let writes = Writes::new(&self.client);
             let done = writes.reset_offset(&address, topic, group, ResetTo::Time { timestamp, force }).await;
             match done {
@@ -116,13 +136,7 @@ impl RocketMqCluster {
                         });
                     }
                 }
-                Err(error) => resets.push(QueueReset {
-                    broker: name.clone(),
-                    queue_id: None,
-                    before: None,
-                    after: None,
-                    error: Some(error.to_string()),
-                }),
+                Err(error) => resets.push(QueueReset::failed(&name, error.to_string())),
             }
         }
         resets.sort_by(|a, b| (&a.broker, a.queue_id).cmp(&(&b.broker, b.queue_id)));
@@ -175,6 +189,11 @@ impl RocketMqCluster {
                     return Ok(addresses
                         .map(|address| self.settings.reachable(address).to_owned())
                         .collect());
+                }
+                Err(error) if error.code() == Some(response::TOPIC_NOT_EXIST) => {
+                    return Err(Error::Usage(format!(
+                        "topic `{topic}` does not exist; messages are sent to topics that were made before"
+                    )));
                 }
                 Err(error) => failed = Some(error),
             }

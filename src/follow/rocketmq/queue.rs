@@ -13,6 +13,7 @@ use super::frames::pulled;
 use crate::error::{Error, Result};
 use crate::lake::Gap;
 use crate::replay::QueuePlace;
+use crate::rocketmq::properties::names;
 use crate::rocketmq::record::records;
 use crate::rocketmq::remoting::codes::response;
 use crate::rocketmq::remoting::requests::{Pull, PullRequest, PullStatus};
@@ -105,6 +106,9 @@ impl QueueFollower {
         match judge(asked, &pull, first) {
             Step::Records { first, next } => {
                 self.note_hole(asked, first);
+                for (from, to) in holes_within(&pull.body, next) {
+                    self.tell_hole(from, to);
+                }
                 let last = records(&pull.body).flatten().map(|record| record.position).last();
                 self.put(next, &pull.body).await?;
                 self.place = Some(QueuePlace { next, physical: last.unwrap_or(-1) });
@@ -170,14 +174,39 @@ impl QueueFollower {
     fn note_hole(&self, asked: i64, first: i64) {
         let was_read = self.place.is_some_and(|place| place.physical >= 0);
         if first > asked && was_read {
-            let number = |offset: i64| u64::try_from(offset).unwrap_or(0);
-            self.inbox.hole(Gap {
-                stream: format!("{}/{}/{}", self.inbox.stream(), self.topic, self.queue_id),
-                from: number(asked),
-                to: number(first),
-            });
+            self.tell_hole(asked, first);
         }
     }
+
+    fn tell_hole(&self, from: i64, to: i64) {
+        let number = |offset: i64| u64::try_from(offset).unwrap_or(0);
+        self.inbox.hole(Gap {
+            stream: format!("{}/{}/{}", self.inbox.stream(), self.topic, self.queue_id),
+            from: number(from),
+            to: number(to),
+        });
+    }
+}
+
+/// Offsets that are missing between the records of an answer, and between the last and where the next answer begins.
+fn holes_within(body: &[u8], next: i64) -> Vec<(i64, i64)> {
+    let mut holes = Vec::new();
+    // of a batch that does not say how many messages it has nothing is expected after it
+    let mut expected: Option<i64> = None;
+    for record in records(body).flatten() {
+        if let Some(expected) = expected.filter(|expected| *expected < record.queue_offset) {
+            holes.push((expected, record.queue_offset));
+        }
+        let messages = match record.sys_flag.is_inner_batch() {
+            true => record.properties.number(names::INNER_NUM),
+            false => Some(1),
+        };
+        expected = messages.map(|messages| record.queue_offset.saturating_add(messages.max(1)));
+    }
+    if let Some(expected) = expected.filter(|expected| *expected < next) {
+        holes.push((expected, next));
+    }
+    holes
 }
 
 /// Why a pull brought nothing.
@@ -206,6 +235,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::rocketmq::record::Record;
 
     fn pull(status: PullStatus, next: i64, min: i64, max: i64) -> Pull {
         Pull { status, next, min, max, body: Bytes::new() }
@@ -232,5 +262,21 @@ mod tests {
         for (what, asked, pull, first, step) in cases {
             assert_eq!(judge(asked, &pull, first), step, "{what}");
         }
+    }
+
+    #[test]
+    fn holes_within_an_answer() {
+        let body = |offsets: &[i64]| {
+            let mut body = Vec::new();
+            for offset in offsets {
+                let record = Record { topic: b"T", queue_offset: *offset, ..Record::default() };
+                crate::rocketmq::record_encode::encode(&mut body, &record);
+            }
+            body
+        };
+        assert_eq!(holes_within(&body(&[5, 6, 7]), 8), []);
+        assert_eq!(holes_within(&body(&[5, 8, 9]), 10), [(6, 8)]);
+        assert_eq!(holes_within(&body(&[5, 6]), 12), [(7, 12)]);
+        assert_eq!(holes_within(&[], 12), []);
     }
 }

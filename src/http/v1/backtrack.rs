@@ -110,7 +110,7 @@ fn of_queue(queue: &QueueTimes, place: Option<&Place>) -> QueuePreview {
     QueuePreview {
         broker: queue.broker.clone(),
         queue_id: queue.queue_id,
-        from_offset: queue.lower(),
+        from_offset: queue.lower,
         to_offset: known.unwrap_or(queue.end),
         to_is_known: known.is_some(),
         messages: 0,

@@ -1,17 +1,15 @@
 //! Bodies of messages, where they were kept.
 
-use std::sync::Arc;
-
 use arrow::array::{Array, AsArray};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::super::App;
 use crate::error::{Error, Result};
 use crate::lake::schema::CONTENT;
 use crate::query::Pinned;
-use crate::query::lookup::{Condition, StoredMessage, find};
+use crate::query::lookup::{self, Numbers, StoredMessage, numbers, rows_at};
 
 /// Place of a message: broker, queue, queue offset, time.
 type Place = (String, i64, i64, i64);
@@ -23,40 +21,32 @@ pub(super) async fn bodies_of(
     system: &str,
     messages: &[StoredMessage],
 ) -> Result<HashMap<(String, Place), Vec<u8>>> {
-    let mut by_topic: HashMap<&str, Vec<&StoredMessage>> = HashMap::new();
+    let mut by_topic: HashMap<&str, HashSet<lookup::Place<'_>>> = HashMap::new();
     for message in messages {
-        by_topic.entry(&message.topic).or_default().push(message);
+        // bodies of QMQ are told as attributes
+        let Some(queue_id) = message.queue_id else { continue };
+        by_topic.entry(&message.topic).or_default().insert(lookup::Place {
+            broker: &message.broker,
+            queue_id,
+            sequence: message.queue_offset,
+            create_time: message.order_time,
+        });
     }
     let mut bodies = HashMap::new();
-    for (topic, messages) in by_topic {
-        let mut offsets: Vec<i64> = messages.iter().map(|message| message.queue_offset).collect();
-        offsets.sort_unstable();
-        offsets.dedup();
-        let conditions =
-            [Condition::AnyNumber("sequence", Arc::from(offsets)), Condition::text("system", system)];
-        let columns = ["broker_group", "queue_id", "sequence", "create_time", "body"];
+    let columns = ["broker_group", "queue_id", "sequence", "create_time", "body"];
+    for (topic, places) in by_topic {
         let table = pinned.table(&CONTENT)?;
-        for batch in find(&app.catalog.files, table, topic, &conditions, &columns).await? {
+        for batch in rows_at(&app.catalog.files, table, system, topic, &places, &columns).await? {
             let unexpected = || Error::Invariant("a file of `content` has unexpected columns".to_owned());
             let column = |name: &str| batch.column_by_name(name).ok_or_else(unexpected);
             let brokers = column("broker_group")?.as_string_opt::<i32>().ok_or_else(unexpected)?;
             let body = column("body")?.as_binary_opt::<i32>().ok_or_else(unexpected)?;
-            let queues = column("queue_id")?
-                .as_primitive_opt::<arrow::datatypes::Int32Type>()
-                .ok_or_else(unexpected)?;
-            let offsets = column("sequence")?
-                .as_primitive_opt::<arrow::datatypes::Int64Type>()
-                .ok_or_else(unexpected)?;
-            let times = column("create_time")?
-                .as_primitive_opt::<arrow::datatypes::TimestampMillisecondType>()
-                .ok_or_else(unexpected)?;
-            for row in (0..batch.num_rows()).filter(|row| body.is_valid(*row) && queues.is_valid(*row)) {
-                let place = (
-                    brokers.value(row).to_owned(),
-                    i64::from(queues.value(row)),
-                    offsets.value(row),
-                    times.value(row),
-                );
+            let queues = numbers(&batch, "queue_id")?;
+            let (offsets, times) = (numbers(&batch, "sequence")?, numbers(&batch, "create_time")?);
+            for row in (0..batch.num_rows()).filter(|row| body.is_valid(*row)) {
+                let number = |numbers: &Numbers<'_>| numbers.get(row).unwrap_or_default();
+                let place =
+                    (brokers.value(row).to_owned(), number(&queues), number(&offsets), number(&times));
                 bodies.insert((topic.to_owned(), place), body.value(row).to_vec());
             }
         }

@@ -78,7 +78,7 @@ fn message(row: Row, group: &str) -> StoredMessage {
     StoredMessage {
         origin_topic: Some(row.subject.clone()),
         topic: row.subject,
-        kind: "dead",
+        kind: "dead".into(),
         consumer_group: Some(group.to_owned()),
         broker: row.broker_group,
         queue_offset: row.sequence,

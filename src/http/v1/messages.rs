@@ -10,11 +10,11 @@ use super::refusal::Refusal;
 use super::system;
 use crate::error::Result;
 use crate::lake::schema::{MESSAGE, MESSAGE_KEY, SYSTEM_QMQ, SYSTEM_ROCKETMQ};
-use crate::query::Pinned;
 use crate::query::lookup::{
-    Condition, KeyHit, MessagePlace, Order, StoredMessage, SubjectQuery, WindowQuery, find, key_hits,
-    messages_of, window,
+    Condition, KeyHit, KeyQuery, MessagePlace, Order, StoredMessage, SubjectQuery, WindowQuery, find,
+    key_hits, messages_of, messages_with_key, window,
 };
+use crate::query::{Pinned, PinnedTable};
 use crate::replay::{KeyKind, lost_key_text};
 use crate::rocketmq::index_file;
 
@@ -134,24 +134,48 @@ impl Request {
                 "cannot be asked for: messages of QMQ have no keys; ask by `id`",
             ));
         }
-        let keys = pinned.table(&MESSAGE_KEY)?;
-        let mut hits = key_hits(&app.catalog.files, keys, self.system, key).await?;
-        hits.retain(|hit| hit.is(KeyKind::Key));
-        let mut answer = self.of_hits(app, pinned, hits).await?;
+        let (keys, messages) = (pinned.table(&MESSAGE_KEY)?, pinned.table(&MESSAGE)?);
+        // what is filtered later could leave too few
+        let is_settled = self.tag.is_none() && !self.with_copies;
+        let query = KeyQuery {
+            system: self.system,
+            key,
+            subject: (!self.with_copies).then_some(&*self.topic),
+            from: self.from,
+            to: self.to,
+            order: self.order,
+            start: self.start.as_ref().map(|start| start.time),
+            limit: is_settled.then_some(self.limit + 1),
+        };
+        let found = messages_with_key(&app.catalog.files, keys, messages, &query).await?;
+        let mut answer = self.page(found);
+        if self.start.is_none() {
+            answer.lost = self.lost(app, keys, key).await?;
+        }
+        Ok(answer)
+    }
+
+    /// What index files tell of messages that are not stored; no more than a page.
+    async fn lost(&self, app: &App, keys: &PinnedTable, key: &str) -> Result<Vec<Lost>, Refusal> {
+        let files = &app.catalog.files;
         let hash = lost_key_text(index_file::key_hash(&self.topic, key));
-        for hit in key_hits(&app.catalog.files, keys, self.system, &hash).await? {
-            let is_stored =
-                answer.messages.iter().any(|m| m.offset_message_id.as_ref() == Some(&hit.message_id));
+        let mut lost = Vec::new();
+        for hit in key_hits(files, keys, self.system, &hash).await? {
             // exact to the second only
-            if !is_stored && hit.create_time.saturating_add(999) >= self.from && hit.create_time < self.to {
-                answer.lost.push(Lost {
+            let is_in_window = hit.create_time.saturating_add(999) >= self.from && hit.create_time < self.to;
+            if !is_in_window || lost.len() >= self.limit {
+                continue;
+            }
+            let known = key_hits(files, keys, self.system, &hit.message_id).await?;
+            if !known.iter().any(|known| known.is(KeyKind::OffsetId)) {
+                lost.push(Lost {
                     broker: hit.broker_group,
                     offset_message_id: hit.message_id,
                     store_time: hit.create_time,
                 });
             }
         }
-        Ok(answer)
+        Ok(lost)
     }
 
     /// The messages that keys name, in order, page by page.
@@ -162,22 +186,6 @@ impl Request {
         }
         // one message can have several of its ids alike
         hits.dedup_by(|a, b| a.place() == b.place());
-        let is_settled = self.tag.is_none() && !self.with_copies;
-        if let Some(start) = &self.start {
-            hits.retain(|hit| match self.order {
-                Order::Newest => hit.create_time <= start.time,
-                Order::Oldest => hit.create_time >= start.time,
-            });
-        }
-        if is_settled && hits.len() > self.limit {
-            // no more than a page has to be read, and all that share the time of its last
-            if self.order == Order::Newest {
-                hits.reverse();
-            }
-            let last = hits.get(self.limit).map(|hit| hit.create_time);
-            let end = hits.iter().skip(self.limit).position(|hit| Some(hit.create_time) != last);
-            hits.truncate(end.map_or(hits.len(), |end| self.limit + end));
-        }
         let table = pinned.table(&MESSAGE)?;
         let found = messages_of(&app.catalog.files, table, self.system, &hits).await?;
         Ok(self.page(found))

@@ -34,7 +34,7 @@ pub(super) async fn offsets(app: &App, mut params: Params) -> Result<Offsets, Re
         return Err(Refusal::NotFound(format!("no message of topic `{topic}` is known")));
     }
     let offset = |queue: super::queues::QueueTimes| QueueOffset {
-        offset: if is_upper { queue.upper() } else { queue.lower() },
+        offset: if is_upper { queue.upper } else { queue.lower },
         broker: queue.broker,
         queue_id: queue.queue_id,
     };

@@ -71,7 +71,7 @@ async fn perform(app: &App, body: &[u8]) -> Result<Answer, Refusal> {
     let targets: Vec<(String, i32, i64)> = queue_times(app, SYSTEM_ROCKETMQ, &request.topic, time)
         .await?
         .into_iter()
-        .filter_map(|queue| Some((queue.broker.clone(), queue.queue_id?, queue.lower())))
+        .filter_map(|queue| Some((queue.broker.clone(), queue.queue_id?, queue.lower)))
         .collect();
     let queues = follow.reset(&request.topic, &request.group, time, request.force, &targets).await;
     if queues.is_empty() {

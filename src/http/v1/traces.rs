@@ -159,7 +159,7 @@ impl Story<'_> {
 }
 
 fn copy(message: StoredMessage) -> Result<CopyRow> {
-    let kind = match message.kind {
+    let kind = match &*message.kind {
         "retry" => CopyKind::Retry,
         "dead" => CopyKind::DeadLetter,
         _ => CopyKind::Other,

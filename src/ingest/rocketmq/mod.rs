@@ -74,8 +74,8 @@ pub struct RocketMqSummary {
 ///
 /// # Errors
 /// [`Error::Input`] that says what is missing.
-pub fn check_rocketmq_store(root: &std::path::Path) -> Result<()> {
-    StoreDirectory::open(root).map(drop).map_err(store_error)
+pub fn check_rocketmq_store(root: &std::path::Path, commit_logs: &[PathBuf]) -> Result<()> {
+    StoreDirectory::open_with(root, commit_logs).map(drop).map_err(store_error)
 }
 
 impl Lake {
@@ -146,6 +146,8 @@ impl Lake {
         self.import_sample(&store, &request.broker, read.offsets, &mut summary).await?;
         progress.enter("settling");
         summary.settled = self.settle(now, &owner).await?;
+        // of days that are still open as well: a look-up asks every file
+        self.compact(now, 2, &owner).await?;
         self.vacuum().await?;
         summary.bytes_read = progress.bytes();
         progress.finish();

@@ -119,6 +119,8 @@ pub enum Encoding {
     DeltaText,
     /// `PLAIN`.
     Plain,
+    /// `PLAIN` without bounds, in small pages: long values of which a look-up reads a row or two.
+    Document,
 }
 
 /// One column.
@@ -156,6 +158,11 @@ pub struct TableDef {
     pub sort: &'static [SortKey],
     /// The column that gives a row's day.
     pub time_column: &'static str,
+    /// Whether look-ups take single rows with many of their columns: pages are small, numbers not compressed.
+    pub is_read_by_row: bool,
+    /// Whether one value of the order can have rows of any time: however many rows come at once, the files of a day
+    /// are merged when it is settled, so that such rows lie in one place.
+    pub is_merged_by_day: bool,
     /// Bytes of a row on disk, roughly: for sizing files.
     pub row_bytes_hint: usize,
 }

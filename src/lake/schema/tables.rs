@@ -3,7 +3,7 @@
 use super::{Column, ColumnType, Encoding, SortKey, TableDef};
 
 use ColumnType::{Binary, Bool, Int8, Int32, Int64, Text, TextList, TextMap, Time};
-use Encoding::{Delta, DeltaText, Dictionary, Plain};
+use Encoding::{Delta, DeltaText, Dictionary, Document, Plain};
 
 const fn column(name: &'static str, column_type: ColumnType, encoding: Encoding) -> Column {
     Column { name, column_type, nullable: false, encoding, bloom: false }
@@ -43,7 +43,7 @@ pub static MESSAGE: TableDef = TableDef {
         nullable(column("queue_id", Int32, Delta)),
         nullable(column("origin_subject", Text, Dictionary)),
         nullable(column("own_id", Text, DeltaText)),
-        nullable(column("keys", TextList, Dictionary)),
+        nullable(column("keys", TextList, DeltaText)),
         nullable(column("born_time", Time, Delta)),
         nullable(column("born_host", Text, Dictionary)),
         nullable(column("store_host", Text, Dictionary)),
@@ -55,10 +55,12 @@ pub static MESSAGE: TableDef = TableDef {
         nullable(column("sys_flag", Int32, Delta)),
         nullable(column("physical_offset", Int64, Delta)),
         nullable(column("prepared_offset", Int64, Delta)),
-        nullable(column("properties", TextMap, Dictionary)),
+        nullable(column("properties", TextMap, Document)),
     ],
     sort: &[ascending("subject"), descending("create_time")],
     time_column: "create_time",
+    is_read_by_row: true,
+    is_merged_by_day: false,
     row_bytes_hint: 14,
 };
 
@@ -78,6 +80,8 @@ pub static DEAD_MESSAGE: TableDef = TableDef {
     ],
     sort: &[ascending("subject"), ascending("consumer_group"), descending("create_time")],
     time_column: "create_time",
+    is_read_by_row: false,
+    is_merged_by_day: false,
     row_bytes_hint: 16,
 };
 
@@ -103,6 +107,8 @@ pub static RECORD: TableDef = TableDef {
         ascending("consumer_group"),
     ],
     time_column: "action_time",
+    is_read_by_row: false,
+    is_merged_by_day: false,
     row_bytes_hint: 3,
 };
 
@@ -124,13 +130,15 @@ pub static CONTENT: TableDef = TableDef {
         nullable(column("expire_time", Time, Delta)),
         nullable(column("schedule_time", Time, Delta)),
         nullable(column("tags", TextList, Dictionary)),
-        nullable(column("attributes", TextMap, Dictionary)),
+        nullable(column("attributes", TextMap, Document)),
         column("body_size", Int32, Delta),
-        nullable(column("body", Binary, Plain)),
+        nullable(column("body", Binary, Document)),
         nullable(column("queue_id", Int32, Delta)),
     ],
     sort: &[ascending("subject"), ascending("kind"), ascending("sequence")],
     time_column: "create_time",
+    is_read_by_row: true,
+    is_merged_by_day: false,
     row_bytes_hint: 200,
 };
 
@@ -150,6 +158,8 @@ pub static UNRESOLVED_ACK: TableDef = TableDef {
     ],
     sort: &[ascending("subject"), ascending("consumer_group"), ascending("action_time")],
     time_column: "action_time",
+    is_read_by_row: false,
+    is_merged_by_day: false,
     row_bytes_hint: 12,
 };
 
@@ -166,9 +176,12 @@ pub static MESSAGE_KEY: TableDef = TableDef {
         column("queue_id", Int32, Delta),
         column("sequence", Int64, Delta),
         column("create_time", Time, Delta),
+        nullable(column("message", Text, Document)),
     ],
     sort: &[ascending("key"), ascending("subject"), descending("create_time")],
     time_column: "create_time",
+    is_read_by_row: true,
+    is_merged_by_day: true,
     row_bytes_hint: 24,
 };
 
@@ -208,6 +221,8 @@ pub static TRACE: TableDef = TableDef {
     ],
     sort: &[ascending("msg_id"), ascending("store_time")],
     time_column: "store_time",
+    is_read_by_row: false,
+    is_merged_by_day: false,
     row_bytes_hint: 40,
 };
 
@@ -233,6 +248,8 @@ pub static CONSUMER_PROGRESS: TableDef = TableDef {
         ascending("sample_time"),
     ],
     time_column: "sample_time",
+    is_read_by_row: false,
+    is_merged_by_day: false,
     row_bytes_hint: 6,
 };
 

@@ -1,11 +1,17 @@
 //! All rows of a table that satisfy a set of conditions; for conditions that few rows satisfy.
+//!
+//! In one step with all their columns, or in two where rows are wide beside what decides about them: first which
+//! rows, then the columns of those that the caller takes.
 
+use std::ops::Range;
+
+use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
 use arrow::record_batch::RecordBatch;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::super::catalog::PinnedTable;
-use super::super::files::FileCache;
+use super::super::files::{CachedReader, FileCache};
 use super::condition::{Condition, open_conditions, select};
 use super::pages::{blooms_pass, candidates, everywhere, places, read};
 use crate::error::Result;
@@ -13,6 +19,37 @@ use crate::lake::LakeFile;
 
 /// Files read at the same time.
 const CONCURRENT_FILES: usize = 8;
+
+/// Rows of one row group that satisfy the conditions.
+#[derive(Debug)]
+pub(super) struct Located {
+    reader: CachedReader,
+    row_group: usize,
+    /// Numbers of the rows inside the row group, ascending.
+    rows: Vec<usize>,
+    /// Their columns so far.
+    pub(super) batch: RecordBatch,
+}
+
+impl Located {
+    /// More columns of some of the rows, whose positions in the batch ascend.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub(super) async fn fetch(&self, wanted: &[usize], columns: &[&str]) -> Result<Vec<RecordBatch>> {
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for row in wanted.iter().filter_map(|position| self.rows.get(*position)) {
+            match ranges.last_mut() {
+                Some(last) if last.end == *row => last.end += 1,
+                _ => ranges.push(*row..*row + 1),
+            }
+        }
+        if ranges.is_empty() {
+            return Ok(Vec::new());
+        }
+        read(self.reader.clone(), &self.reader.index().await?, self.row_group, &ranges, columns).await
+    }
+}
 
 /// Every row of a subject that satisfies all conditions, with the named columns and those of the conditions.
 ///
@@ -25,7 +62,8 @@ pub async fn find(
     conditions: &[Condition],
     columns: &[&'static str],
 ) -> Result<Vec<RecordBatch>> {
-    find_in(files, table, Some(subject), conditions, columns).await
+    let located = locate(files, table, Some(subject), conditions, columns).await?;
+    Ok(located.into_iter().map(|located| located.batch).collect())
 }
 
 /// As [`find`], in a table whose order does not begin with the subject, or over all subjects.
@@ -38,35 +76,39 @@ pub async fn find_anywhere(
     conditions: &[Condition],
     columns: &[&'static str],
 ) -> Result<Vec<RecordBatch>> {
-    find_in(files, table, None, conditions, columns).await
+    let located = locate(files, table, None, conditions, columns).await?;
+    Ok(located.into_iter().map(|located| located.batch).collect())
 }
 
-async fn find_in(
+/// As [`find`], where no subject is given over all subjects, and the rest of the columns can be fetched later.
+///
+/// # Errors
+/// [`crate::error::Error::Store`].
+pub(super) async fn locate(
     files: &FileCache,
     table: &PinnedTable,
     subject: Option<&str>,
     conditions: &[Condition],
     columns: &[&'static str],
-) -> Result<Vec<RecordBatch>> {
+) -> Result<Vec<Located>> {
     let matching = table.files.iter();
     let searches: Vec<_> = matching
         .filter(|file| subject.is_none_or(|subject| file.stats.may_contain_text("subject", subject)))
         .filter(|file| conditions.iter().all(|condition| condition.may_match_file(&file.stats)))
-        .map(|file| find_in_file(files, table, file, subject, conditions, columns))
+        .map(|file| locate_in_file(files, table, file, subject, conditions, columns))
         .collect();
-    let found: Vec<Vec<RecordBatch>> =
-        stream::iter(searches).buffered(CONCURRENT_FILES).try_collect().await?;
+    let found: Vec<Vec<Located>> = stream::iter(searches).buffered(CONCURRENT_FILES).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
 }
 
-async fn find_in_file(
+async fn locate_in_file(
     files: &FileCache,
     table: &PinnedTable,
     file: &LakeFile,
     subject: Option<&str>,
     conditions: &[Condition],
     columns: &[&'static str],
-) -> Result<Vec<RecordBatch>> {
+) -> Result<Vec<Located>> {
     let reader = files.reader(&table.folder, file);
     let conditions = &open_conditions(conditions, &file.stats);
     let places = match subject {
@@ -89,12 +131,19 @@ async fn find_in_file(
         if ranges.is_empty() || !blooms_pass(files, &reader, &index, row_group, conditions).await? {
             continue;
         }
+        let mut left = ranges.iter().cloned().flatten();
         for batch in read(reader.clone(), &index, row_group, &ranges, &all).await? {
-            let kept = filter_record_batch(&batch, &select(&batch, conditions)?)?;
-            if kept.num_rows() > 0 {
-                found.push(kept);
+            let keep = select(&batch, conditions)?;
+            let rows = kept_rows(left.by_ref().take(batch.num_rows()), &keep);
+            if !rows.is_empty() {
+                let batch = filter_record_batch(&batch, &keep)?;
+                found.push(Located { reader: reader.clone(), row_group, rows, batch });
             }
         }
     }
     Ok(found)
+}
+
+fn kept_rows(rows: impl Iterator<Item = usize>, keep: &BooleanArray) -> Vec<usize> {
+    rows.zip(keep.values()).filter_map(|(row, keep)| keep.then_some(row)).collect()
 }

@@ -1,18 +1,22 @@
-//! Messages by key or id: a run of rows of `message_key`, then just those rows of `message`.
+//! Messages by key or id: a run of rows of `message_key`, and for ids just those rows of `message`.
 //!
-//! `message_key` is sorted by key, so a key of one message costs as much as an id, whatever the number of messages.
+//! `message_key` is sorted by key and tells most messages beside their keys, so all messages of a key are a few pages
+//! in one place, whatever the number of messages.
 
-use std::sync::Arc;
+use std::ops::RangeInclusive;
 
+use arrow::array::{Array, AsArray};
 use arrow::record_batch::RecordBatch;
 use hashbrown::{HashMap, HashSet};
 
 use super::super::catalog::PinnedTable;
 use super::super::files::FileCache;
 use super::condition::Condition;
-use super::find::{find, find_anywhere};
+use super::find::{Located, find_anywhere, locate};
+use super::places::{Place, rows_at};
 use super::rows::{numbers, texts};
 use super::stored::StoredMessage;
+use super::window::Order;
 use crate::error::Result;
 use crate::replay::KeyKind;
 
@@ -95,27 +99,117 @@ pub async fn messages_of(
     system: &str,
     hits: &[KeyHit],
 ) -> Result<Vec<StoredMessage>> {
-    let mut by_subject: HashMap<&str, Vec<&KeyHit>> = HashMap::new();
+    let mut by_subject: HashMap<&str, HashSet<Place<'_>>> = HashMap::new();
     for hit in hits {
-        by_subject.entry(&hit.subject).or_default().push(hit);
+        by_subject.entry(&hit.subject).or_default().insert(Place {
+            broker: &hit.broker_group,
+            queue_id: hit.queue_id,
+            sequence: hit.sequence,
+            create_time: hit.create_time,
+        });
     }
     let mut found = Vec::new();
-    for (subject, hits) in by_subject {
-        let mut times: Vec<i64> = hits.iter().map(|hit| hit.create_time).collect();
-        times.sort_unstable();
-        times.dedup();
-        let places: HashSet<(&str, i64, i64, i64)> = hits
-            .iter()
-            .map(|hit| (&*hit.broker_group, hit.queue_id, hit.sequence, hit.create_time))
-            .collect();
-        let conditions =
-            [Condition::AnyNumber("create_time", Arc::from(times)), Condition::text("system", system)];
-        for batch in find(files, messages, subject, &conditions, &StoredMessage::COLUMNS).await? {
-            found.extend(StoredMessage::of(&batch)?.into_iter().filter(|message| {
-                let queue = message.queue_id.unwrap_or(-1);
-                places.contains(&(&*message.broker, queue, message.queue_offset, message.order_time))
-            }));
+    for (subject, places) in by_subject {
+        for batch in rows_at(files, messages, system, subject, &places, &StoredMessage::COLUMNS).await? {
+            found.extend(StoredMessage::of(&batch)?);
         }
     }
     Ok(found)
+}
+
+/// Which messages of a key.
+#[derive(Debug, Clone)]
+pub struct KeyQuery<'a> {
+    /// System.
+    pub system: &'a str,
+    /// The key, exactly.
+    pub key: &'a str,
+    /// Stored topic; without one those of all topics.
+    pub subject: Option<&'a str>,
+    /// First millisecond, included.
+    pub from: i64,
+    /// Last millisecond, not included.
+    pub to: i64,
+    /// Which end comes first.
+    pub order: Order,
+    /// Time of the message with which the page begins; others of that time can come before it.
+    pub start: Option<i64>,
+    /// Messages wanted beside those of the time of the start; all that share the time of the last come, too.
+    pub limit: Option<usize>,
+}
+
+/// The messages with a key, in any order.
+///
+/// Most are told beside the key; only the others cost a second look-up.
+///
+/// # Errors
+/// [`crate::error::Error::Store`].
+pub async fn messages_with_key(
+    files: &FileCache,
+    keys: &PinnedTable,
+    messages: &PinnedTable,
+    query: &KeyQuery<'_>,
+) -> Result<Vec<StoredMessage>> {
+    let mut conditions = vec![
+        Condition::text("key", query.key),
+        Condition::text("system", query.system),
+        Condition::number("key_kind", i64::from(KeyKind::Key.as_i8())),
+    ];
+    conditions.extend(query.subject.map(|subject| Condition::text("subject", subject)));
+    let (mut from, mut last) = (query.from, query.to.saturating_sub(1));
+    match (query.start, query.order) {
+        (Some(start), Order::Newest) => last = last.min(start),
+        (Some(start), Order::Oldest) => from = from.max(start),
+        (None, _) => {}
+    }
+    conditions.push(Condition::Number("create_time", from, last));
+    let located = locate(files, keys, None, &conditions, &["create_time"]).await?;
+    let in_page = page_times(&located, query)?;
+    let (mut found, mut elsewhere) = (Vec::new(), Vec::new());
+    for located in &located {
+        let created = numbers(&located.batch, "create_time")?;
+        let is_wanted = |row: &usize| created.get(*row).is_some_and(|time| in_page.contains(&time));
+        let wanted: Vec<usize> = (0..located.batch.num_rows()).filter(is_wanted).collect();
+        let mut untold = Vec::new();
+        let mut wanted = wanted.into_iter();
+        for batch in located.fetch(wanted.as_slice(), &["message"]).await? {
+            // files of an older version lack the column
+            let told = batch.column_by_name("message").and_then(|column| column.as_string_opt::<i32>());
+            for (row, position) in (0..batch.num_rows()).zip(&mut wanted) {
+                match told.filter(|told| told.is_valid(row)) {
+                    Some(told) => found.push(StoredMessage::from_json(told.value(row))?),
+                    None => untold.push(position),
+                }
+            }
+        }
+        for batch in located.fetch(&untold, &KeyHit::COLUMNS).await? {
+            elsewhere.extend(KeyHit::of(&batch)?);
+        }
+    }
+    if !elsewhere.is_empty() {
+        found.extend(messages_of(files, messages, query.system, &elsewhere).await?);
+    }
+    Ok(found)
+}
+
+/// Times of the messages that can be in a page.
+fn page_times(located: &[Located], query: &KeyQuery<'_>) -> Result<RangeInclusive<i64>> {
+    let everything = i64::MIN..=i64::MAX;
+    let Some(limit) = query.limit else { return Ok(everything) };
+    let mut times = Vec::new();
+    for located in located {
+        let created = numbers(&located.batch, "create_time")?;
+        let all = (0..located.batch.num_rows()).filter_map(|row| created.get(row));
+        times.extend(all.filter(|time| Some(*time) != query.start));
+    }
+    if times.len() <= limit {
+        return Ok(everything);
+    }
+    times.sort_unstable();
+    Ok(match query.order {
+        Order::Newest => times.get(times.len() - limit).map_or(everything, |first| *first..=i64::MAX),
+        Order::Oldest => {
+            limit.checked_sub(1).and_then(|last| times.get(last)).map_or(everything, |last| i64::MIN..=*last)
+        }
+    })
 }

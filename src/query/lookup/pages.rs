@@ -68,7 +68,8 @@ pub(super) fn candidates(metadata: &ParquetMetaData, place: &Place, conditions: 
         if !may_match_group(group, leaf, condition) {
             return Vec::new();
         }
-        if let Some(pages) = matching_pages(metadata, row_group, leaf, rows, condition) {
+        let span = ranges.first().map_or(0, |range| range.start)..ranges.last().map_or(0, |range| range.end);
+        if let Some(pages) = matching_pages(metadata, row_group, leaf, rows, &span, condition) {
             ranges = intersect(&ranges, &pages);
         }
         if ranges.is_empty() {
@@ -99,6 +100,7 @@ fn matching_pages(
     row_group: usize,
     leaf: usize,
     rows: usize,
+    span: &Range<usize>,
     condition: &Condition,
 ) -> Option<RowRanges> {
     let index = metadata.column_index()?.get(row_group)?.get(leaf)?;
@@ -107,7 +109,11 @@ fn matching_pages(
         locations.get(page).and_then(|l| usize::try_from(l.first_row_index).ok()).unwrap_or(rows)
     };
     let mut ranges: RowRanges = Vec::new();
-    for page in 0..locations.len() {
+    let starts_by = |row: usize| {
+        locations.partition_point(|l| usize::try_from(l.first_row_index).is_ok_and(|first| first <= row))
+    };
+    let first = starts_by(span.start).saturating_sub(1);
+    for page in first..starts_by(span.end) {
         if !may_match_page(index, page, condition) {
             continue;
         }

@@ -1,29 +1,32 @@
 //! A message with everything the tables know of it, as the routes of `/api/v1` show it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, new_null_array};
 use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::condition::mismatch;
 use super::rows::{list, numbers, pairs, texts};
 use crate::error::{Error, Result};
 use crate::lake::schema::MESSAGE;
+use crate::replay::kind_name;
 use crate::rocketmq::host::Host;
 use crate::rocketmq::message_id::OffsetId;
 
 /// One stored message. What QMQ does not tell is absent.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct StoredMessage {
     /// Topic in which it is stored; QMQ: subject.
     pub topic: String,
     /// Topic of which it is a copy.
     pub origin_topic: Option<String>,
     /// `normal`, `retry`, `dead`, `delay`, …
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// Consumer group of a retry or dead letter.
     pub consumer_group: Option<String>,
     /// Broker; QMQ: broker group.
@@ -79,22 +82,6 @@ pub struct StoredMessage {
     #[serde(skip)]
     pub order_time: i64,
 }
-
-/// Names of the codes in `message.kind`.
-const KINDS: [&str; 12] = [
-    "normal",
-    "retry",
-    "dead",
-    "delay",
-    "timer",
-    "half",
-    "op",
-    "pop",
-    "trace",
-    "recall",
-    "check_max",
-    "system",
-];
 
 impl StoredMessage {
     /// Columns that [`StoredMessage::of`] needs.
@@ -170,11 +157,7 @@ impl StoredMessage {
                 Ok(StoredMessage {
                     topic: subject(row).unwrap_or_default(),
                     origin_topic: origin(row),
-                    kind: kind
-                        .get(row)
-                        .and_then(|code| KINDS.get(usize::try_from(code).ok()?))
-                        .copied()
-                        .unwrap_or("unknown"),
+                    kind: Cow::Borrowed(kind.get(row).map_or("unknown", kind_name)),
                     consumer_group: group(row),
                     broker: broker(row).unwrap_or_default(),
                     queue_id: queue.get(row),
@@ -209,6 +192,16 @@ impl StoredMessage {
             .collect()
     }
 
+    /// A message of RocketMQ as `message_key` tells it.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Invariant`] if the text is none.
+    pub fn from_json(text: &str) -> Result<StoredMessage> {
+        let message: StoredMessage = serde_json::from_str(text)
+            .map_err(|error| Error::Invariant(format!("a message beside its key is unreadable: {error}")))?;
+        Ok(StoredMessage { order_time: message.store_time.unwrap_or_default(), ..message })
+    }
+
     /// Place in the order of lists.
     #[must_use]
     pub fn place(&self) -> MessagePlace {
@@ -218,7 +211,7 @@ impl StoredMessage {
             broker: self.broker.clone(),
             queue_id: self.queue_id.unwrap_or(-1),
             queue_offset: self.queue_offset,
-            kind: self.kind.to_owned(),
+            kind: self.kind.clone().into_owned(),
             consumer_group: self.consumer_group.clone().unwrap_or_default(),
         }
     }

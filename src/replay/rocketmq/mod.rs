@@ -33,6 +33,10 @@ pub const ROCKETMQ_TABLES: [&TableDef; 5] = [&CONTENT, &TRACE, &CONSUMER_PROGRES
 
 /// Most keys kept of a message.
 const MAX_KEYS: usize = 4096;
+/// Most keys of a message that is told beside each of them.
+const MAX_TOLD_KEYS: usize = 8;
+/// Most bytes of properties of such a message.
+const MAX_TOLD_BYTES: usize = 4096;
 
 /// What one table has already.
 #[derive(Debug, Clone, Default)]
@@ -123,7 +127,7 @@ impl RocketMqBatch {
     /// What the rows refer to.
     #[must_use]
     pub fn context<'a>(&'a self, broker: &'a str) -> BatchContext<'a> {
-        BatchContext::new(SYSTEM_ROCKETMQ, broker, &self.names)
+        BatchContext::new(SYSTEM_ROCKETMQ, broker, &self.names).with_stored(&self.messages)
     }
 
     /// The rows, table by table as in [`ROCKETMQ_TABLES`].
@@ -182,6 +186,7 @@ impl RocketMqBatch {
                         queue_id: -1,
                         sequence: -1,
                         create_time_ms: carrier.store_time_ms,
+                        message: None,
                     });
                 }
             }
@@ -199,6 +204,7 @@ impl RocketMqBatch {
             queue_id: -1,
             sequence: -1,
             create_time_ms: store_time_ms,
+            message: None,
         });
     }
 
@@ -401,11 +407,12 @@ impl RocketMqReplay {
         if keep_content && needed.content {
             contents.push_body(&row, message.body, self.settings.max_body);
         }
-        if needed.message {
-            messages.push(&row);
-        }
+        let key_text = property(names::KEYS).unwrap_or("");
+        let is_told = needed.key && !key_text.is_empty() && !is_trace && is_short(key_text, row.properties);
+        let number = (needed.message || is_told).then(|| messages.push(&row, needed.message));
         if needed.key {
-            push_keys(keys, &row, &offset_id, unique, property(names::KEYS).unwrap_or(""));
+            let ids = Ids { unique, offset_id: &offset_id };
+            push_keys(keys, &row, &ids, key_text, number.filter(|_| is_told));
         }
         if is_trace && (needed.trace || needed.key) {
             let host = record.born_host.canonical_ip().to_string();
@@ -453,8 +460,20 @@ pub fn lost_key_text(key_hash: u32) -> String {
     format!("#{key_hash:08x}")
 }
 
-fn push_keys(keys: &mut KeyRows, row: &StoredRow<'_>, offset_id: &str, unique: Option<&str>, text: &str) {
-    let mut push = |key: &str, kind| {
+/// Whether a message is told beside each of its keys: one with many would be told many times over.
+fn is_short(key_text: &str, properties: &[u8]) -> bool {
+    key_text.bytes().filter(|byte| *byte == b' ').count() < MAX_TOLD_KEYS
+        && properties.len() <= MAX_TOLD_BYTES
+}
+
+/// Ids of a message besides those in its row.
+struct Ids<'a> {
+    unique: Option<&'a str>,
+    offset_id: &'a str,
+}
+
+fn push_keys(keys: &mut KeyRows, row: &StoredRow<'_>, ids: &Ids<'_>, text: &str, message: Option<u32>) {
+    let mut push = |key: &str, kind, message| {
         keys.push(&KeyRow {
             key,
             kind,
@@ -463,17 +482,18 @@ fn push_keys(keys: &mut KeyRows, row: &StoredRow<'_>, offset_id: &str, unique: O
             queue_id: row.queue_id,
             sequence: row.sequence,
             create_time_ms: row.store_time_ms,
+            message,
         });
     };
-    if let Some(unique) = unique {
-        push(unique, KeyKind::MessageId);
+    if let Some(unique) = ids.unique {
+        push(unique, KeyKind::MessageId, None);
     }
     if !row.own_id.is_empty() {
-        push(row.own_id, KeyKind::OwnId);
+        push(row.own_id, KeyKind::OwnId, None);
     }
-    push(offset_id, KeyKind::OffsetId);
+    push(ids.offset_id, KeyKind::OffsetId, None);
     for key in split_keys(text).take(MAX_KEYS) {
-        push(key, KeyKind::Key);
+        push(key, KeyKind::Key, message);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::Int8Array;
+use arrow::array::{Int8Array, new_null_array};
+use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 
 use super::super::names::{constant_column, text_column};
@@ -55,6 +56,8 @@ pub(crate) struct KeyRow<'a> {
     pub sequence: i64,
     /// Broker's clock.
     pub create_time_ms: i64,
+    /// Number of the message in [`super::StoredRows`], if it is told beside the key.
+    pub message: Option<u32>,
 }
 
 /// Rows of `message_key`.
@@ -67,7 +70,15 @@ pub(crate) struct KeyRows {
     queue_id: Vec<i32>,
     sequence: Vec<i64>,
     create_time: Vec<i64>,
+    message: Vec<u32>,
 }
+
+/// Bytes of the columns of one length.
+const FIXED_BYTES: usize = 40;
+/// Stands for a message that is not told.
+const NO_MESSAGE: u32 = u32::MAX;
+/// Bytes of a message as JSON, roughly.
+const MESSAGE_BYTES: usize = 1024;
 
 impl KeyRows {
     /// Adds a key.
@@ -79,12 +90,13 @@ impl KeyRows {
         self.queue_id.push(row.queue_id);
         self.sequence.push(row.sequence);
         self.create_time.push(row.create_time_ms);
+        self.message.push(row.message.unwrap_or(NO_MESSAGE));
     }
 
-    /// Bytes of keys and ids.
+    /// Bytes in memory, roughly.
     #[must_use]
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.key.bytes.len() + self.message_id.bytes.len()
+        self.key.bytes.len() + self.message_id.bytes.len() + self.kind.len() * FIXED_BYTES
     }
 }
 
@@ -95,6 +107,13 @@ impl Rows for KeyRows {
 
     fn len(&self) -> usize {
         self.kind.len()
+    }
+
+    fn heap_bytes_of(&self, row: u32) -> usize {
+        match self.message.get(row as usize) {
+            None | Some(&NO_MESSAGE) => 0,
+            Some(_) => MESSAGE_BYTES,
+        }
     }
 
     fn sorted(&self, context: &BatchContext<'_>) -> Vec<DayRows> {
@@ -116,6 +135,11 @@ impl Rows for KeyRows {
     }
 
     fn batch(&self, order: &[u32], context: &BatchContext<'_>) -> Result<RecordBatch> {
+        let numbers = gather(&self.message, order).map(|number| Some(number).filter(|n| *n != NO_MESSAGE));
+        let messages = match context.stored {
+            Some(stored) => stored.json_column(numbers, context.broker_group, context.names)?,
+            None => new_null_array(&DataType::Utf8, order.len()),
+        };
         batch_of(
             &MESSAGE_KEY,
             vec![
@@ -128,6 +152,7 @@ impl Rows for KeyRows {
                 small_integers(&self.queue_id, order, false),
                 integers(&self.sequence, order),
                 times(&self.create_time, order, false),
+                messages,
             ],
         )
     }

@@ -9,6 +9,7 @@ mod message;
 mod progress;
 mod record;
 mod stored;
+mod stored_json;
 mod trace;
 mod unresolved;
 
@@ -30,6 +31,7 @@ pub use message::{DeadRows, MessageRow, MessageRows};
 pub(super) use progress::{ProgressRow, ProgressRows};
 pub use record::RecordRows;
 pub(super) use stored::{StoredRow, StoredRows};
+pub(crate) use stored_json::kind_name;
 pub(super) use trace::{Carrier, TraceRow, TraceRows};
 pub use unresolved::UnresolvedRows;
 
@@ -64,6 +66,8 @@ pub struct BatchContext<'a> {
     pub dictionary: ArrayRef,
     /// [`Names::ranks`].
     pub ranks: Vec<u32>,
+    /// The messages that keys belong to.
+    stored: Option<&'a StoredRows>,
 }
 
 /// Rows of one table.
@@ -98,7 +102,14 @@ impl<'a> BatchContext<'a> {
     /// Prepares names for columns.
     #[must_use]
     pub fn new(system: &'a str, broker_group: &'a str, names: &'a Names) -> BatchContext<'a> {
-        BatchContext { system, broker_group, names, dictionary: names.dictionary(), ranks: names.ranks() }
+        let (dictionary, ranks) = (names.dictionary(), names.ranks());
+        BatchContext { system, broker_group, names, dictionary, ranks, stored: None }
+    }
+
+    /// With the messages that keys belong to.
+    #[must_use]
+    pub(super) fn with_stored(self, stored: &'a StoredRows) -> BatchContext<'a> {
+        BatchContext { stored: Some(stored), ..self }
     }
 
     fn rank(&self, number: u32) -> u32 {
@@ -205,8 +216,9 @@ fn small_integers(values: &[i32], order: &[u32], nullable: bool) -> ArrayRef {
 
 /// The keys of a message: pieces between spaces, each once, in the order of the text.
 pub(crate) fn split_keys(text: &str) -> impl Iterator<Item = &str> {
+    let is_one = !text.contains(' ');
     let mut seen = hashbrown::HashSet::new();
-    text.split(' ').filter(move |key| !key.is_empty() && seen.insert(*key))
+    text.split(' ').filter(move |key| !key.is_empty() && (is_one || seen.insert(*key)))
 }
 
 /// A builder of lists of text.
@@ -306,6 +318,13 @@ impl NameLists {
             }
         };
         self.rows.push(number);
+    }
+
+    /// The first name of a row's list.
+    fn first<'a>(&self, row: usize, names: &'a Names) -> Option<&'a str> {
+        let number = self.rows.get(row).copied().filter(|number| *number != NO_LIST)?;
+        let list = self.lists.get(number.checked_sub(1)? as usize)?;
+        list.first().map(|name| names.text(*name))
     }
 
     /// The lists of these rows; null where they are not known.

@@ -3,18 +3,22 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int8Array};
+use arrow::array::{ArrayRef, Int8Array, StringBuilder};
 use arrow::record_batch::RecordBatch;
 use hashbrown::HashMap;
 
-use super::super::names::{NO_NAME, constant_column, text_column};
+use super::super::names::{NO_NAME, Names, constant_column, text_column};
+use super::stored_json::{Number, PropertyMap, StoredJson, kind_name};
 use super::{
-    BatchContext, DayRows, NameLists, Rows, Texts, batch_of, by_day, day_and_name, day_of, descending,
-    gather, integers, last_word, list_builder, map_builder, small_integers, split_keys, times,
+    BatchContext, DayRows, NO_NUMBER, NO_TIME, NameLists, Rows, Texts, batch_of, by_day, day_and_name,
+    day_of, descending, gather, integers, last_word, list_builder, map_builder, small_integers, split_keys,
+    times,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lake::schema::{MESSAGE, TableDef};
-use crate::rocketmq::properties::{Properties, names};
+use crate::rocketmq::host::Host;
+use crate::rocketmq::message_id::OffsetId;
+use crate::rocketmq::properties::{Properties, names as property_names};
 
 /// One stored message. Names are numbers of the batch's [`super::super::Names`].
 #[derive(Debug, Clone, Copy)]
@@ -65,9 +69,15 @@ pub(crate) struct StoredRow<'a> {
     pub properties: &'a [u8],
 }
 
-/// Rows of `message`.
+/// Bytes of the columns of one length.
+const FIXED_BYTES: usize = 128;
+
+/// Rows of `message`, and messages that are only told beside their keys.
 #[derive(Debug, Default)]
 pub(crate) struct StoredRows {
+    /// Whether the table lacks the message.
+    is_row: Vec<bool>,
+    rows: usize,
     subject: Vec<u32>,
     kind: Vec<i8>,
     consumer_group: Vec<u32>,
@@ -95,8 +105,11 @@ pub(crate) struct StoredRows {
 }
 
 impl StoredRows {
-    /// Adds a message.
-    pub(crate) fn push(&mut self, row: &StoredRow<'_>) {
+    /// Adds a message and returns its number; `is_row` says that the table lacks it.
+    pub(crate) fn push(&mut self, row: &StoredRow<'_>, is_row: bool) -> u32 {
+        let number = self.kind.len() as u32;
+        self.is_row.push(is_row);
+        self.rows += usize::from(is_row);
         self.subject.push(row.subject);
         self.kind.push(row.kind);
         self.consumer_group.push(row.consumer_group);
@@ -121,12 +134,14 @@ impl StoredRows {
         self.prepared_offset.push(row.prepared_offset);
         self.properties.extend_from_slice(row.properties);
         self.property_ends.push(self.properties.len());
+        number
     }
 
-    /// Bytes of ids and properties.
+    /// Bytes in memory, roughly.
     #[must_use]
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.message_id.bytes.len() + self.own_id.bytes.len() + self.properties.len()
+        let texts = self.message_id.bytes.len() + self.own_id.bytes.len() + self.properties.len();
+        texts + self.kind.len() * FIXED_BYTES
     }
 
     fn properties_of(&self, row: usize) -> &[u8] {
@@ -139,27 +154,14 @@ impl StoredRows {
     /// The keys, and all properties; of a repeated name the last value counts.
     fn property_columns(&self, order: &[u32]) -> Result<(ArrayRef, ArrayRef)> {
         let (mut keys, mut maps) = (list_builder(), map_builder());
-        let mut seen: HashMap<&[u8], usize> = HashMap::new();
-        let mut pairs: Vec<(&[u8], &[u8])> = Vec::new();
+        let mut distinct = Distinct::default();
         for row in order {
-            let text = self.properties_of(*row as usize);
-            pairs.clear();
-            seen.clear();
-            for (name, value) in Properties::new(text).pairs() {
-                match seen.get(name).and_then(|place| pairs.get_mut(*place)) {
-                    Some(known) => known.1 = value,
-                    None => {
-                        seen.insert(name, pairs.len());
-                        pairs.push((name, value));
-                    }
-                }
-            }
             let mut all_keys = Cow::Borrowed("");
-            for (name, value) in &pairs {
+            for (name, value) in distinct.pairs(self.properties_of(*row as usize)) {
                 let value = String::from_utf8_lossy(value);
                 maps.keys().append_value(String::from_utf8_lossy(name));
                 maps.values().append_value(&value);
-                if *name == names::KEYS.as_bytes() {
+                if *name == property_names::KEYS.as_bytes() {
                     all_keys = value;
                 }
             }
@@ -171,6 +173,104 @@ impl StoredRows {
         }
         Ok((Arc::new(keys.finish()), Arc::new(maps.finish())))
     }
+
+    /// Messages as JSON, null for those without a number.
+    pub(super) fn json_column(
+        &self,
+        numbers: impl Iterator<Item = Option<u32>>,
+        broker: &str,
+        names: &Names,
+    ) -> Result<ArrayRef> {
+        let mut column = StringBuilder::new();
+        let mut distinct = Distinct::default();
+        let mut text = Vec::new();
+        for number in numbers {
+            let Some(number) = number else {
+                column.append_null();
+                continue;
+            };
+            text.clear();
+            self.write_json(number as usize, broker, names, &mut distinct, &mut text)?;
+            column.append_value(String::from_utf8_lossy(&text));
+        }
+        Ok(Arc::new(column.finish()))
+    }
+
+    fn write_json<'a>(
+        &'a self,
+        row: usize,
+        broker: &str,
+        names: &Names,
+        distinct: &mut Distinct<'a>,
+        text: &mut Vec<u8>,
+    ) -> Result<()> {
+        fn of<T: Copy>(values: &[T], row: usize, absent: T) -> T {
+            values.get(row).copied().unwrap_or(absent)
+        }
+        let name = |numbers: &[u32]| match of(numbers, row, NO_NAME) {
+            NO_NAME => None,
+            number => Some(names.text(number)),
+        };
+        let number = |numbers: &[i32]| Number(of(numbers, row, NO_NUMBER));
+        let time = |times: &[i64]| of(times, row, NO_TIME);
+        let pairs = distinct.pairs(self.properties_of(row));
+        let value = |name: &str| pairs.iter().find(|pair| pair.0 == name.as_bytes()).map(|pair| pair.1);
+        let all_keys = String::from_utf8_lossy(value(property_names::KEYS).unwrap_or_default());
+        let store_host = name(&self.store_host).unwrap_or_default();
+        let offset = of(&self.physical_offset, row, 0);
+        let message = StoredJson {
+            topic: name(&self.subject).unwrap_or_default(),
+            origin_topic: name(&self.origin_subject),
+            kind: kind_name(i64::from(of(&self.kind, row, 0))),
+            consumer_group: name(&self.consumer_group),
+            broker,
+            queue_id: number(&self.queue_id),
+            queue_offset: of(&self.sequence, row, 0),
+            message_id: self.message_id.get(row),
+            own_id: self.own_id.get(row),
+            offset_message_id: Host::parse(store_host).map(|host| OffsetId { host, offset }),
+            keys: split_keys(&all_keys).collect(),
+            tags: self.tags.first(row, names),
+            born_time: time(&self.born_time),
+            store_time: time(&self.store_time),
+            born_host: name(&self.born_host).unwrap_or_default(),
+            store_host,
+            body_size: number(&self.body_size),
+            stored_size: number(&self.stored_size),
+            reconsume_times: number(&self.reconsume_times),
+            flag: number(&self.flag),
+            sys_flag: number(&self.sys_flag),
+            body_crc: number(&self.body_crc),
+            physical_offset: offset,
+            prepared_transaction_offset: of(&self.prepared_offset, row, 0),
+            properties: PropertyMap(pairs),
+        };
+        serde_json::to_writer(text, &message).map_err(|error| Error::Invariant(error.to_string()))
+    }
+}
+
+/// Takes properties apart: each name once, with the last value.
+#[derive(Default)]
+struct Distinct<'a> {
+    seen: HashMap<&'a [u8], usize>,
+    pairs: Vec<(&'a [u8], &'a [u8])>,
+}
+
+impl<'a> Distinct<'a> {
+    fn pairs(&mut self, text: &'a [u8]) -> &[(&'a [u8], &'a [u8])] {
+        self.seen.clear();
+        self.pairs.clear();
+        for (name, value) in Properties::new(text).pairs() {
+            match self.seen.get(name).and_then(|place| self.pairs.get_mut(*place)) {
+                Some(known) => known.1 = value,
+                None => {
+                    self.seen.insert(name, self.pairs.len());
+                    self.pairs.push((name, value));
+                }
+            }
+        }
+        &self.pairs
+    }
 }
 
 impl Rows for StoredRows {
@@ -179,7 +279,7 @@ impl Rows for StoredRows {
     }
 
     fn len(&self) -> usize {
-        self.kind.len()
+        self.rows
     }
 
     fn heap_bytes_of(&self, row: u32) -> usize {
@@ -187,9 +287,10 @@ impl Rows for StoredRows {
     }
 
     fn sorted(&self, context: &BatchContext<'_>) -> Vec<DayRows> {
-        let rows = self.subject.iter().zip(&self.store_time).enumerate();
+        let rows = self.subject.iter().zip(&self.store_time).zip(&self.is_row).enumerate();
+        let rows = rows.filter(|(_, (_, is_row))| **is_row);
         by_day(
-            rows.map(|(row, (subject, time))| {
+            rows.map(|(row, ((subject, time), _))| {
                 let name = day_and_name(day_of(*time), context.rank(*subject), 0);
                 [name, descending(*time), last_word(0, 0, row)]
             })

@@ -33,3 +33,16 @@ SELECT 1; SELECT 2
 -- Not a statement.
 SELEKT 1
 -- > error: SQL error: ParserError("Expected: an SQL statement, found: SELEKT at Line: 1, Column: 1")
+
+-- Functions take constants, and say which.
+SELECT * FROM offsets_at('rocketmq', 'orders');
+-- > error: Error during planning: offsets_at(system, topic, time) was called with 2 arguments
+
+SELECT * FROM offsets_at('rocketmq', 'orders', 'yesterday');
+-- > error: Error during planning: argument `time` of offsets_at: `yesterday` is no time: write epoch milliseconds, or ISO 8601 as 2026-11-21T10:00:00Z
+
+SELECT * FROM offsets_at('rocketmq', message_id, 0);
+-- > error: Error during planning: argument `topic` of offsets_at must be a constant
+
+SELECT * FROM backtrack_preview('qmq', NULL, 'orders', 0);
+-- > error: Error during planning: argument `group` of backtrack_preview: must not be null

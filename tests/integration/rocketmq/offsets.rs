@@ -156,3 +156,35 @@ async fn a_preview_begins_where_the_brokers_reset_to() {
     }
     assert_eq!(answer["messages"], 3124);
 }
+
+/// The functions answer as the routes do.
+#[tokio::test]
+async fn sql_functions_answer_as_the_routes() {
+    let server = Server::over(&lake(), |_| {}).await;
+    let reset = &lines("golden/reset")[0];
+    let (group, topic) = (reset["group"].as_str().unwrap(), reset["topic"].as_str().unwrap());
+    let time = reset["timestamp"].as_i64().unwrap();
+    for (boundary, column) in [("lower", "lower_offset"), ("upper", "upper_offset")] {
+        let path =
+            format!("/api/v1/offsets?system=rocketmq&topic={topic}&timestamp={time}&boundary={boundary}");
+        let statement = format!(
+            "SELECT broker_group AS broker, queue_id, {column} AS offset \
+             FROM offsets_at('rocketmq', '{topic}', {time}) ORDER BY 1, 2"
+        );
+        let rows = rows::query(&lake(), &statement).await;
+        assert_eq!((rows.len(), json!(rows)), (8, server.get(&path).await.json()["offsets"].clone()));
+    }
+    let path =
+        format!("/api/v1/backtrack/preview?system=rocketmq&group={group}&topic={topic}&timestamp={time}");
+    // a time can be written in several ways
+    let iso = chrono::DateTime::from_timestamp_millis(time).unwrap().to_rfc3339();
+    for time in [time.to_string(), format!("'{iso}'"), format!("TIMESTAMP '{iso}'")] {
+        let statement = format!(
+            "SELECT broker_group AS broker, queue_id, from_offset, to_offset, to_is_known, messages, consumed, \
+               broker_first_offset, gone \
+             FROM backtrack_preview('rocketmq', '{group}', '{topic}', {time}) ORDER BY 1, 2"
+        );
+        let rows = rows::query(&lake(), &statement).await;
+        assert_eq!((rows.len(), json!(rows)), (8, server.get(&path).await.json()["queues"].clone()));
+    }
+}

@@ -88,6 +88,51 @@ async fn keys_and_ids() {
     }
 }
 
+/// A message found by its key is told beside the key, one found by its id comes from its own row.
+#[tokio::test]
+async fn a_key_tells_what_an_id_tells() {
+    let server = Server::over(&lake(), |_| {}).await;
+    let of = |topic: &str, what: &str| {
+        format!("/api/v1/messages?system=rocketmq&topic={}&limit=1000&body=true&{what}", encode(topic))
+    };
+    let (mut compared, mut asked) = (0, std::collections::HashSet::new());
+    for row in (0..messages().rows).step_by(41) {
+        let topic = messages().text("topic", row);
+        for key in keys_of(row).take(2) {
+            if !asked.insert((topic, key)) {
+                continue;
+            }
+            for message in
+                all_pages(&server, &of(topic, &format!("key={}", encode(key)))).await.iter().take(5)
+            {
+                let id = message["offset_message_id"].as_str().unwrap();
+                let by_id = all_pages(&server, &of(topic, &format!("id={id}"))).await;
+                // an inner batch has one offset id for all its messages
+                assert!(by_id.contains(message), "{key}: {message:#} is not in {by_id:#?}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 500, "{compared}");
+}
+
+/// Messages of one millisecond on both sides of the end of a page.
+#[tokio::test]
+async fn pages_of_a_key_end_anywhere() {
+    let server = Server::over(&lake(), |_| {}).await;
+    let path = "/api/v1/messages?system=rocketmq&topic=hot-key&key=the-hot-key";
+    for order in ["newest", "oldest"] {
+        let whole = all_pages(&server, &format!("{path}&order={order}&limit=1000")).await;
+        for limit in [1, 7] {
+            assert_eq!(
+                all_pages(&server, &format!("{path}&order={order}&limit={limit}")).await,
+                whole,
+                "{limit}"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn lists_in_pages() {
     let server = Server::over(&lake(), |_| {}).await;

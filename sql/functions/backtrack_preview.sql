@@ -1,0 +1,68 @@
+-- backtrack_preview(system, group, topic, time): what a group would consume again in each queue if it were set back
+-- to a time. Where the group stands is what was sampled last; of QMQ, what it pulled.
+WITH ends AS (
+  SELECT broker_group, queue_id, min(CASE WHEN create_time >= $4 THEN sequence END) AS at_or_after,
+    max(sequence) + 1 AS end_offset
+  FROM message
+  WHERE system = $1 AND subject = $3 AND (system <> 'qmq' OR kind = 0)
+  GROUP BY broker_group, queue_id
+  UNION ALL
+  SELECT broker_group, queue_id, NULL, max(max_offset)
+  FROM consumer_progress
+  WHERE system = $1 AND subject = $3 AND consumer_group = '' AND max_offset IS NOT NULL
+  GROUP BY broker_group, queue_id
+),
+queues AS (
+  SELECT broker_group, queue_id, coalesce(max(at_or_after), max(end_offset)) AS from_offset,
+    max(end_offset) AS end_offset
+  FROM ends
+  GROUP BY broker_group, queue_id
+),
+places AS (
+  SELECT broker_group, queue_id,
+    last_value(consumer_offset ORDER BY sample_time) FILTER (WHERE consumer_group = $2) AS consumer_offset,
+    last_value(min_offset ORDER BY sample_time) FILTER (WHERE consumer_group = '') AS min_offset
+  FROM consumer_progress
+  WHERE system = $1 AND subject = $3 AND consumer_group IN ('', $2)
+  GROUP BY broker_group, queue_id
+  UNION ALL
+  SELECT broker_group, NULL, max(sequence) + 1, NULL
+  FROM record
+  WHERE system = $1 AND system = 'qmq' AND subject = $3 AND kind = 0 AND consumer_group = $2
+  GROUP BY broker_group
+),
+windows AS (
+  SELECT q.broker_group, q.queue_id, q.from_offset, coalesce(p.consumer_offset, q.end_offset) AS to_offset,
+    p.consumer_offset IS NOT NULL AS to_is_known, p.min_offset AS broker_first_offset
+  FROM queues q
+    LEFT JOIN places p
+      ON p.broker_group = q.broker_group AND coalesce(p.queue_id, -1) = coalesce(q.queue_id, -1)
+),
+traced AS (
+  SELECT DISTINCT msg_id
+  FROM trace
+  WHERE system = $1 AND trace_type = 'SubAfter' AND success AND group_name = $2
+),
+acknowledged AS (
+  SELECT DISTINCT broker_group, sequence
+  FROM record
+  WHERE system = $1 AND system = 'qmq' AND subject = $3 AND kind = 0 AND consumer_group = $2 AND action = 1
+),
+again AS (
+  SELECT w.broker_group, coalesce(w.queue_id, -1) AS queue, count(*) AS messages,
+    count(CASE WHEN t.msg_id IS NOT NULL OR a.sequence IS NOT NULL THEN 1 END) AS consumed,
+    count(CASE WHEN m.sequence < w.broker_first_offset THEN 1 END) AS gone
+  FROM message m
+    JOIN windows w
+      ON w.broker_group = m.broker_group AND coalesce(w.queue_id, -1) = coalesce(m.queue_id, -1)
+    LEFT JOIN traced t ON m.system <> 'qmq' AND t.msg_id = m.message_id
+    LEFT JOIN acknowledged a
+      ON m.system = 'qmq' AND a.broker_group = m.broker_group AND a.sequence = m.sequence
+  WHERE m.system = $1 AND m.subject = $3 AND (m.system <> 'qmq' OR m.kind = 0)
+    AND m.sequence >= w.from_offset AND m.sequence < w.to_offset
+  GROUP BY w.broker_group, coalesce(w.queue_id, -1)
+)
+SELECT w.broker_group, w.queue_id, w.from_offset, w.to_offset, w.to_is_known, w.broker_first_offset,
+  coalesce(n.messages, 0) AS messages, coalesce(n.consumed, 0) AS consumed, coalesce(n.gone, 0) AS gone
+FROM windows w
+  LEFT JOIN again n ON n.broker_group = w.broker_group AND n.queue = coalesce(w.queue_id, -1)
