@@ -42,7 +42,7 @@ impl Lake {
                     continue;
                 }
                 files.sort_by(|a, b| a.path.cmp(&b.path));
-                for files in self.steps(&files).into_iter().filter(|files| files.len() > 1) {
+                for files in self.steps(table.def, &files).into_iter().filter(|files| files.len() > 1) {
                     let mut merge = self.merge(table, files)?;
                     let mut merged = Vec::new();
                     while let Some(file) = merge.next().await? {

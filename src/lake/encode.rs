@@ -24,6 +24,8 @@ pub(super) const MAX_ROW_GROUP_BYTES: usize = 32 << 20;
 const DOCUMENT_PAGE_BYTES: usize = 16 << 10;
 /// Most rows of a page of a table that is read by row.
 const SMALL_PAGE_ROWS: usize = 1024;
+/// Most rows of a row group of such a table: a reader steps over its small pages one by one.
+const SMALL_ROW_GROUP_ROWS: usize = 32 * 1024;
 /// Rows after which the limits of pages are looked at.
 const LIMIT_CHECK_ROWS: usize = 1024;
 /// The same in a table with documents.
@@ -88,11 +90,21 @@ impl FileEncoder {
     }
 }
 
+/// Most rows of a row group.
+pub(super) fn row_group_rows(def: &TableDef, settings: &config::Lake) -> usize {
+    if def.is_read_by_row {
+        settings.row_group_rows.min(SMALL_ROW_GROUP_ROWS)
+    } else {
+        settings.row_group_rows
+    }
+}
+
 /// In tables that are read by row only long texts are compressed: packed numbers and numbers of names hardly get
 /// smaller, and for each column of a row making a decompressor takes longer than unpacking its page.
 fn properties(def: &TableDef, settings: &config::Lake) -> Result<WriterProperties> {
     let page_rows =
         if def.is_read_by_row { settings.page_rows.min(SMALL_PAGE_ROWS) } else { settings.page_rows };
+    let row_group_rows = row_group_rows(def, settings);
     let has_documents = def.columns.iter().any(|column| column.encoding == Encoding::Document);
     let check_rows = if has_documents { DOCUMENT_CHECK_ROWS } else { LIMIT_CHECK_ROWS };
     let mut builder = WriterProperties::builder()
@@ -102,7 +114,7 @@ fn properties(def: &TableDef, settings: &config::Lake) -> Result<WriterPropertie
         // ids and subjects are short: whole bounds prune exactly
         .set_column_index_truncate_length(None)
         .set_statistics_truncate_length(None)
-        .set_max_row_group_row_count(Some(settings.row_group_rows))
+        .set_max_row_group_row_count(Some(row_group_rows))
         .set_data_page_row_count_limit(page_rows)
         .set_write_batch_size(page_rows.min(check_rows))
         .set_created_by(concat!("mqlake ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -159,7 +171,7 @@ fn properties(def: &TableDef, settings: &config::Lake) -> Result<WriterPropertie
             builder = builder
                 .set_column_bloom_filter_enabled(path.clone(), true)
                 .set_column_bloom_filter_fpp(path.clone(), 0.01)
-                .set_column_bloom_filter_max_ndv(path, settings.row_group_rows as u64);
+                .set_column_bloom_filter_max_ndv(path, row_group_rows as u64);
         }
     }
     Ok(builder.build())

@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 
-use super::encode::MAX_ROW_GROUP_BYTES;
+use super::encode::{MAX_ROW_GROUP_BYTES, row_group_rows};
 use super::file::LakeFile;
 use super::merge::widest_row;
 use super::paths::Level;
+use super::schema::TableDef;
 use super::table::Outcome;
 use super::{Lake, Owner};
 use crate::error::Result;
@@ -48,7 +49,7 @@ impl Lake {
             }
             for (day, mut files) in days {
                 files.sort_by(|a, b| a.path.cmp(&b.path));
-                for files in self.steps(&files) {
+                for files in self.steps(table.def, &files) {
                     let mut merge = self.merge(table, files)?;
                     let mut merged = Vec::new();
                     while let Some(file) = merge.next().await? {
@@ -71,14 +72,14 @@ impl Lake {
 
     /// Splits files into steps that fit into `lake.settle_memory`: a row group of each file is in memory,
     /// compressed, and a batch of each, decoded.
-    pub(super) fn steps<'a>(&self, files: &'a [Arc<LakeFile>]) -> Vec<&'a [Arc<LakeFile>]> {
+    pub(super) fn steps<'a>(&self, def: &TableDef, files: &'a [Arc<LakeFile>]) -> Vec<&'a [Arc<LakeFile>]> {
         let memory = self.settings.settle_memory.as_u64();
         let mut steps = Vec::new();
         let mut left = files;
         while !left.is_empty() {
             let mut bytes = 0;
             let fitting = left.iter().take(FILES_PER_MERGE).take_while(|file| {
-                bytes += self.row_group_bytes(file) + widest_row(file) as u64;
+                bytes += self.row_group_bytes(def, file) + widest_row(file) as u64;
                 bytes <= memory / 2
             });
             let (step, rest) = left.split_at(fitting.count().max(1));
@@ -89,8 +90,8 @@ impl Lake {
     }
 
     /// Bytes of a row group of a file, compressed.
-    fn row_group_bytes(&self, file: &LakeFile) -> u64 {
-        let row_groups = file.stats.rows.div_ceil(self.settings.row_group_rows as u64).max(1);
+    fn row_group_bytes(&self, def: &TableDef, file: &LakeFile) -> u64 {
+        let row_groups = file.stats.rows.div_ceil(row_group_rows(def, &self.settings) as u64).max(1);
         file.size.div_ceil(row_groups).min(MAX_ROW_GROUP_BYTES as u64)
     }
 

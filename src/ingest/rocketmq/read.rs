@@ -10,9 +10,9 @@ use super::{log_error, store_error};
 use crate::error::{Error, Result};
 use crate::ingest::Progress;
 use crate::lake::{Gap, StreamId};
-use crate::replay::{QueueOffsets, RocketMqBatch, RocketMqCounts, RocketMqReplay};
+use crate::replay::{QueueOffsets, QueuePlace, RocketMqBatch, RocketMqCounts, RocketMqReplay};
 use crate::source::Skipped;
-use crate::source::rocketmq::log::{CommitLog, Damage, Event, Item, WalkOptions};
+use crate::source::rocketmq::log::{self, CommitLog, Damage, Event, Item, WalkOptions};
 use crate::source::rocketmq::store::StoreDirectory;
 
 /// Rows up to an offset, with the queue offsets there.
@@ -58,14 +58,12 @@ impl Reading {
             && known.0 == found.0
             && known != found
         {
-            return Err(Error::input(
-                self.store.root(),
-                format!(
-                    "the commit log begins with another record than the one that was imported as {}: it was recreated, or \
-                     is that of another broker. Use another --broker or --data",
-                    self.stream
-                ),
-            ));
+            return Err(self.other_log("begins with another record than the one"));
+        }
+        if let Some(last) = self.last_record(&replay.offsets, start)
+            && !self.is_still_there(&log, &last).map_err(fail)?
+        {
+            return Err(self.other_log("has another record at the place of the last one"));
         }
         replay.offsets.head = head;
         if let Some(end) = log.end_of_files() {
@@ -101,6 +99,50 @@ impl Reading {
         result.counts = replay.counts;
         result.offsets = replay.offsets;
         Ok(result)
+    }
+
+    fn other_log(&self, what: &str) -> Error {
+        Error::input(
+            self.store.root(),
+            format!(
+                "the commit log {what} that was imported as {}: it was recreated, or is that of another broker. Use \
+                 another --broker or --data",
+                self.stream
+            ),
+        )
+    }
+
+    /// The last record of a queue that was imported, if the log can still have it.
+    fn last_record<'a>(&self, offsets: &'a QueueOffsets, start: u64) -> Option<(&'a str, i32, QueuePlace)> {
+        let begin = i64::try_from(start).unwrap_or(i64::MAX);
+        let end = i64::try_from(self.from?).unwrap_or(i64::MAX);
+        let places = offsets.queues().filter(|(.., place)| (begin..end).contains(&place.physical));
+        places.max_by_key(|(.., place)| place.physical)
+    }
+
+    /// Whether the record at that place is still the same.
+    fn is_still_there(
+        &self,
+        log: &CommitLog,
+        (topic, queue_id, place): &(&str, i32, QueuePlace),
+    ) -> Result<bool, log::Error> {
+        let position = u64::try_from(place.physical).unwrap_or(0);
+        let mut walker = match log.walk(WalkOptions { from: Some(position), ..WalkOptions::default() }) {
+            Ok(walker) => walker,
+            Err(log::Error::Rewritten { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        Ok(match walker.next()? {
+            Some(Item::Record { position: found, record }) => {
+                found == position
+                    && record.topic_text() == *topic
+                    && record.queue_id == *queue_id
+                    && record.queue_offset < place.next
+            }
+            // damage is told, or passed over, where it is met
+            Some(Item::Event(_)) => true,
+            None => false,
+        })
     }
 
     /// What is no record; returns where reading goes on.

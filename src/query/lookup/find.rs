@@ -13,7 +13,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::super::catalog::PinnedTable;
 use super::super::files::{CachedReader, FileCache};
 use super::condition::{Condition, open_conditions, select};
-use super::pages::{blooms_pass, candidates, everywhere, places, read};
+use super::pages::{bind, blooms_pass, candidates, everywhere, places, read};
 use crate::error::Result;
 use crate::lake::LakeFile;
 
@@ -124,11 +124,12 @@ async fn locate_in_file(
     let index = reader.index().await?;
     let mut all: Vec<&'static str> = columns.to_vec();
     all.extend(conditions.iter().map(Condition::column));
+    let bound = bind(&index.parquet, conditions);
     let mut found = Vec::new();
     for place in places {
         let row_group = place.row_group;
-        let ranges = candidates(&index.parquet, &place, conditions);
-        if ranges.is_empty() || !blooms_pass(files, &reader, &index, row_group, conditions).await? {
+        let ranges = candidates(&index.parquet, &place, &bound);
+        if ranges.is_empty() || !blooms_pass(files, &reader, &index, row_group, &bound).await? {
             continue;
         }
         let mut left = ranges.iter().cloned().flatten();

@@ -12,7 +12,7 @@ use arrow::compute::filter_record_batch;
 use super::super::catalog::PinnedTable;
 use super::super::files::FileCache;
 use super::condition::{Condition, open_conditions, select};
-use super::pages::{RowRanges, candidates, places, read};
+use super::pages::{RowRanges, bind, candidates, places, read};
 use super::rows::{MessageKey, MessageRow};
 use crate::error::Result;
 use crate::lake::LakeFile;
@@ -102,7 +102,7 @@ async fn read_file(
         let first_second = query.first_second.max(page.oldest_second().unwrap_or(i64::MIN));
         let mut conditions = open.clone();
         conditions.push(window(first_second, last_second));
-        let mut left = candidates(&index.parquet, &place, &conditions);
+        let mut left = candidates(&index.parquet, &place, &bind(&index.parquet, &conditions));
         while !left.is_empty() {
             let ranges = take_rows(&mut left, window_rows);
             window_rows = (window_rows * 2).min(MAX_WINDOW_ROWS);

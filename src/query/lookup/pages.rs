@@ -57,17 +57,25 @@ pub(super) fn everywhere(metadata: &ParquetMetaData) -> Vec<Place> {
         .collect()
 }
 
+/// Conditions, each with the position of its column among the leaves of a file.
+pub(super) type Bound<'a> = Vec<(usize, &'a Condition)>;
+
+/// Conditions on columns that the file has.
+pub(super) fn bind<'a>(metadata: &ParquetMetaData, conditions: &'a [Condition]) -> Bound<'a> {
+    conditions.iter().filter_map(|condition| Some((leaf(metadata, condition.column())?, condition))).collect()
+}
+
 /// Rows of a place that can satisfy all conditions.
-pub(super) fn candidates(metadata: &ParquetMetaData, place: &Place, conditions: &[Condition]) -> RowRanges {
+pub(super) fn candidates(metadata: &ParquetMetaData, place: &Place, conditions: &Bound<'_>) -> RowRanges {
     let row_group = place.row_group;
     let Some(group) = metadata.row_groups().get(row_group) else { return Vec::new() };
+    if !conditions.iter().all(|(leaf, condition)| may_match_group(group, *leaf, condition)) {
+        return Vec::new();
+    }
     let rows = usize::try_from(group.num_rows()).unwrap_or(0);
     let mut ranges: RowRanges = std::iter::once(place.rows.clone()).collect();
-    for condition in conditions {
-        let Some(leaf) = leaf(metadata, condition.column()) else { continue };
-        if !may_match_group(group, leaf, condition) {
-            return Vec::new();
-        }
+    for (leaf, condition) in conditions {
+        let leaf = *leaf;
         let span = ranges.first().map_or(0, |range| range.start)..ranges.last().map_or(0, |range| range.end);
         if let Some(pages) = matching_pages(metadata, row_group, leaf, rows, &span, condition) {
             ranges = intersect(&ranges, &pages);
@@ -165,11 +173,10 @@ pub(super) async fn blooms_pass(
     reader: &CachedReader,
     index: &FileIndex,
     row_group: usize,
-    conditions: &[Condition],
+    conditions: &Bound<'_>,
 ) -> Result<bool> {
-    for condition in conditions {
-        let Condition::Text(column, text) = condition else { continue };
-        let Some(leaf) = leaf(&index.parquet, column) else { continue };
+    for (leaf, condition) in conditions {
+        let (leaf, Condition::Text(_, text)) = (*leaf, condition) else { continue };
         let group = index.parquet.row_groups().get(row_group);
         let has_bloom = group
             .and_then(|group| group.columns().get(leaf))

@@ -12,7 +12,7 @@ use super::super::catalog::PinnedTable;
 use super::super::files::FileCache;
 use super::condition::{Condition, open_conditions, select};
 use super::newest::{FIRST_WINDOW_ROWS, MAX_WINDOW_ROWS, take_rows};
-use super::pages::{RowRanges, candidates, places, read};
+use super::pages::{RowRanges, bind, candidates, places, read};
 use super::stored::{MessagePlace, StoredMessage};
 use crate::error::Result;
 use crate::lake::LakeFile;
@@ -127,7 +127,7 @@ async fn read_file(
     columns.extend(conditions.iter().map(Condition::column));
     for place in places {
         let mut window_rows = FIRST_WINDOW_ROWS.max(page.query.limit.min(MAX_WINDOW_ROWS));
-        let mut left = candidates(&index.parquet, &place, &conditions);
+        let mut left = candidates(&index.parquet, &place, &bind(&index.parquet, &conditions));
         while !left.is_empty() {
             let ranges = match page.query.order {
                 Order::Newest => take_rows(&mut left, window_rows),

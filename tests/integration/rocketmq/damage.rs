@@ -136,6 +136,28 @@ async fn a_store_of_another_broker_is_noticed() {
     }
 }
 
+/// A log that was made anew has other records at the old places, also where they begin at the same offsets.
+#[tokio::test]
+async fn another_record_at_the_last_place_is_noticed() {
+    let home = tempfile::tempdir().unwrap();
+    let (store, data) = (home.path().join("store"), home.path().join("data"));
+    write_beginning(When::Before, BROKERS[0], 1, &store);
+    let config = support::config(&data);
+    import(&config, &store, BROKERS[0]).await.unwrap();
+    let before = messages_in(&data).await;
+    let statement = "SELECT subject, physical_offset FROM message ORDER BY physical_offset DESC LIMIT 1";
+    let last = &crate::support::rows::query(&data, statement).await[0];
+    let topic = last["subject"].as_str().unwrap();
+    let (file, at) = (&log_files(&store)[0], last["physical_offset"].as_u64().unwrap() as usize);
+    let mut bytes = std::fs::read(file).unwrap();
+    let name = bytes[at..].windows(topic.len()).position(|bytes| bytes == topic.as_bytes()).unwrap();
+    bytes[at + name] ^= 1;
+    std::fs::write(file, bytes).unwrap();
+    let error = import(&config, &store, BROKERS[0]).await.unwrap_err().to_string();
+    assert!(error.contains("another record at the place of the last one"), "{error}");
+    assert_eq!(messages_in(&data).await, before);
+}
+
 #[test]
 fn wrong_directories_and_names_on_the_command_line() {
     let home = tempfile::tempdir().unwrap();
