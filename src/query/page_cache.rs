@@ -60,8 +60,8 @@ mod tests {
         if let Some(parts) = read(&path, &[2..4, 9..10, 5..5]) {
             assert_eq!(parts, [Bytes::from("23"), Bytes::from("9"), Bytes::new()]);
         }
-        assert_eq!(read(&path, &[8..12]), None);
-        assert_eq!(read(&path, &[0..MAX_BYTES + 1]), None);
-        assert_eq!(read(&folder.path().join("none"), &[0..1]), None);
+        assert_eq!(read(&path, &[0..1, 8..12]), None, "beyond the end");
+        assert_eq!(read(&path, &[0..1, 0..MAX_BYTES]), None, "too much");
+        assert_eq!(read(&folder.path().join("none"), &[0..1, 1..2]), None, "no file");
     }
 }
