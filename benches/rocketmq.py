@@ -8,9 +8,9 @@
 import  A generated commit log of messages and traces is imported into an empty lake.
 traces  The same with traces only, which shows what a trace event costs.
 keys    A real broker gets messages, mqlake imports the broker's own store and serves it. Both are asked for the same
-        keys, each over one open connection, one question at a time: the broker with the request its own tools make,
-        mqlake over HTTP, without bodies and with them. The broker always sends bodies. Answers must agree. Times end
-        with the last byte; answers are taken apart later.
+        keys, each over one open connection, one question at a time, in turns: the broker with the request its own
+        tools make, mqlake over HTTP, without bodies and with them. The broker always sends bodies. Answers must agree.
+        Times end with the last byte; answers are taken apart later.
 scale   Key lookups in mqlake alone, over generated logs of growing size.
 
 Everything is warm: logs are in the cache of the system, and lookups are timed after others of their kind.
@@ -196,14 +196,17 @@ def compare(options, broker, server, keys, hits):
     names = [keys.key(hits, number) for number in numbers]
     warm, timed_keys = split(options, names)
     paths = {way: {key: messages_path(rocketmq_broker.TOPIC, key, way) for key in names} for way in ("plain", "bodies")}
-    rocketmq_ms, theirs = timed(broker.query, warm, timed_keys)
+    # in turns, so that what else the machine does disturbs all alike
+    asks = {"rocketmq": broker.query}
+    for way in paths:
+        asks[f"mqlake_{way}"] = lambda key, way=way: server.get(paths[way][key])
+    taken = timed_in_turns(asks, warm, timed_keys)
+    _, theirs = taken["rocketmq"]
     expected = [broker.rows(answer, key) for answer, key in zip(theirs, timed_keys)]
     agree = all(len(rows) == hits for rows in expected)
-    figures = {"rocketmq": quantiles(rocketmq_ms)}
     for way in paths:
-        took_ms, bodies = timed(lambda key: server.get(paths[way][key]), warm, timed_keys)
-        figures[f"mqlake_{way}"] = quantiles(took_ms)
-        agree = agree and [rows_of(body) for body in bodies] == expected
+        agree = agree and [rows_of(body) for body in taken[f"mqlake_{way}"][1]] == expected
+    figures = {name: quantiles(took_ms) for name, (took_ms, _) in taken.items()}
     return {"hits": hits, "requests": len(timed_keys), "agree": agree, **figures}
 
 
@@ -259,19 +262,27 @@ def split(options, questions):
 
 
 def timed(ask, warm, questions):
+    return timed_in_turns({"": ask}, warm, questions)[""]
+
+
+def timed_in_turns(asks, warm, questions):
+    """Times and answers of each way to ask; every question is asked in all ways before the next."""
     for question in warm:
-        ask(question)
-    times, answers = [], []
+        for ask in asks.values():
+            ask(question)
+    taken = {name: ([], []) for name in asks}
     gc.collect()
     gc.disable()
     try:
         for question in questions:
-            started = time.perf_counter_ns()
-            answers.append(ask(question))
-            times.append((time.perf_counter_ns() - started) / 1e6)
+            for name, ask in asks.items():
+                started = time.perf_counter_ns()
+                answer = ask(question)
+                taken[name][0].append((time.perf_counter_ns() - started) / 1e6)
+                taken[name][1].append(answer)
     finally:
         gc.enable()
-    return times, answers
+    return taken
 
 
 def quantiles(times):
