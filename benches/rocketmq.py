@@ -159,8 +159,20 @@ def run_import(options, store, made):
         "seconds": seconds,
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
         "peak_memory_bytes": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
-        "lake_bytes": sum(file.stat().st_size for file in lake.rglob("*.parquet")),
+        "lake_bytes": sum(live_bytes(log) for log in lake.glob("*/_delta_log")),
     }
+
+
+def live_bytes(log):
+    """Bytes of the files that a table names now; replaced ones stay on disk for a while."""
+    sizes = {}
+    for commit in sorted(log.glob("*.json")):
+        for action in map(json.loads, commit.read_text().splitlines()):
+            if "add" in action:
+                sizes[action["add"]["path"]] = action["add"]["size"]
+            elif "remove" in action:
+                sizes.pop(action["remove"]["path"], None)
+    return sum(sizes.values())
 
 
 def remove(*folders):

@@ -22,7 +22,7 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 use super::encode::{EncodedFile, FileEncoder};
 use super::file::LakeFile;
 use super::scan::{InMemory, Scan, ordering, store_url};
-use super::schema::TableDef;
+use super::schema::{MESSAGE_KEY, TableDef};
 use super::table::Table;
 use super::{Lake, sql_error};
 use crate::error::Result;
@@ -33,6 +33,8 @@ const TARGET_BYTES: usize = 128 << 20;
 const BATCH_ROWS: usize = 4096;
 /// Decoded bytes of a row besides its body, generously.
 const ROW_BYTES: usize = 512;
+/// The same of a row that can tell a message as JSON.
+const TOLD_ROW_BYTES: usize = 2048;
 
 /// A merge under way.
 pub struct Merge<'a> {
@@ -67,15 +69,15 @@ impl Lake {
         if let Some(order) = ordering(def, &schema) {
             plan = Arc::new(SortPreservingMergeExec::new(order, plan));
         }
-        let batches = plan.execute(0, self.merge_context(files)?).map_err(sql_error)?;
+        let batches = plan.execute(0, self.merge_context(def, files)?).map_err(sql_error)?;
         Ok(Merge { lake: self, def, batches })
     }
 
     /// A context whose batches are small enough for rows with large bodies. It has no memory limit of its own:
     /// a merge cannot spill, so its memory is bounded by what it is given.
-    fn merge_context(&self, files: &[Arc<LakeFile>]) -> Result<Arc<TaskContext>> {
+    fn merge_context(&self, def: &TableDef, files: &[Arc<LakeFile>]) -> Result<Arc<TaskContext>> {
         let memory = usize::try_from(self.settings.settle_memory.as_u64()).unwrap_or(usize::MAX);
-        let widest = files.iter().map(|file| widest_row(file)).max().unwrap_or(ROW_BYTES);
+        let widest = files.iter().map(|file| widest_row(def, file)).max().unwrap_or(ROW_BYTES);
         // each file has a few batches on the way, the merge one more
         let batch_rows = (memory / 2 / (4 * (files.len() + 1)) / widest).clamp(1, BATCH_ROWS);
         let runtime = RuntimeEnvBuilder::new().build_arc().map_err(sql_error)?;
@@ -120,9 +122,10 @@ impl Merge<'_> {
 }
 
 /// Bytes of the widest row of a file, decoded.
-pub(super) fn widest_row(file: &LakeFile) -> usize {
+pub(super) fn widest_row(def: &TableDef, file: &LakeFile) -> usize {
     let body = file.stats.number_range("body_size").map_or(0, |(_, widest)| widest);
-    ROW_BYTES + usize::try_from(body).unwrap_or(0)
+    let row = if def.name == MESSAGE_KEY.name { TOLD_ROW_BYTES } else { ROW_BYTES };
+    row + usize::try_from(body).unwrap_or(0)
 }
 
 /// Readers of files that are in memory only.

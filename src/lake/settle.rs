@@ -79,7 +79,7 @@ impl Lake {
         while !left.is_empty() {
             let mut bytes = 0;
             let fitting = left.iter().take(FILES_PER_MERGE).take_while(|file| {
-                bytes += self.row_group_bytes(def, file) + widest_row(file) as u64;
+                bytes += self.row_group_bytes(def, file) + widest_row(def, file) as u64;
                 bytes <= memory / 2
             });
             let (step, rest) = left.split_at(fitting.count().max(1));
