@@ -39,9 +39,15 @@ windows AS (
       ON p.broker_group = q.broker_group AND coalesce(p.queue_id, -1) = coalesce(q.queue_id, -1)
 ),
 traced AS (
-  SELECT DISTINCT msg_id
+  SELECT msg_id
   FROM trace
   WHERE system = $1 AND trace_type = 'SubAfter' AND success AND group_name = $2
+  UNION
+  -- old clients tell the group at the begin of a delivery only
+  SELECT a.msg_id
+  FROM trace a JOIN trace b ON b.request_id = a.request_id AND b.msg_id = a.msg_id
+  WHERE a.system = $1 AND a.trace_type = 'SubAfter' AND a.success AND a.group_name IS NULL
+    AND b.system = $1 AND b.trace_type = 'SubBefore' AND b.group_name = $2
 ),
 acknowledged AS (
   SELECT DISTINCT broker_group, sequence

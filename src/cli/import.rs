@@ -100,6 +100,12 @@ impl Import {
     }
 
     async fn qmq(self, config: Config) -> Result<ExitCode> {
+        if self.store.join("commitlog").is_dir() {
+            return Err(Error::Usage(format!(
+                "{} is the store of a RocketMQ broker; add --system rocketmq and --broker NAME",
+                self.store.display()
+            )));
+        }
         let Some(broker_group) = self.broker_group else {
             return Err(Error::Usage(
                 "a QMQ store needs --broker-group; --broker is for --system rocketmq".to_owned(),

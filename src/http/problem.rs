@@ -57,6 +57,9 @@ impl From<Error> for Problem {
             ErrorKind::Unavailable if matches!(error, Error::Busy(_)) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "overloaded")
             }
+            ErrorKind::Unavailable if matches!(error, Error::Peer(_)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "broker-unavailable")
+            }
             ErrorKind::Unavailable | ErrorKind::Conflict => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable")
             }
@@ -68,7 +71,10 @@ impl From<Error> for Problem {
         match status {
             StatusCode::SERVICE_UNAVAILABLE => {
                 tracing::warn!(%error, "request not answered");
-                problem.hint("try again; /readyz tells when the store answers")
+                problem.hint(match code {
+                    "broker-unavailable" => "try again; /api/status tells how the brokers are",
+                    _ => "try again; /readyz tells when the store answers",
+                })
             }
             StatusCode::INTERNAL_SERVER_ERROR => {
                 tracing::error!(%error, "request failed");

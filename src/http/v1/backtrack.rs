@@ -171,9 +171,14 @@ async fn counts(
     } else {
         (
             "",
+            // old clients tell the group at the begin of a delivery only
             format!(
-                "SELECT DISTINCT msg_id FROM trace WHERE system = '{system}' AND trace_type = 'SubAfter' AND success \
-                 AND group_name = {group}"
+                "SELECT msg_id FROM trace WHERE system = '{system}' AND trace_type = 'SubAfter' AND success \
+                 AND group_name = {group} \
+                 UNION SELECT a.msg_id FROM trace a JOIN trace b ON b.request_id = a.request_id \
+                   AND b.msg_id = a.msg_id \
+                 WHERE a.system = '{system}' AND a.trace_type = 'SubAfter' AND a.success AND a.group_name IS NULL \
+                   AND b.system = '{system}' AND b.trace_type = 'SubBefore' AND b.group_name = {group}"
             ),
             "c.msg_id = m.message_id",
         )

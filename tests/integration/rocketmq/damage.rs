@@ -192,4 +192,12 @@ fn wrong_directories_and_names_on_the_command_line() {
         .unwrap();
     let error = String::from_utf8_lossy(&nameless.stderr);
     assert!(nameless.status.code() == Some(2) && error.contains("--broker"), "{error}");
+    let of_qmq = Command::new(env!("CARGO_BIN_EXE_mqlake"))
+        .args(["import", "--broker-group", "broker-a", "--store"])
+        .arg(&store)
+        .env("MQLAKE_DATA", path("data"))
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&of_qmq.stderr);
+    assert!(of_qmq.status.code() == Some(2) && error.contains("add --system rocketmq"), "{error}");
 }
