@@ -107,14 +107,18 @@ fn print_text(status: &Value) {
         }
         for stream in list(source, "streams") {
             println!(
-                "  {:<8} received {}  visible {}  committed {}  broker {}  lag {} bytes, {} s, last commit {}",
+                "  {:<8} received {}  visible {}  committed {}  broker {}  lag {}, last commit {}",
                 text(stream, "log"),
                 number(stream, "received"),
                 number(stream, "visible"),
                 number(stream, "committed"),
                 number(stream, "broker_end"),
-                number(stream, "lag_bytes"),
-                seconds(stream, "lag_seconds"),
+                // brokers of RocketMQ count messages, those of QMQ bytes
+                match stream.get("lag_messages").and_then(Value::as_u64) {
+                    Some(messages) => format!("{messages} messages"),
+                    None =>
+                        format!("{} bytes, {} s", number(stream, "lag_bytes"), seconds(stream, "lag_seconds")),
+                },
                 match stream.get("last_commit_seconds").and_then(Value::as_f64) {
                     Some(age) => format!("{age:.0} s ago"),
                     None => "not since the start".to_owned(),
