@@ -1,7 +1,7 @@
 //! Integration tests: they speak at the boundary (files in, HTTP, SQL, command line and files out).
 //!
 //! One binary with folders, so that it links once. `support` makes stores and lakes; each folder tests one
-//! face.
+//! face. `reports` holds stores that users had trouble with, each with a case that says what comes out of it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, missing_docs)]
 
@@ -12,6 +12,7 @@ mod import;
 mod lake;
 mod peer;
 mod peer_self;
+mod reports;
 mod rocketmq;
 mod rocketmq_peer;
 mod rocketmq_peer_self;

@@ -49,6 +49,14 @@ impl Server {
         Server(router(Arc::new(App::new(catalog, config, Arc::new(super::week_end)).unwrap())))
     }
 
+    /// With the clock at a moment, epoch milliseconds.
+    pub async fn at(lake: Arc<mqlake::lake::Lake>, config: Config, now_ms: i64) -> Server {
+        mqlake::http::install_metrics().unwrap();
+        let catalog = Arc::new(Catalog::open(lake, &config.cache).await.unwrap());
+        let clock = Arc::new(move || chrono::DateTime::from_timestamp_millis(now_ms).unwrap());
+        Server(router(Arc::new(App::new(catalog, config, clock).unwrap())))
+    }
+
     /// With something that follows clusters.
     pub fn following(catalog: Arc<Catalog>, config: Config, follow: Arc<mqlake::follow::Follow>) -> Server {
         mqlake::http::install_metrics().unwrap();

@@ -129,7 +129,7 @@ pub fn end_log_at(store: &Path, file: usize, at: usize) {
 }
 
 /// Writes the files of a tar archive as GNU tar makes it.
-fn extract(archive: &[u8], to: &Path) {
+pub fn extract(archive: &[u8], to: &Path) {
     let mut rest = archive;
     let mut long_name = None;
     while let Some((head, behind)) = rest.split_first_chunk::<512>().filter(|(head, _)| head[0] != 0) {
@@ -142,6 +142,7 @@ fn extract(archive: &[u8], to: &Path) {
         rest = &behind[size.next_multiple_of(512)..];
         let name = long_name.take().unwrap_or_else(|| text(&head[..100]));
         match head[156] {
+            b'5' => std::fs::create_dir_all(to.join(&name)).unwrap(),
             b'L' => long_name = Some(text(content)),
             b'0' | 0 => {
                 let path = to.join(&name);
