@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SUITE = ROOT / "tests" / "interop" / "rocketmq"
 BROKER = "broker-a"
+# that of the pom, and of the oracle of the suite
+VERSION = "5.3.3"
 TOPIC = "bench"
 QUEUES = 8
 
@@ -34,7 +36,7 @@ SMALL = ["mappedFileSizeCommitLog", "mappedFileSizeConsumeQueue", "maxHashSlotNu
 
 def class_path(target):
     """The jars of the servers: those of the interoperability suite, fetched with Maven if they are not there."""
-    lib = target / "interop" / "rocketmq" / "lib"
+    lib = target / "interop" / "rocketmq" / VERSION / "lib"
     if not any(lib.glob("rocketmq-broker-*.jar")):
         if not shutil.which("mvn"):
             sys.exit("error: needs Maven to fetch a broker, or `--class-path 'DIR/*'` with the jars of one")

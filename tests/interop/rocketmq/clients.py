@@ -11,15 +11,13 @@ OPTIONS = ["-Xms32m", "-Xmx128m"]
 
 
 class Client:
-    """One JVM with `interop.Main`."""
+    """One JVM with `interop.Main` of the cluster's version, or another main class."""
 
-    def __init__(self, cluster: Cluster, name: str, what: str, arguments: dict, answers=subprocess.DEVNULL):
-        home = cluster.folder / name
-        settings = {"name-server": cluster.name_server, **arguments}
-        if cluster.credentials:
-            settings["access-key"], settings["secret-key"] = cluster.credentials
-        texts = [f"{key}={value}" for key, value in settings.items()]
-        command = java(OPTIONS, cluster.class_path, home, "interop.Main", [what, *texts])
+    def __init__(self, cluster: Cluster, name: str, what: str, arguments: dict):
+        main = ["interop.Main", [what, *_texts(cluster, arguments)]]
+        self._start(name, java(OPTIONS, cluster.class_path, cluster.folder / name, *main), cluster.folder / name)
+
+    def _start(self, name: str, command: list[str], home: pathlib.Path, answers=subprocess.DEVNULL) -> None:
         self.name, self.output = name, home / "output"
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
@@ -48,8 +46,15 @@ class Client:
         self.wait()
 
     def wait(self) -> None:
-        if code := self.process.wait(timeout=60):
+        if code := self.process.wait(timeout=120):
             raise RuntimeError(f"{self.name} ended with {code}, see {self.output}")
+
+
+def _texts(cluster: Cluster, arguments: dict) -> list[str]:
+    settings = {"name-server": cluster.name_server, **arguments}
+    if cluster.credentials:
+        settings["access-key"], settings["secret-key"] = cluster.credentials
+    return [f"{key}={value}" for key, value in settings.items()]
 
 
 class Lines:
@@ -74,7 +79,10 @@ class Lines:
 
 
 def producer(cluster: Cluster, out: Lines, run: str, topic: str, **more) -> Client:
-    return Client(cluster, f"producer-{run}", "produce", {"out": out.file, "run": run, "topic": topic, **more})
+    version = cluster.version
+    settings = {"out": out.file, "run": run, "topic": topic, **more}
+    settings |= {"timers": version.timers, "own-ids": version.own_ids_in_batches}
+    return Client(cluster, f"producer-{run}", "produce", settings)
 
 
 def consumer(cluster: Cluster, out: Lines, topics: list[str], groups: list[str]) -> Client:
@@ -83,7 +91,7 @@ def consumer(cluster: Cluster, out: Lines, topics: list[str], groups: list[str])
     arguments = {"out": out.file, "topics": ",".join(topics), "groups": ",".join(groups)}
     client = Client(cluster, "consumer", "consume", arguments)
     try:
-        until(30, "consumer", lambda: len(out.of("ready")) > before or client.process.poll() is not None)
+        until(90, "consumer", lambda: len(out.of("ready")) > before or client.process.poll() is not None)
     except BaseException:
         client.__exit__()
         raise
@@ -91,10 +99,13 @@ def consumer(cluster: Cluster, out: Lines, topics: list[str], groups: list[str])
 
 
 class Oracle(Client):
-    """Answers questions with the Java client's own requests; see interop.Ask."""
+    """Answers questions with the Java client's own requests, of one version for all brokers; see interop.Ask."""
 
-    def __init__(self, cluster: Cluster):
-        super().__init__(cluster, "oracle", "oracle", {}, answers=subprocess.PIPE)
+    def __init__(self, cluster: Cluster, class_path: str):
+        home = cluster.folder / "oracle"
+        command = java(OPTIONS, class_path, home, "interop.Oracle", _texts(cluster, {}))
+        self.version = cluster.version
+        self._start("oracle", command, home, answers=subprocess.PIPE)
 
     def ask(self, what: str, **arguments):
         self.process.stdin.write(json.dumps({"ask": what, **arguments}) + "\n")
@@ -106,6 +117,10 @@ class Oracle(Client):
         if isinstance(found, dict) and "error" in found:
             raise RuntimeError(f"oracle, {what} {arguments}: {found['error']}")
         return found
+
+    def snapshot(self) -> dict:
+        """Of each broker, all that a client can leave behind."""
+        return self.ask("snapshot", producers=self.version.lists_producers)
 
     def pull(self, file: pathlib.Path) -> Lines:
         """Every message of every topic and queue, and every trace record."""

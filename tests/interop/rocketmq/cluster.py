@@ -4,29 +4,37 @@ Whatever was started is killed on `close`, and by the kernel should this process
 """
 
 import ctypes
+import fcntl
 import json
 import pathlib
+import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
 
 import remoting
+import versions
 
 CLUSTER = "DefaultCluster"
 SUPER_USER = ("rocketmq", "12345678")
+# with the rights that a follower needs, and no more
+READER = ("history", "reader-secret")
+READER_RIGHTS = {"Topic:*": ["Sub", "Get"], "Group:TOOLS_CONSUMER": ["Sub"]}
 
 # loaded here, not between fork and exec
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 PR_SET_PDEATHSIG = 1
 
+# what 4.x uses of the JVM to open selectors and to unmap files
+OPENED = ["java.nio", "sun.nio.ch", "jdk.internal.ref"]
 NAME_SERVER_OPTIONS = ["-Xms32m", "-Xmx128m"]
 BROKER_OPTIONS = [
     "-Xms128m",
-    "-Xmx384m",
+    "-Xmx256m",
     "-XX:MaxDirectMemorySize=256m",
-    "--add-exports=java.base/sun.nio.ch=ALL-UNNAMED",
     # a full disk of the machine must not stop the brokers
     "-Drocketmq.broker.diskSpaceWarningLevelRatio=0.99",
     "-Drocketmq.broker.diskSpaceCleanForciblyRatio=0.98",
@@ -64,8 +72,30 @@ BROKER_SETTINGS = {
     "enableSingleTopicRegister": "false",
 }
 
+# without which servers of 4.x end at once
+LOG_SET_UP = """<configuration>
+  <appender name="FILE" class="ch.qos.logback.core.FileAppender">
+    <file>{file}</file>
+    <encoder><pattern>%d %level %logger{{0}} %msg%n</pattern></encoder>
+  </appender>
+  <root level="WARN"><appender-ref ref="FILE"/></root>
+</configuration>
+"""
+
+ACL_FILE = """accounts:
+  - accessKey: {}
+    secretKey: "{}"
+    admin: true
+  - accessKey: {}
+    secretKey: "{}"
+    admin: false
+    defaultTopicPerm: SUB
+    defaultGroupPerm: SUB
+"""
+
 _AUTH = "org.apache.rocketmq.auth"
-ACL_SETTINGS = {
+ACL_SETTINGS = {"aclEnable": "true"}
+ACL_2_SETTINGS = {
     "authenticationEnabled": "true",
     "authenticationProvider": f"{_AUTH}.authentication.provider.DefaultAuthenticationProvider",
     "authenticationMetadataProvider": f"{_AUTH}.authentication.provider.LocalAuthenticationMetadataProvider",
@@ -80,14 +110,29 @@ ACL_SETTINGS = {
 def java(options: list[str], class_path: str, home: pathlib.Path, main: str, arguments: list[str]) -> list[str]:
     """The command of a JVM that starts quickly, stays small and writes its logs below `home`."""
     home.mkdir(parents=True, exist_ok=True)
+    opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED]
+    opened.append("--add-exports=java.base/sun.nio.ch=ALL-UNNAMED")
     common = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", f"-Drocketmq.home.dir={home}", f"-Duser.home={home}"]
-    return ["java", *common, *options, "-cp", class_path, main, *arguments]
+    return ["java", *opened, *common, *options, "-cp", class_path, main, *arguments]
 
 
 def die_with_parent() -> None:
     """For `preexec_fn`: the kernel kills the new process when the thread that starts it ends, where it can."""
     if LIBC:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def raise_loopback() -> None:
+    """In a network of its own, where it is down at first."""
+    if sys.platform != "linux":
+        return
+    get_flags, set_flags, up = 0x8913, 0x8914, 1
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16sh14x", b"lo", 0)
+        flags = struct.unpack("16sh14x", fcntl.ioctl(any_socket, get_flags, request))[1]
+        if flags & up:
+            return
+        fcntl.ioctl(any_socket, set_flags, struct.pack("16sh14x", b"lo", flags | up))
 
 
 def free_port(also: tuple[int, ...] = ()) -> int:
@@ -141,14 +186,21 @@ class Server:
     def end(self, how: signal.Signals) -> None:
         if self.running():
             self.process.send_signal(how)
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=90)
 
 
 class Cluster:
     """`with Cluster(...) as cluster:` has all brokers registered."""
 
-    def __init__(self, folder: pathlib.Path, class_path: str, brokers: list[str], acl: bool = False):
-        self.folder, self.class_path = folder.resolve(), class_path
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        class_path: str,
+        brokers: list[str],
+        version: versions.Version = versions.VERSIONS[versions.ORACLE],
+        acl: bool = False,
+    ):
+        self.folder, self.class_path, self.version = folder.resolve(), class_path, version
         self.credentials = SUPER_USER if acl else None
         port = free_port()
         self.name_server = f"127.0.0.1:{port}"
@@ -156,7 +208,7 @@ class Cluster:
         # listenPort - 2 is a port of the broker, too
         self.brokers, self.ports = brokers, {name: free_port(also=(-2, 2)) for name in brokers}
         for name, port in self.ports.items():
-            self.servers[name] = self._broker(name, port, acl)
+            self.servers[name] = self._broker(name, port)
 
     def _name_server(self, port: int) -> Server:
         home = self.folder / "name-server"
@@ -165,17 +217,19 @@ class Cluster:
         command = java(NAME_SERVER_OPTIONS, self.class_path, home, main, ["-c", settings])
         return Server("name server", command, home / "output")
 
-    def _broker(self, name: str, port: int, acl: bool) -> Server:
+    def _broker(self, name: str, port: int) -> Server:
         home = self.folder / name
         own = {
             "brokerName": name,
             "namesrvAddr": self.name_server,
             "listenPort": port,
             "haListenPort": port + 2,
-            "storePathRootDir": home / "store",
-            "storePathCommitLog": home / "store" / "commitlog",
+            "storePathRootDir": self.store(name),
+            "storePathCommitLog": self.store(name) / "commitlog",
         }
-        settings = self._settings(name, {**BROKER_SETTINGS, **own, **(ACL_SETTINGS if acl else {})})
+        if self.credentials:
+            own |= ACL_SETTINGS if self.version.acl == 1 else ACL_2_SETTINGS
+        settings = self._settings(name, {**BROKER_SETTINGS, **own, **self.version.settings})
         main = "org.apache.rocketmq.broker.BrokerStartup"
         command = java(BROKER_OPTIONS, self.class_path, home, main, ["-c", settings, "-n", self.name_server])
         return Server(name, command, home / "output")
@@ -185,12 +239,23 @@ class Cluster:
         home.mkdir(parents=True, exist_ok=True)
         file = home / "settings"
         file.write_text("".join(f"{key}={value}\n" for key, value in values.items()))
+        if self.version.log_set_up:
+            self._log_set_up(home)
+        if self.credentials and self.version.acl == 1:
+            (home / "conf" / "acl").mkdir(parents=True, exist_ok=True)
+            (home / "conf" / "plain_acl.yml").write_text(ACL_FILE.format(*SUPER_USER, *READER))
         return str(file)
+
+    @staticmethod
+    def _log_set_up(home: pathlib.Path) -> None:
+        (home / "conf").mkdir(exist_ok=True)
+        for server in ("namesrv", "broker"):
+            (home / "conf" / f"logback_{server}.xml").write_text(LOG_SET_UP.format(file=home / "server.log"))
 
     def __enter__(self):
         try:
             self.servers["name server"].start()
-            until(60, "name server", lambda: self._registered([]))
+            until(120, "name server", lambda: self._registered([]))
             for name in self.brokers:
                 self.servers[name].start()
             self.wait_ready()
@@ -228,7 +293,7 @@ class Cluster:
             pass  # it has not booted yet
 
     def wait_ready(self) -> None:
-        until(90, "brokers registered", lambda: self._registered(self.brokers))
+        until(180, "brokers registered", lambda: self._registered(self.brokers))
 
     def stop(self, broker: str) -> None:
         self.servers[broker].end(signal.SIGTERM)
@@ -240,7 +305,7 @@ class Cluster:
         """Starts a broker that was stopped or killed, on the same store and ports."""
         # the name server forgets a killed broker late, so ask the broker itself
         self.servers[broker].start()
-        until(90, f"{broker} registered", lambda: self._registered([broker]) and _accepts(self.address(broker)))
+        until(180, f"{broker} registered", lambda: self._registered([broker]) and _accepts(self.address(broker)))
 
     def address(self, broker: str) -> str:
         return f"127.0.0.1:{self.ports[broker]}"
@@ -257,17 +322,42 @@ class Cluster:
     def group(self, name: str) -> None:
         self._on_all(remoting.UPDATE_AND_CREATE_GROUP, body={"groupName": name})
 
-    def user(self, name: str, password: str, rights: dict[str, list[str]]) -> None:
-        """A normal user with `rights`: resource (`Topic:*`, `Group:g`) to actions."""
+    def reader(self) -> None:
+        """Makes the normal user `READER` on every broker, where its own file does not do that."""
+        if self.version.acl == 1:
+            return
+        name, password = READER
         user = {"username": name, "password": password, "userType": "Normal"}
         self._on_all(remoting.CREATE_USER, {"username": name}, user)
         entries = [
             {"resource": resource, "actions": actions, "sourceIps": [], "decision": "Allow"}
-            for resource, actions in rights.items()
+            for resource, actions in READER_RIGHTS.items()
         ]
         subject = f"User:{name}"
         policies = [{"policyType": "Custom", "entries": entries}]
         self._on_all(remoting.CREATE_ACL, {"subject": subject}, {"subject": subject, "policies": policies})
+
+    def delete_topic(self, name: str) -> None:
+        """At the brokers first, as the tools of RocketMQ do it."""
+        self._on_all(remoting.DELETE_TOPIC_IN_BROKER, {"topic": name})
+        remoting.call(self.name_server, remoting.DELETE_TOPIC_IN_NAME_SERVER, {"topic": name}, b"", self.credentials)
+
+    def store(self, broker: str) -> pathlib.Path:
+        return self.folder / broker / "store"
+
+    def copy_store(self, broker: str, to: pathlib.Path) -> None:
+        """As it is, while the broker runs or not."""
+        shutil.rmtree(to, ignore_errors=True)
+        # most of it is holes
+        subprocess.run(["cp", "-a", "--sparse=always", self.store(broker), to], check=True)
+
+    def put_back(self, broker: str, copy: pathlib.Path) -> None:
+        """In place of the store of a broker that was killed."""
+        self.lose_store(broker)
+        copy.rename(self.store(broker))
+
+    def lose_store(self, broker: str) -> None:
+        shutil.rmtree(self.store(broker))
 
 
 def topic(name: str, queues: int) -> dict:

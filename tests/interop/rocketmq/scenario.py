@@ -1,9 +1,11 @@
 """mqlake beside a real RocketMQ cluster with Java clients: is everything found that they did, and nothing left behind?
 
-scenario.py PROGRAM WORK [--cluster-only]: WORK holds lib/ and classes/ and gets a folder for each cluster.
+scenario.py PROGRAM WORK VERSION [--long | --cluster-only]: WORK/VERSION holds lib/ and classes/ of that version,
+WORK/oracle those of the oracle, and WORK/VERSION gets a folder for each cluster.
 """
 
 import argparse
+import dataclasses
 import pathlib
 import shutil
 import signal
@@ -12,47 +14,42 @@ import time
 
 import checks
 import clients
-from cluster import Cluster, until
+import generations
+import imports
+from cluster import READER, Cluster, raise_loopback, until
+from generations import Stage
 from lake import Lake
+from report import Report
+from versions import ORACLE, VERSIONS, Version
 
 TOPICS = {"orders": 4, "later": 2, "paid": 2}
 CONSUMERS = ["picky", "steady"]
 GROUPS = [*CONSUMERS, "rewound"]
-READER = ("reader", "reader-secret")
-# section "access control": what a follower needs, and no more
-READER_RIGHTS = {"Topic:*": ["Sub", "Get"], "Group:TOOLS_CONSUMER": ["Sub"]}
-VISIBLE_WITHIN = 20
-MOST_SHOWN = 8
+STRANGER = ("stranger", "wrong-secret")
 
 
-class Report:
-    """Prints each check as it is made, and counts."""
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is run, with which program and versions."""
 
-    def __init__(self):
-        self.begin, self.good, self.bad = time.monotonic(), 0, 0
+    report: Report
+    program: pathlib.Path
+    folder: pathlib.Path
+    version: Version
+    class_path: str
+    oracle_class_path: str
+    long: bool
 
-    def say(self, text: str) -> None:
-        print(f"[{time.monotonic() - self.begin:5.1f} s] {text}", flush=True)
+    def cluster(self, name: str, brokers: list[str], acl: bool = False) -> Cluster:
+        return Cluster(self.folder / name, self.class_path, brokers, self.version, acl)
 
-    def result(self, name: str, wrong: list[str]) -> None:
-        if not wrong:
-            self.good += 1
-            self.say(f"ok      {name}")
-            return
-        self.bad += 1
-        self.say(f"FAILED  {name}: {len(wrong)}")
-        for text in wrong[:MOST_SHOWN]:
-            print(f"          {text[:400]}", flush=True)
+    def oracle(self, cluster: Cluster) -> clients.Oracle:
+        return clients.Oracle(cluster, self.oracle_class_path)
 
-    def within(self, name: str, check, *arguments) -> None:
-        """Repeats a check until it is good or a message had time enough to become visible."""
-        end = time.monotonic() + VISIBLE_WITHIN
-        try:
-            while (wrong := check(*arguments)) and time.monotonic() < end:
-                time.sleep(0.5)
-        except (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
-            wrong = [f"{type(error).__name__}: {error}"]
-        self.result(name, wrong)
+    @property
+    def whole(self) -> bool:
+        """Whether clients, brokers and mqlake are disturbed in every way; one version is enough for every change."""
+        return self.long or self.version.name == ORACLE
 
 
 def prepare(cluster: Cluster) -> None:
@@ -79,42 +76,52 @@ def look_ups(report: Report, lake: Lake, sends: clients.Lines, pulled: clients.L
     report.within("dead letters", checks.dead_letters_found, lake, "picky", stored)
 
 
-def places(report: Report, lake: Lake, oracle: clients.Oracle, stored: list[dict]) -> None:
+def places(stage: Stage, stored: list[dict]) -> None:
     for topic in TOPICS:
-        if any(message["topic"] == topic for message in stored):
-            report.within(f"offsets by time of {topic}", checks.offsets_agree, lake, oracle, topic, stored)
-    report.within("messages of each queue", checks.counts_agree, lake, stored)
+        # older brokers answer with the nearest message
+        if stage.cluster.version.exact_times and any(message["topic"] == topic for message in stored):
+            question = (stage.lake, stage.oracle, topic, stored)
+            stage.report.within(f"offsets by time of {topic}", checks.offsets_agree, *question)
+    stage.report.within("messages of each queue", checks.counts_agree, stage.lake, stored)
 
 
-def calm(report: Report, cluster: Cluster, lake: Lake, oracle: clients.Oracle, sends, deliveries) -> None:
+def calm(stage: Stage, count: int, sends: clients.Lines, deliveries: clients.Lines) -> None:
     """All kinds of sends and results, nothing fails but on purpose: what the clients say is what is found."""
+    report, cluster, lake, oracle = stage.report, stage.cluster, stage.lake, stage.oracle
     with clients.consumer(cluster, deliveries, list(TOPICS), CONSUMERS) as consumer:
-        more = {"count": 200, "pause": 20, "later": "later", "paid": "paid"}
+        more = {"count": count, "pause": 20, "later": "later", "paid": "paid"}
         with clients.producer(cluster, sends, "calm", "orders", **more) as producer:
             with checks.Freshness(lake, sends) as freshness:
-                until(60, "sends", lambda: len(sends.of("send")) > 20)
+                until(120, "sends", lambda: len(sends.of("send")) > 20)
                 pids = [producer.process.pid, consumer.process.pid]
-                report.result("only the Java clients are online", checks.only_ours_online(oracle.ask("snapshot"), pids))
-                until(60, "sends", lambda: sum(send["kind"] == "normal" for send in sends.of("send")) == 200)
+                report.result("only the Java clients are online", checks.only_ours_online(oracle.snapshot(), pids))
+                until(120, "sends", lambda: sum(send["kind"] == "normal" for send in sends.of("send")) == count)
             producer.wait()
         at_rest(deliveries)
         consumer.finish()
     report.result(f"visible while sent: {freshness.summary()}", freshness.failures)
+    if not cluster.version.readable_dead_letters:
+        report.within("dead letters that nobody may read", checks.alarm_names, lake, "%DLQ%picky")
+        cluster.topic("%DLQ%picky", 1)
     pulled = oracle.pull(cluster.folder / "calm")
     look_ups(report, lake, sends, pulled)
-    report.within("deliveries and their results", checks.deliveries_found, lake, deliveries.of("delivery"))
-    middle = sends.of("send")[100]["returned"]
-    report.within("reset by time", checks.reset_agrees, lake, oracle, "orders", "rewound", middle)
+    had = cluster.version, deliveries.of("delivery")
+    report.within("deliveries and their results", checks.deliveries_found, lake, *had)
+    middle = sends.of("send")[count // 2]["returned"]
+    if cluster.version.exact_times:
+        report.within("reset by time", checks.reset_agrees, lake, oracle, "orders", "rewound", middle)
+    report.within("reset by time through mqlake", checks.own_reset_agrees, lake, oracle, "orders", "steady", middle)
 
 
-def stormy(report: Report, cluster: Cluster, lake: Lake, sends, deliveries) -> None:
+def stormy(stage: Stage, sends: clients.Lines, deliveries: clients.Lines) -> None:
     """Clients go on while mqlake and brokers are killed and restarted, and a topic gets more queues."""
+    report, cluster, lake = stage.report, stage.cluster, stage.lake
     with clients.consumer(cluster, deliveries, list(TOPICS), CONSUMERS) as consumer:
         with clients.producer(cluster, sends, "stormy", "orders", pause=100) as producer:
 
             def sent(more: int) -> None:
                 aim = len(sends.of("send")) + more
-                until(60, "sends", lambda: len(sends.of("send")) >= aim)
+                until(120, "sends", lambda: len(sends.of("send")) >= aim)
 
             sent(20)
             lake.kill()
@@ -131,7 +138,7 @@ def stormy(report: Report, cluster: Cluster, lake: Lake, sends, deliveries) -> N
             cluster.start("broker-a")
             report.say("broker-a was killed and is back")
             cluster.topic("orders", TOPICS["orders"] + 2)
-            until(60, "a message in a new queue", lambda: _in_new_queues(sends))
+            until(120, "a message in a new queue", lambda: _in_new_queues(sends))
             lake.kill()
             lake.start()
             report.say("orders has more queues, and mqlake was killed again")
@@ -146,37 +153,74 @@ def _in_new_queues(sends: clients.Lines) -> bool:
     return len({broker for broker, queue in places if queue is not None and queue >= TOPICS["orders"]}) == 2
 
 
-def plain(report: Report, program: pathlib.Path, work: pathlib.Path, class_path: str) -> None:
-    with Cluster(work / "plain", class_path, ["broker-a", "broker-b"]) as cluster:
+def plain(plan: Plan) -> None:
+    brokers = ["broker-a", "broker-b"] if plan.whole else ["broker-a"]
+    report = plan.report
+    with plan.cluster("plain", brokers) as cluster:
         prepare(cluster)
-        report.say("name server and two brokers are up")
+        report.say(f"name server and {len(brokers)} brokers are up")
         sends = clients.Lines(cluster.folder / "sends")
         deliveries = clients.Lines(cluster.folder / "deliveries")
-        with clients.Oracle(cluster) as oracle:
-            without = oracle.ask("snapshot")
-            with Lake(program, cluster) as lake:
+        with plan.oracle(cluster) as oracle:
+            without = oracle.snapshot()
+            with Lake(plan.program, cluster) as lake:
+                stage = Stage(report, cluster, lake, oracle)
                 time.sleep(2)
-                report.result("following leaves nothing", checks.differences(without, oracle.ask("snapshot")))
-                calm(report, cluster, lake, oracle, sends, deliveries)
-                stormy(report, cluster, lake, sends, deliveries)
+                report.result("following leaves nothing", checks.differences(without, oracle.snapshot()))
+                calm(stage, 200 if plan.whole else 60, sends, deliveries)
+                if plan.whole:
+                    stormy(stage, sends, deliveries)
                 pulled = oracle.pull(cluster.folder / "stormy")
-                look_ups(report, lake, sends, pulled)
-                places(report, lake, oracle, pulled.of("message"))
-                after = oracle.ask("snapshot")
+                if plan.whole:
+                    look_ups(report, lake, sends, pulled)
+                places(stage, pulled.of("message"))
+                imports.same_rows(stage, set())
+                after = oracle.snapshot()
                 report.result("nothing but the Java clients' is left", checks.nothing_left(without, after, [], GROUPS))
                 lake.stop()
-            report.result("stopping changes nothing", checks.differences(after, oracle.ask("snapshot")))
+            report.result("stopping changes nothing", checks.differences(after, oracle.snapshot()))
         report.say(_figures(sends, deliveries, pulled))
 
 
-def protected(report: Report, program: pathlib.Path, work: pathlib.Path, class_path: str) -> None:
-    with Cluster(work / "protected", class_path, ["broker-a"], acl=True) as cluster:
+def unlucky(plan: Plan) -> None:
+    """A broker that loses what it had, in several ways."""
+    with plan.cluster("unlucky", ["broker-a"]) as cluster:
+        plan.report.say("name server and a broker are up")
+        with plan.oracle(cluster) as oracle, Lake(plan.program, cluster) as lake:
+            stage = Stage(plan.report, cluster, lake, oracle)
+            generations.lost_tail(stage, "tail-1", while_it_runs=True, away="halted")
+            generations.lost_tail(stage, "tail-2", while_it_runs=False, away="stopped")
+            if plan.long:
+                generations.lost_tail(stage, "tail-3", while_it_runs=True, away="running")
+                generations.lost_tail(stage, "tail-4", while_it_runs=True, away="killed")
+            gone = set(stage.rows()) - stage.stored()
+            imports.same_rows(stage, gone)
+            imports.in_turns(stage, "turns-1")
+            generations.remade_topic(stage, "remade-1", away="running", more=False)
+            generations.remade_topic(stage, "remade-2", away="stopped", more=True)
+            if plan.long:
+                generations.remade_topic(stage, "remade-3", away="running", more=True)
+                generations.remade_topic(stage, "remade-4", away="stopped", more=False)
+                generations.remade_topic(stage, "remade-5", away="halted", more=True)
+            generations.lost_store(stage, "anew-1", away="stopped")
+            if plan.long:
+                generations.lost_store(stage, "anew-2", away="running")
+                generations.lost_store(stage, "anew-3", away="halted")
+            imports.in_turns(stage, "turns-2")
+
+
+def protected(plan: Plan) -> None:
+    report = plan.report
+    with plan.cluster("protected", ["broker-a"], acl=True) as cluster:
         prepare(cluster)
-        cluster.user(*READER, READER_RIGHTS)
+        cluster.reader()
         report.say("name server and a broker with access control are up")
+        with Lake(plan.program, cluster, STRANGER, name="stranger", waits=False) as lake:
+            report.within("rejected credentials", checks.says_rejected, lake, STRANGER)
         sends = clients.Lines(cluster.folder / "sends")
         deliveries = clients.Lines(cluster.folder / "deliveries")
-        with clients.Oracle(cluster) as oracle, Lake(program, cluster, READER) as lake:
+        with plan.oracle(cluster) as oracle, Lake(plan.program, cluster, READER) as lake:
+            report.within("accepted credentials", checks.is_ready, lake)
             with clients.consumer(cluster, deliveries, ["orders"], CONSUMERS) as consumer:
                 with clients.producer(cluster, sends, "signed", "orders", count=50, pause=10) as producer:
                     producer.wait()
@@ -184,8 +228,9 @@ def protected(report: Report, program: pathlib.Path, work: pathlib.Path, class_p
                 consumer.finish()
             pulled = oracle.pull(cluster.folder / "signed")
             look_ups(report, lake, sends, pulled)
-            report.within("deliveries and their results", checks.deliveries_found, lake, deliveries.of("delivery"))
-            places(report, lake, oracle, pulled.of("message"))
+            had = cluster.version, deliveries.of("delivery")
+            report.within("deliveries and their results", checks.deliveries_found, lake, *had)
+            places(Stage(report, cluster, lake, oracle), pulled.of("message"))
 
 
 def _figures(sends: clients.Lines, deliveries: clients.Lines, pulled: clients.Lines) -> str:
@@ -196,41 +241,56 @@ def _figures(sends: clients.Lines, deliveries: clients.Lines, pulled: clients.Li
     )
 
 
-def cluster_only(work: pathlib.Path, class_path: str) -> None:
-    with Cluster(work / "by-hand", class_path, ["broker-a", "broker-b"]) as cluster:
+def cluster_only(plan: Plan) -> None:
+    with plan.cluster("by-hand", ["broker-a", "broker-b"]) as cluster:
         prepare(cluster)
         print(f"name server {cluster.name_server}", flush=True)
         for broker in cluster.brokers:
             print(f"{broker} {cluster.address(broker)}", flush=True)
-        print(f"class path {class_path}, stores and logs below {cluster.folder}; Ctrl-C ends it", flush=True)
+        print(f"class path {plan.class_path}, stores and logs below {cluster.folder}; Ctrl-C ends it", flush=True)
         signal.pause()
+
+
+PARTS = {"plain": plain, "unlucky": unlucky, "protected": protected}
 
 
 def main() -> int:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("program", type=pathlib.Path)
     arguments.add_argument("work", type=pathlib.Path)
+    arguments.add_argument("version", choices=VERSIONS)
+    arguments.add_argument("--long", action="store_true")
     arguments.add_argument("--cluster-only", action="store_true")
+    arguments.add_argument("--part", choices=PARTS, action="append", help="only these parts")
     arguments = arguments.parse_args()
     work = arguments.work.resolve()
-    class_path = f"{work / 'lib'}/*:{work / 'classes'}"
+    folder = work / arguments.version
+    plan = Plan(
+        report=Report(arguments.version),
+        program=arguments.program.resolve(),
+        folder=folder,
+        version=VERSIONS[arguments.version],
+        class_path=f"{folder / 'lib'}/*:{folder / 'classes'}",
+        oracle_class_path=f"{work / ORACLE / 'lib'}/*:{work / 'oracle'}",
+        long=arguments.long,
+    )
     # what was started must end with us
     for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(each, lambda *_: sys.exit(1))
-    for name in ("plain", "protected", "by-hand"):
-        shutil.rmtree(work / name, ignore_errors=True)
+    raise_loopback()
+    for name in (*PARTS, "by-hand"):
+        shutil.rmtree(folder / name, ignore_errors=True)
     if arguments.cluster_only:
-        cluster_only(work, class_path)
+        cluster_only(plan)
         return 0
-    report = Report()
-    plain(report, arguments.program.resolve(), work, class_path)
-    protected(report, arguments.program.resolve(), work, class_path)
-    report.say(f"{report.good} passed, {report.bad} failed")
-    if report.bad:
-        print(f"stores, logs and what the clients said: {work / 'plain'}, {work / 'protected'}")
+    for name in arguments.part or PARTS:
+        plan.report.part(name, PARTS[name], plan)
+    plan.report.say(f"{plan.report.good} passed, {plan.report.bad} failed")
+    if plan.report.bad:
+        plan.report.say(f"stores, logs and what the clients said: below {folder}")
         return 1
-    for name in ("plain", "protected"):
-        shutil.rmtree(work / name)
+    for name in PARTS:
+        shutil.rmtree(folder / name, ignore_errors=True)
     return 0
 
 

@@ -16,15 +16,16 @@ final class Snapshot {
     private Snapshot() {
     }
 
-    static Map<String, Object> take(Peer peer) throws Exception {
+    static Map<String, Object> take(Peer peer, boolean withProducers) throws Exception {
         Map<String, Object> brokers = new TreeMap<>();
         for (Map.Entry<String, String> broker : peer.brokers().entrySet()) {
-            brokers.put(broker.getKey(), broker(peer, broker.getValue()));
+            brokers.put(broker.getKey(), broker(peer, broker.getValue(), withProducers));
         }
         return brokers;
     }
 
-    private static Map<String, Object> broker(Peer peer, String address) throws Exception {
+    private static Map<String, Object> broker(Peer peer, String address, boolean withProducers)
+        throws Exception {
         Map<String, Object> groups = table(
             peer, address, RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG, "subscriptionGroupTable");
         Map<String, Object> consumers = new TreeMap<>();
@@ -35,11 +36,13 @@ final class Snapshot {
             }
         }
         Map<String, Object> producers = new TreeMap<>();
-        peer.api().getAllProducerInfo(address, Peer.TIMEOUT_MS).getData().forEach((group, clients) -> {
-            TreeSet<String> ids = new TreeSet<>();
-            clients.forEach(client -> ids.add(client.getClientId() + " " + client.getRemoteIP()));
-            producers.put(group, ids);
-        });
+        if (withProducers) {
+            peer.api().getAllProducerInfo(address, Peer.TIMEOUT_MS).getData().forEach((group, clients) -> {
+                TreeSet<String> ids = new TreeSet<>();
+                clients.forEach(client -> ids.add(client.getClientId() + " " + client.getRemoteIP()));
+                producers.put(group, ids);
+            });
+        }
         return Lines.of(
             "groups", groups,
             "topics", table(peer, address, RequestCode.GET_ALL_TOPIC_CONFIG, "topicConfigTable"),

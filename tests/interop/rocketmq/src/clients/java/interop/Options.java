@@ -6,14 +6,16 @@ import org.apache.rocketmq.acl.common.AclClientRPCHook;
 import org.apache.rocketmq.acl.common.SessionCredentials;
 import org.apache.rocketmq.remoting.RPCHook;
 
-/** The name=value arguments that follow the first. */
+/** The name=value arguments; one without `=`, which says what to do, is passed over. */
 final class Options {
     private final Map<String, String> values = new HashMap<>();
 
     Options(String[] arguments) {
-        for (int i = 1; i < arguments.length; i++) {
-            int split = arguments[i].indexOf('=');
-            values.put(arguments[i].substring(0, split), arguments[i].substring(split + 1));
+        for (String argument : arguments) {
+            int split = argument.indexOf('=');
+            if (split > 0) {
+                values.put(argument.substring(0, split), argument.substring(split + 1));
+            }
         }
     }
 

@@ -9,6 +9,7 @@ import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.consumer.rebalance.AllocateMessageQueueAveragely;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
+import org.apache.rocketmq.common.message.MessageDecoder;
 import org.apache.rocketmq.common.message.MessageExt;
 
 /**
@@ -64,7 +65,8 @@ final class Consume {
             String result = result(message);
             Map<String, Object> line = Lines.of(
                 "what", "delivery", "group", group, "topic", message.getTopic(), "msgId", message.getMsgId(),
-                "offsetMsgId", Ask.offsetMsgId(message), "broker", message.getBrokerName(),
+                "offsetMsgId", MessageDecoder.createMessageId(message.getStoreHost(), message.getCommitLogOffset()),
+                "broker", message.getBrokerName(),
                 "queueId", message.getQueueId(), "queueOffset", message.getQueueOffset(),
                 "reconsumeTimes", message.getReconsumeTimes(), "keys", message.getKeys(), "tags", message.getTags(),
                 "time", System.currentTimeMillis(), "result", result);

@@ -24,24 +24,19 @@ import org.apache.rocketmq.common.topic.TopicValidator;
  * oracle name-server=: one JSON question a line on standard input, one JSON answer a line on standard output.
  *
  * <pre>
- * {"ask":"key","topic":T,"key":K}                 messages with that key
- * {"ask":"id","topic":T,"id":I}                   messages with that unique id
  * {"ask":"offsets","topic":T,"timestamp":MS,"boundary":"lower"|"upper"}   broker, queueId, offset of each queue
  * {"ask":"reset","topic":T,"group":G,"timestamp":MS}                      the same, of a reset that is done
+ * {"ask":"committed","topic":T,"group":G}         the same, of the offsets that the brokers keep for the group
  * {"ask":"pull","out":FILE}   every message of every topic and queue, and every trace record, to the file; how many
- * {"ask":"snapshot"}                              all that a client can leave behind
+ * {"ask":"snapshot","producers":true|false}       all that a client can leave behind, or all but connected producers
  * </pre>
  *
- * admin name-server= prints one snapshot. Neither sends a heart-beat, so neither leaves anything itself.
+ * It sends no heart-beat, so it leaves nothing itself.
  */
 final class Ask {
     private static final String FOLLOWERS_GROUP = "TOOLS_CONSUMER";
 
     private Ask() {
-    }
-
-    static void snapshotOnce(Options options, PrintStream answers) throws Exception {
-        answers.println(Lines.json(Snapshot.take(new Peer(options))));
     }
 
     static void answerAll(Options options, PrintStream answers) throws Exception {
@@ -62,31 +57,14 @@ final class Ask {
     private static Object answer(Peer peer, JSONObject question) throws Exception {
         String topic = question.getString("topic");
         return switch (question.getString("ask")) {
-            case "key" -> query(peer, topic, question.getString("key"), false);
-            case "id" -> query(peer, topic, question.getString("id"), true);
+            case "committed" -> committed(peer, topic, question.getString("group"));
             case "offsets" -> offsets(peer, topic, question.getLongValue("timestamp"),
                 BoundaryType.getType(question.getString("boundary")));
             case "reset" -> reset(peer, topic, question.getString("group"), question.getLongValue("timestamp"));
             case "pull" -> pull(peer, question.getString("out"));
-            case "snapshot" -> Snapshot.take(peer);
+            case "snapshot" -> Snapshot.take(peer, question.getBooleanValue("producers"));
             default -> throw new IllegalArgumentException("no such question");
         };
-    }
-
-    private static Object query(Peer peer, String topic, String key, boolean unique) throws Exception {
-        List<Object> found = new ArrayList<>();
-        for (Map.Entry<String, String> broker : peer.brokers(topic).entrySet()) {
-            for (MessageExt message : peer.query(broker.getValue(), topic, key, unique)) {
-                message.setBrokerName(broker.getKey());
-                String keys = message.getKeys() == null ? "" : message.getKeys();
-                // the index goes by hash
-                boolean equal = unique ? key.equals(message.getMsgId()) : List.of(keys.split(" ")).contains(key);
-                if (equal && topic.equals(message.getTopic())) {
-                    found.add(describe(message));
-                }
-            }
-        }
-        return found;
     }
 
     private static Object offsets(Peer peer, String topic, long timestamp, BoundaryType boundary) throws Exception {
@@ -103,6 +81,15 @@ final class Ask {
         for (Map.Entry<String, String> broker : peer.brokers(topic).entrySet()) {
             peer.reset(broker.getValue(), topic, group, timestamp).forEach((queue, offset) -> found.add(
                 Lines.of("broker", queue.getBrokerName(), "queueId", queue.getQueueId(), "offset", offset)));
+        }
+        return found;
+    }
+
+    private static Object committed(Peer peer, String topic, String group) throws Exception {
+        List<Object> found = new ArrayList<>();
+        for (MessageQueue queue : peer.queues(topic)) {
+            long offset = peer.committed(queue, group);
+            found.add(Lines.of("broker", queue.getBrokerName(), "queueId", queue.getQueueId(), "offset", offset));
         }
         return found;
     }

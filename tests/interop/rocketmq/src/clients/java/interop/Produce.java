@@ -11,16 +11,20 @@ import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.client.producer.TransactionListener;
 import org.apache.rocketmq.client.producer.TransactionMQProducer;
 import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageAccessor;
 import org.apache.rocketmq.common.message.MessageBatch;
 import org.apache.rocketmq.common.message.MessageClientIDSetter;
 import org.apache.rocketmq.common.message.MessageExt;
+import org.apache.rocketmq.remoting.RPCHook;
 
 /**
- * produce name-server= out=FILE run=NAME topic=T [count=N] [pause=MS] [later=T] [paid=T]: sends with trace.
+ * produce name-server= out=FILE run=NAME topic=T [count=N] [pause=MS] [later=T] [timers=true] [paid=T]
+ * [own-ids=true]: sends with trace.
  *
- * <p>Ordinary messages to `topic`: `count`, or until standard input ends if that is 0. Then, to `later`, delay levels,
- * timers and a recalled one; to `paid`, transactions; and to `topic` a batch, ordered and one-way messages. Every key
- * begins with `run`, so that runs do not mix.
+ * <p>Ordinary messages to `topic`: `count`, or until standard input ends if that is 0. Then, to `later`, delay levels
+ * and, where brokers know them, timers and a recalled one; to `paid`, transactions; and to `topic` a batch, ordered and
+ * one-way messages. Every key begins with `run`, so that runs do not mix. With `own-ids` brokers keep the id of each
+ * message of a batch, else that of the batch.
  */
 final class Produce {
     private static final String[] TAGS = {"a", "b", "中文", "retry", "a", "throw", "b", "null", "a", "dead"};
@@ -46,7 +50,10 @@ final class Produce {
         String later = options.text("later", "");
         if (!later.isEmpty()) {
             produce.later(later);
-            produce.odd(options.text("topic"));
+            if (Boolean.parseBoolean(options.text("timers", "false"))) {
+                produce.timers(later);
+            }
+            produce.odd(options.text("topic"), Boolean.parseBoolean(options.text("own-ids", "false")));
         }
         // sends the rest of the trace
         producer.shutdown();
@@ -108,24 +115,28 @@ final class Produce {
             message.setDelayTimeLevel(level);
             send("level", message);
         }
-        for (int i = 0; i < 3; i++) {
-            Message message = message(topic, "timer", 40);
-            switch (i) {
-                case 0 -> message.setDelayTimeMs(1500);
-                case 1 -> message.setDelayTimeSec(2);
-                default -> message.setDeliverTimeMs(System.currentTimeMillis() + 2500);
-            }
-            send("timer", message);
-        }
-        Message message = message(topic, "timer", 40);
-        message.setDelayTimeSec(5);
-        SendResult result = send("recalled", message);
-        String recalled = producer.recallMessage(topic, result.getRecallHandle());
+    }
+
+    /** Clients of 4.x have no methods for them, so the properties are set that the later ones set. */
+    private void timers(String topic) throws Exception {
+        sendTimer("timer", topic, "TIMER_DELAY_MS", 1500);
+        sendTimer("timer", topic, "TIMER_DELAY_SEC", 2);
+        sendTimer("timer", topic, "TIMER_DELIVER_MS", System.currentTimeMillis() + 2500);
+        SendResult result = sendTimer("recalled", topic, "TIMER_DELAY_SEC", 5);
+        Object handle = SendResult.class.getMethod("getRecallHandle").invoke(result);
+        Object recalled = DefaultMQProducer.class.getMethod("recallMessage", String.class, String.class)
+            .invoke(producer, topic, handle);
         lines.write(Lines.of("what", "recall", "topic", topic, "msgId", recalled));
     }
 
+    private SendResult sendTimer(String kind, String topic, String property, long value) {
+        Message message = message(topic, "timer", 40);
+        MessageAccessor.putProperty(message, property, Long.toString(value));
+        return send(kind, message);
+    }
+
     /** What is sent in other ways. */
-    private void odd(String topic) throws Exception {
+    private void odd(String topic, boolean ownIds) throws Exception {
         for (int i = 0; i < 5; i++) {
             Message message = message(topic, "ordered", 40);
             long start = System.currentTimeMillis();
@@ -139,11 +150,11 @@ final class Produce {
             producer.sendOneway(message);
             lines.write(line("one-way", message, start));
         }
-        batch(topic);
+        batch(topic, ownIds);
     }
 
-    /** The parts of a classic batch lie one after the other in one queue, and show the id of the batch. */
-    private void batch(String topic) throws Exception {
+    /** The parts of a classic batch lie one after the other in one queue. */
+    private void batch(String topic, boolean ownIds) throws Exception {
         List<Message> messages = new ArrayList<>();
         for (int i = 0; i < 5; i++) {
             Message message = message(topic, "batch", 40);
@@ -159,7 +170,9 @@ final class Produce {
         for (int i = 0; i < messages.size(); i++) {
             Map<String, Object> line = line("batch", messages.get(i), start);
             line.put("ownMsgId", line.get("msgId"));
-            line.put("msgId", MessageClientIDSetter.getUniqID(batch));
+            if (!ownIds) {
+                line.put("msgId", MessageClientIDSetter.getUniqID(batch));
+            }
             line.put("status", result.getSendStatus().name());
             line.put("offsetMsgId", offsetMsgIds[i]);
             line.put("broker", result.getMessageQueue().getBrokerName());
@@ -205,7 +218,7 @@ final class Produce {
     }
 
     private static void transactions(Options options, Lines lines, String run, String topic) throws Exception {
-        TransactionMQProducer producer = new TransactionMQProducer("till", options.credentials(), true, null);
+        TransactionMQProducer producer = transactional("till", options.credentials());
         prepare(producer, options);
         Produce produce = new Produce(producer, lines, run + "-paid");
         int unknown = 0;
@@ -230,6 +243,17 @@ final class Produce {
         }
         Thread.sleep(500);
         producer.shutdown();
+    }
+
+    /** With trace, where the client can. */
+    private static TransactionMQProducer transactional(String group, RPCHook credentials) throws Exception {
+        try {
+            return TransactionMQProducer.class
+                .getConstructor(String.class, String.class, RPCHook.class, boolean.class, String.class)
+                .newInstance(null, group, credentials, true, null);
+        } catch (NoSuchMethodException before48) {
+            return new TransactionMQProducer(group, credentials);
+        }
     }
 
     private static final class Decide implements TransactionListener {

@@ -5,14 +5,15 @@ import java.net.SocketAddress;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import org.apache.rocketmq.client.ClientConfig;
 import org.apache.rocketmq.client.consumer.PullResult;
+import org.apache.rocketmq.client.exception.OffsetNotFoundException;
 import org.apache.rocketmq.client.impl.CommunicationMode;
 import org.apache.rocketmq.client.impl.MQClientAPIImpl;
 import org.apache.rocketmq.client.impl.consumer.PullResultExt;
@@ -22,13 +23,11 @@ import org.apache.rocketmq.common.constant.PermName;
 import org.apache.rocketmq.common.message.MessageDecoder;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
-import org.apache.rocketmq.remoting.InvokeCallback;
 import org.apache.rocketmq.remoting.netty.NettyClientConfig;
-import org.apache.rocketmq.remoting.netty.ResponseFuture;
 import org.apache.rocketmq.remoting.protocol.RemotingCommand;
 import org.apache.rocketmq.remoting.protocol.ResponseCode;
 import org.apache.rocketmq.remoting.protocol.header.PullMessageRequestHeader;
-import org.apache.rocketmq.remoting.protocol.header.QueryMessageRequestHeader;
+import org.apache.rocketmq.remoting.protocol.header.QueryConsumerOffsetRequestHeader;
 import org.apache.rocketmq.remoting.protocol.route.BrokerData;
 import org.apache.rocketmq.remoting.protocol.route.QueueData;
 import org.apache.rocketmq.remoting.protocol.route.TopicRouteData;
@@ -36,7 +35,6 @@ import org.apache.rocketmq.remoting.protocol.route.TopicRouteData;
 /** The Java client's layer of requests, without the client around it that sends heart-beats. */
 final class Peer {
     static final long TIMEOUT_MS = 5000;
-    private static final int MOST_OF_A_QUERY = 64;
     private static final int MOST_OF_A_PULL = 32;
     private static final int WITH_SUBSCRIPTION = 4;
 
@@ -91,12 +89,18 @@ final class Peer {
         return found;
     }
 
-    /** Of each queue that ever had a message: the first offset and the one after the last. */
+    /** Of each queue that can be read and ever had a message: the first offset and the one after the last. */
     Map<MessageQueue, long[]> ends(String topic) throws Exception {
         Map<MessageQueue, long[]> found = new HashMap<>();
+        Set<String> readable = new HashSet<>();
+        for (QueueData queues : route(topic).getQueueDatas()) {
+            if (PermName.isReadable(queues.getPerm())) {
+                readable.add(queues.getBrokerName());
+            }
+        }
         for (String address : brokers(topic).values()) {
             api.getTopicStatsInfo(address, topic, TIMEOUT_MS).getOffsetTable().forEach((queue, offsets) -> {
-                if (offsets.getMaxOffset() > 0) {
+                if (offsets.getMaxOffset() > 0 && readable.contains(queue.getBrokerName())) {
                     found.put(queue, new long[] {offsets.getMinOffset(), offsets.getMaxOffset()});
                 }
             });
@@ -132,35 +136,20 @@ final class Peer {
         return new Page(messages, result.getNextBeginOffset());
     }
 
-    List<MessageExt> query(String address, String topic, String key, boolean unique) throws Exception {
-        QueryMessageRequestHeader header = new QueryMessageRequestHeader();
-        header.setTopic(topic);
-        header.setKey(key);
-        header.setMaxNum(MOST_OF_A_QUERY);
-        header.setBeginTimestamp(0L);
-        header.setEndTimestamp(Long.MAX_VALUE);
-        CompletableFuture<RemotingCommand> answer = new CompletableFuture<>();
-        api.queryMessage(address, header, TIMEOUT_MS, new InvokeCallback() {
-            @Override
-            public void operationComplete(ResponseFuture future) {
-            }
-
-            @Override
-            public void operationSucceed(RemotingCommand response) {
-                answer.complete(response);
-            }
-
-            @Override
-            public void operationFail(Throwable error) {
-                answer.completeExceptionally(error);
-            }
-        }, unique);
-        RemotingCommand response = answer.get(TIMEOUT_MS, TimeUnit.MILLISECONDS);
-        return switch (response.getCode()) {
-            case ResponseCode.SUCCESS -> MessageDecoder.decodes(ByteBuffer.wrap(response.getBody()));
-            case ResponseCode.QUERY_NOT_FOUND -> List.of();
-            default -> throw new IllegalStateException("query: " + response.getCode() + " " + response.getRemark());
-        };
+    /** -1 if the broker has none. */
+    long committed(MessageQueue queue, String group) throws Exception {
+        QueryConsumerOffsetRequestHeader header = new QueryConsumerOffsetRequestHeader();
+        header.setConsumerGroup(group);
+        header.setTopic(queue.getTopic());
+        header.setQueueId(queue.getQueueId());
+        // without it a broker answers 0 for a young queue
+        header.setSetZeroIfNotFound(false);
+        try {
+            return api.queryConsumerOffset(
+                brokers(queue.getTopic()).get(queue.getBrokerName()), header, TIMEOUT_MS);
+        } catch (OffsetNotFoundException none) {
+            return -1;
+        }
     }
 
     /** The body of the answer to a request without fields. */
