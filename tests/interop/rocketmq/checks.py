@@ -142,7 +142,7 @@ def deliveries_found(lake: Lake, version: Version, deliveries: list[dict]) -> li
     """Each delivery that is traced, with its result, as the consumers had it. Only where no trace was lost on the way."""
     by_id = collections.defaultdict(collections.Counter)
     for each in deliveries:
-        if version.own_ids_in_batches and each["tags"] == "batch":
+        if not version.traces_batches and each["tags"] == "batch":
             continue
         success = each["result"] == "success"
         code = CONTEXT_CODES[each["result"]]
@@ -257,14 +257,15 @@ def nothing_left(before: dict, after: dict, topics: list[str], groups: list[str]
 
 def only_ours_online(snapshot: dict, pids: list[int]) -> list[str]:
     """Clients of these processes, and no other, are known to the brokers."""
-    known = [TRACE_SENDER, *(f"@{pid}#" for pid in pids)]
+    # 4.7.1 ends its ids with the process id
+    known = [TRACE_SENDER, *(f"@{pid}{end}" for pid in pids for end in "# ")]
     return [
         f"{broker} has {side} of {group} online: {client}"
         for broker, now in snapshot.items()
         for side in ("consumers", "producers")
         for group, ids in now[side].items()
         for client in ids
-        if not any(part in client for part in known)
+        if not any(part in f"{client} " for part in known)
     ]
 
 

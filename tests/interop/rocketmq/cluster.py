@@ -123,16 +123,18 @@ def die_with_parent() -> None:
 
 
 def raise_loopback() -> None:
-    """In a network of its own, where it is down at first."""
+    """In a network of its own, where it is down at first and has no address with which old clients would be content."""
     if sys.platform != "linux":
         return
-    get_flags, set_flags, up = 0x8913, 0x8914, 1
+    get_flags, set_flags, set_address, up = 0x8913, 0x8914, 0x8916, 1
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         request = struct.pack("16sh14x", b"lo", 0)
         flags = struct.unpack("16sh14x", fcntl.ioctl(any_socket, get_flags, request))[1]
         if flags & up:
             return
         fcntl.ioctl(any_socket, set_flags, struct.pack("16sh14x", b"lo", flags | up))
+        second = struct.pack("16sHH4s8x", b"lo:1", socket.AF_INET, 0, socket.inet_aton("10.255.255.1"))
+        fcntl.ioctl(any_socket, set_address, second)
 
 
 def free_port(also: tuple[int, ...] = ()) -> int:

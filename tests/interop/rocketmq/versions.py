@@ -17,8 +17,10 @@ class Version:
     timers: bool = True
     # searches an offset by time exactly, and resets groups itself
     exact_times: bool = True
-    # a message of a batch keeps its own id, not that of the batch, and lacks the mark with which consumers trace it
+    # a message of a batch keeps its own id, not that of the batch
     own_ids_in_batches: bool = False
+    # a message of a batch has the mark with which consumers trace it
+    traces_batches: bool = True
     # says which producers are connected; 4.7.1 does not even refuse
     lists_producers: bool = True
     # dead-letter topics can be read
@@ -35,10 +37,10 @@ OLD = {"acl": 1, "timers": False, "exact_times": False, "log_set_up": True}
 VERSIONS = {
     version.name: version
     for version in (
-        Version("4.7.1", lists_producers=False, readable_dead_letters=False, **OLD),
+        Version("4.7.1", own_ids_in_batches=True, lists_producers=False, readable_dead_letters=False, **OLD),
         Version("4.9.7", **OLD),
         Version("5.2.0", acl=1, timers=True),
         Version("5.3.3"),
-        Version("5.5.0", own_ids_in_batches=True, settings=ROCKSDB_TRANSACTIONS),
+        Version("5.5.0", own_ids_in_batches=True, traces_batches=False, settings=ROCKSDB_TRANSACTIONS),
     )
 }
