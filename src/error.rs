@@ -27,6 +27,8 @@ pub enum ErrorKind {
     Limit,
     /// Stored data contradicts its own invariants: run `mqlake verify`.
     Invariant,
+    /// The result could not be written: make room, or write it elsewhere.
+    Output,
 }
 
 /// Everything that can go wrong.
@@ -38,6 +40,9 @@ pub enum Error {
     /// A setting is wrong.
     #[error("configuration: {0}")]
     Config(String),
+    /// There are no tables yet.
+    #[error("{0}")]
+    NoData(String),
     /// A file or directory cannot be used as input.
     #[error("{path}: {reason}")]
     Input {
@@ -91,6 +96,9 @@ pub enum Error {
     /// Data in the lake is not what its invariants say.
     #[error("{0}")]
     Invariant(String),
+    /// The result could not be written where it was wanted.
+    #[error("{0}")]
+    Output(String),
 }
 
 impl Error {
@@ -98,13 +106,14 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::Usage(_) | Error::Config(_) | Error::Sql(_) => ErrorKind::Usage,
+            Error::Usage(_) | Error::Config(_) | Error::NoData(_) | Error::Sql(_) => ErrorKind::Usage,
             Error::Input { .. } => ErrorKind::Input,
             Error::Corrupt { .. } => ErrorKind::Corrupt,
             Error::Store { .. } | Error::Busy(_) | Error::Peer(_) => ErrorKind::Unavailable,
             Error::Conflict { .. } => ErrorKind::Conflict,
             Error::Limit(_) => ErrorKind::Limit,
             Error::Invariant(_) => ErrorKind::Invariant,
+            Error::Output(_) => ErrorKind::Output,
         }
     }
 
@@ -115,7 +124,7 @@ impl Error {
             ErrorKind::Usage => 2,
             ErrorKind::Input | ErrorKind::Corrupt => 3,
             ErrorKind::Unavailable | ErrorKind::Conflict => 4,
-            ErrorKind::Limit | ErrorKind::Invariant => 1,
+            ErrorKind::Limit | ErrorKind::Invariant | ErrorKind::Output => 1,
         }
     }
 

@@ -1,6 +1,5 @@
 //! `mqlake config`: shows and checks the settings. It starts no server and opens no store.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -8,11 +7,13 @@ use clap::{Args, Subcommand};
 use crate::config::qmq_conf::Report;
 use crate::config::{Config, MASK, SkipFile};
 use crate::error::{Error, Result};
+use crate::follow::Follow;
+use crate::lake::Store;
 
 /// Parts of the names of options whose values are secrets.
 const SECRETS: [&str; 4] = ["secret", "token", "password", "key"];
 
-/// Show or check the settings.
+/// Show or check the settings
 #[derive(Debug, Args)]
 pub(super) struct ConfigCommand {
     #[command(subcommand)]
@@ -34,10 +35,7 @@ impl ConfigCommand {
             Action::Print => effective(config)?,
             Action::Check => checked(config, report)?,
         };
-        std::io::stdout()
-            .lock()
-            .write_all(text.as_bytes())
-            .map_err(|error| Error::store("standard output", error))?;
+        super::output::out_bytes(text.as_bytes());
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -62,6 +60,11 @@ fn effective(config: &Config) -> Result<String> {
 }
 
 fn checked(config: &Config, report: Option<&Report>) -> Result<String> {
+    if config.data.contains("://") && !config.data.starts_with("file:") {
+        // opens no connection; a directory would be created
+        Store::open(&config.data, &config.storage)?;
+    }
+    Follow::check(config)?;
     for path in config.qmq.iter().filter_map(|source| source.skip_file.as_deref()) {
         SkipFile::open(path).poll()?;
     }
@@ -111,7 +114,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("mqlake.toml");
         std::fs::write(&file, &printed).unwrap();
-        let again = Config::load(Some(&file)).unwrap();
+        let origin =
+            crate::config::Origin { file: Some(&file), qmq_conf: None, variables: &Default::default() };
+        let again = Config::load(&origin).unwrap().config;
         assert_eq!(effective(&again).unwrap(), printed);
     }
 

@@ -1,4 +1,5 @@
-//! `mqlake demo`
+//! `mqlake demo`: a sample to try. It runs on default settings only, follows nothing, and writes to nothing that is not
+//! its own.
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -8,17 +9,25 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use clap::Args;
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::open_lake;
 use super::serve::serve;
+use super::signals::Stop;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::ingest::{ImportRequest, Progress};
+use crate::lake::paths::{demo_mark, stream_sidecar, streams_folder};
+use crate::lake::schema::{SYSTEM_QMQ, SYSTEM_ROCKETMQ};
+use crate::lake::{Lake, Store};
 
 /// The end of the sample's week, 2024-05-27 00:00 in its zone: lists without a window look back from here.
 const SAMPLE_END: &str = "2024-05-26T16:00:00Z";
 /// The zone of the sample.
 const SAMPLE_ZONE: &str = "Asia/Shanghai";
+
+/// The broker groups of the sample.
+const GROUPS: [&str; 2] = ["bg1", "bg2"];
 
 /// A log of the sample, as packed segment.
 struct Log {
@@ -56,8 +65,11 @@ const SAMPLE: [Log; 4] = [
     },
 ];
 
-/// Imports a sample week of two broker groups, serves it, and prints requests to paste. The data goes into a
-/// temporary directory that is removed at the end, or to --data, where it stays.
+/// Import a sample week of two QMQ broker groups, serve it, and print requests to paste
+///
+/// The data goes into a temporary directory that is removed at the end, or to --data, where it stays. Settings files and
+/// MQLAKE_… variables have no effect, so the demo never touches tables or clusters that you have configured. Tables
+/// of others at --data are left alone.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
     /// Address and port to listen on [default: 127.0.0.1:8080, or a free port if that is taken]
@@ -66,13 +78,13 @@ pub(super) struct Demo {
 }
 
 impl Demo {
-    pub(super) async fn run(self, mut config: Config) -> Result<ExitCode> {
-        let scratch = Scratch::new()?;
-        if config.data == Config::default().data {
-            config.data = scratch.0.join("data").display().to_string();
-        }
-        let data = config.data.clone();
-        config.http.time_zone.get_or_insert_with(|| SAMPLE_ZONE.to_owned());
+    /// Runs on default settings, with the tables at `data` if it is given.
+    pub(super) async fn run(self, data: Option<String>, stop: Stop) -> Result<ExitCode> {
+        stop.heed();
+        let scratch = Scratch::new(&stop)?;
+        let mut config = Config::default();
+        config.set_data(data.unwrap_or_else(|| scratch.0.join("data").display().to_string()))?;
+        config.http.time_zone = Some(SAMPLE_ZONE.to_owned());
         config.http.listen = match self.listen {
             Some(listen) => listen,
             None => free_address(config.http.listen).await,
@@ -80,18 +92,23 @@ impl Demo {
         let now: DateTime<Utc> =
             SAMPLE_END.parse().map_err(|_| Error::Config("the sample's end".to_owned()))?;
         println!("replaying the sample: one week, two broker groups …");
-        import(&config, &scratch.0.join("store")).await?;
-        serve(config, Arc::new(move || now), |address| println!("{}", tour(address, &data))).await?;
+        let store = scratch.0.join("store");
+        tokio::select! {
+            imported = import(&config, &store) => imported?,
+            () = stop.asked() => return Ok(ExitCode::SUCCESS),
+        }
+        let data = config.data.clone();
+        serve(config, Arc::new(move || now), stop, |address| println!("{}", tour(address, &data))).await?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
 async fn import(config: &Config, store: &Path) -> Result<()> {
-    let lake = open_lake(config).await?;
+    let lake = open_own(config).await?;
     for log in &SAMPLE {
         unpack(log, store)?;
     }
-    for broker_group in ["bg1", "bg2"] {
+    for broker_group in GROUPS {
         let request = ImportRequest {
             store: store.join(broker_group),
             broker_group: broker_group.to_owned(),
@@ -99,12 +116,73 @@ async fn import(config: &Config, store: &Path) -> Result<()> {
         };
         let summary = lake.import(&request, config, Arc::new(Progress::default()), Utc::now()).await?;
         let messages = summary.messages;
+        if summary.commits == 0 {
+            println!("  {broker_group}: was there already");
+            continue;
+        }
         println!(
             "  {broker_group}: {} messages, {} retries, {} dead letters, {} records",
             messages.normal, messages.retry, messages.dead, summary.actions.records
         );
     }
     Ok(())
+}
+
+/// The lake of the settings, if it is the demo's own or there is none yet. Nothing is written to another.
+async fn open_own(config: &Config) -> Result<Arc<Lake>> {
+    let store = Store::open(&config.data, &config.storage)?;
+    let mark = demo_mark(&store.root);
+    let is_marked = match store.objects.head(&mark).await {
+        Ok(_) => true,
+        Err(object_store::Error::NotFound { .. }) => false,
+        Err(error) => return Err(error.into()),
+    };
+    let own = GROUPS.map(|group| stream_sidecar(&store.root, SYSTEM_QMQ, group));
+    let mut others = Vec::new();
+    for system in [SYSTEM_QMQ, SYSTEM_ROCKETMQ] {
+        let folder = streams_folder(&store.root, system);
+        let streams: Vec<_> = store.objects.list(Some(&folder)).try_collect().await?;
+        let is_other = |at: &object_store::path::Path| !is_marked || !own.contains(at);
+        let names = streams.iter().map(|stream| &stream.location).filter(|at| is_other(at));
+        others.extend(
+            names.filter_map(|at| Some(format!("{system} {}", at.filename()?.trim_end_matches(".json")))),
+        );
+    }
+    let foreign = || {
+        Error::Usage(format!(
+            "{} holds tables that are not the demo's{}{}; nothing was changed. Pass another --data, or look at them with \
+             `mqlake serve --data {}`",
+            config.data,
+            if others.is_empty() { "" } else { ": " },
+            others.join(", "),
+            config.data
+        ))
+    };
+    if !others.is_empty() {
+        return Err(foreign());
+    }
+    let lake = match Lake::open_existing(store.clone(), config.lake.clone()).await {
+        Ok(lake) => lake,
+        Err(Error::NoData(_)) => Lake::open(store, config.lake.clone()).await?,
+        Err(error) => return Err(error),
+    };
+    if is_marked {
+        return Ok(Arc::new(lake));
+    }
+    if has_rows(&lake).await? {
+        return Err(foreign());
+    }
+    lake.store.put_durably(&mark, "{}\n".into()).await?;
+    Ok(Arc::new(lake))
+}
+
+async fn has_rows(lake: &Lake) -> Result<bool> {
+    for table in lake.tables() {
+        if !table.refresh().await?.files.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn unpack(log: &Log, store: &Path) -> Result<()> {
@@ -125,14 +203,16 @@ async fn free_address(wanted: SocketAddr) -> SocketAddr {
     }
 }
 
-/// A directory that goes away with the value.
+/// A directory that goes away with the value, or with the process.
 struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Result<Scratch> {
-        let path = std::env::temp_dir().join(format!("mqlake-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&path)
+    fn new(stop: &Stop) -> Result<Scratch> {
+        // a name that nothing else has: what is removed in the end is ours
+        let path = std::env::temp_dir().join(format!("mqlake-demo-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&path)
             .map_err(|error| Error::input(&path, format!("cannot be created: {error}")))?;
+        stop.remove_at_exit(&path);
         Ok(Scratch(path))
     }
 }

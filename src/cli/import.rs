@@ -16,6 +16,8 @@ use crate::error::{Error, Result};
 use crate::ingest::{Gap, ImportRequest, Progress, RocketMqImport, RocketMqSummary, Summary};
 use crate::source::{BrokerStore, Skipped};
 
+/// Import the logs of a broker, slave or Java backup of QMQ, or the store of a RocketMQ broker
+///
 /// Reads the logs below a store directory (QMQ: `messagelog/` and `actionlog/` of a broker or slave, or `indexlog/`
 /// of a Java backup; RocketMQ: `commitlog/` with what lies beside it) and adds what the tables do not have yet.
 ///

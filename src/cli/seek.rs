@@ -10,9 +10,11 @@ use crate::error::{Error, Result};
 use crate::follow::{SeekTarget, seek};
 use crate::lake::Log;
 
-/// Goes on at another offset of a broker's log: accepts a log that was recreated (`--to start`), or steps over a
-/// stretch that cannot be read. What was stored stays; the stretch in between is not stored and is noted as a gap.
-/// The server that follows the group must be stopped.
+/// QMQ: go on at another offset of a broker's log, after it was reset or damaged
+///
+/// It accepts a log that was recreated (`--to start`), or steps over a stretch that cannot be read. What was stored
+/// stays; the stretch in between is not stored and is noted as a gap. The server that follows the group must be stopped.
+/// RocketMQ needs no such command: what its brokers removed or made anew is noticed while following and importing.
 ///
 /// Offsets must be ones that the broker itself gave (an alarm, /api/status), or a segment's base: from the middle
 /// of a record QMQ's index stream would silently skip messages.

@@ -1,22 +1,34 @@
-//! `mqlake serve`
+//! `mqlake serve`: listens first, then opens the tables, however long that takes, and follows. It ends when a stop is
+//! asked for, never because a store or a broker is away.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::Args;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
+use super::signals::Stop;
 use super::{open_existing_lake, open_lake};
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::follow::Follow;
-use crate::http::{App, Clock, LenientListener, install_metrics, router, tidy_metrics};
+use crate::http::{App, Clock, Door, LenientListener, install_metrics, router, tidy_metrics};
+use crate::lake::Lake;
 use crate::query::Catalog;
 
-/// Follows the clusters of `[[qmq]]`, `[[rocketmq]]` or --qmq-conf, if there are any, and serves QMQ's documented query API (`/api/message`, `/api/message/dead`, `/api/message/detail`,
-/// `/api/message/records`), SQL (`/api/sql`), `/api/status`, `/healthz`, `/readyz` and `/metrics`.
+/// Follow the configured clusters, if there are any, and serve the HTTP APIs and SQL over the tables
+///
+/// Clusters are those of `[[rocketmq]]`, `[[qmq]]` or --qmq-conf. Served are the lookups, traces and backtracking of
+/// both systems (`/api/v1/…`, see /api/v1/openapi.json), QMQ's documented query API (`/api/message`,
+/// `/api/message/dead`, `/api/message/detail`, `/api/message/records`), SQL (`/api/sql`), `/api/status`, `/healthz`,
+/// `/readyz` and `/metrics`.
+///
+/// A store that is away and a data directory that is still empty are waited for; `/readyz` says so. The first Ctrl-C or
+/// SIGTERM lets requests end and commits what was received; the second ends the process at once.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// Address and port to listen on [default: 127.0.0.1:8080]
@@ -28,7 +40,8 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) async fn run(self, mut config: Config) -> Result<ExitCode> {
+    pub(super) async fn run(self, mut config: Config, stop: Stop) -> Result<ExitCode> {
+        stop.heed();
         if let Some(listen) = self.listen {
             config.http.listen = listen;
         }
@@ -36,84 +49,215 @@ impl Serve {
             Some(now) => Arc::new(move || now),
             None => Arc::new(Utc::now),
         };
-        serve(config, clock, |address| println!("listening on http://{address}")).await?;
+        serve(config, clock, stop, |address| println!("listening on http://{address}")).await?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Serves until a stop signal; `ready` is told the address once requests are taken.
-pub(super) async fn serve(config: Config, clock: Clock, ready: impl FnOnce(SocketAddr)) -> Result<()> {
+/// Longest wait for the tables before the address is told all the same.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Least time that what was received has to get committed after a stop was asked for.
+const LEAST_COMMIT_TIME: Duration = Duration::from_secs(5);
+
+/// Serves until a stop is asked for; `ready` is told the address once requests are answered, or it is known why not.
+pub(super) async fn serve(
+    config: Config,
+    clock: Clock,
+    stop: Stop,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<()> {
     config.admin.check(config.http.listen)?;
+    Follow::check(&config)?;
+    make_spool(&config)?;
     install_metrics()?;
-    // who follows a cluster may begin with nothing
-    let lake = match config.qmq.is_empty() && config.rocketmq.is_empty() {
-        true => open_existing_lake(&config).await?,
-        false => open_lake(&config).await?,
-    };
-    let catalog = Arc::new(Catalog::open(lake.clone(), &config.cache).await?);
-    let follow = Arc::new(Follow::start(Arc::new(config.clone()), lake, catalog.clone())?);
-    let (listen, refresh, grace) = (config.http.listen, config.http.refresh, config.http.shutdown_grace);
-    let app = Arc::new(App::new(catalog, config, clock)?.with_follow(follow.clone()));
+    let (listen, grace) = (config.http.listen, config.http.shutdown_grace);
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         Error::Config(format!("http.listen: cannot listen on {listen}: {error}; pass another --listen"))
     })?;
     let address = listener.local_addr().map_err(|error| Error::Config(error.to_string()))?;
-    let refresher = tokio::spawn(keep_fresh(app.clone(), refresh));
-    ready(address);
-    let (stop, stopped) = tokio::sync::watch::channel(false);
-    let server = axum::serve(LenientListener(listener), router(app)).with_graceful_shutdown(async move {
-        stop_signal().await;
-        tracing::info!("stopping");
-        let _ = stop.send(true);
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        data = config.data,
+        listen = %address,
+        sources = sources(&config),
+        "serving"
+    );
+    let door = Door::new(config.data.clone());
+    let server = axum::serve(LenientListener(listener), door.clone().router());
+    let server = server.with_graceful_shutdown({
+        let stop = stop.clone();
+        async move { stop.asked().await }
     });
-    let mut stopped = stopped;
+    let mut server = tokio::spawn(async move { server.await });
+    let mut ready = Some(|| ready(address));
+    let (explained, mut is_explained) = tokio::sync::mpsc::channel(1);
+    let running = {
+        let opening = Running::start(&config, clock, &door, &explained);
+        tokio::pin!(opening);
+        loop {
+            tokio::select! {
+                running = &mut opening => break Some(running?),
+                _ = is_explained.recv(), if ready.is_some() => {}
+                () = tokio::time::sleep(PATIENCE), if ready.is_some() => {}
+                () = stop.asked() => break None,
+                outcome = &mut server => return ended(outcome),
+            }
+            if let Some(ready) = ready.take() {
+                ready();
+            }
+        }
+    };
+    if let (Some(ready), false) = (ready.take(), stop.is_asked()) {
+        ready();
+    }
     let outcome = tokio::select! {
-        outcome = server => outcome,
+        outcome = &mut server => ended(outcome),
         () = async {
-            let _ = stopped.wait_for(|stopped| *stopped).await;
+            stop.asked().await;
+            tracing::info!("stopping");
             tokio::time::sleep(grace).await;
         } => {
             tracing::warn!("requests still running after http.shutdown_grace were cut off");
             Ok(())
         }
     };
-    follow.stop(grace.max(LEAST_COMMIT_TIME)).await;
-    refresher.abort();
-    outcome.map_err(|error| Error::Config(format!("the server stopped: {error}")))
+    if let Some(running) = running {
+        running.stop(grace.max(LEAST_COMMIT_TIME)).await;
+    }
+    tracing::info!("stopped");
+    outcome
 }
 
-/// Least time that what was received has to get committed after a stop was asked for.
-const LEAST_COMMIT_TIME: std::time::Duration = std::time::Duration::from_secs(5);
+/// Makes the directory of the spool where a setting names it: one that cannot be made is a wrong setting.
+fn make_spool(config: &Config) -> Result<()> {
+    let is_following = !(config.qmq.is_empty() && config.rocketmq.is_empty());
+    if !is_following || (config.follow.spool.is_none() && config.data_dir().is_some()) {
+        return Ok(());
+    }
+    let folder = config.spool_dir();
+    std::fs::create_dir_all(&folder).map_err(|error| {
+        Error::Config(format!("follow.spool: {}: cannot create the directory: {error}", folder.display()))
+    })
+}
+
+fn ended(outcome: std::result::Result<std::io::Result<()>, tokio::task::JoinError>) -> Result<()> {
+    match outcome {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(Error::Invariant(format!("the server stopped: {error}"))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What is followed, for the log: no secrets.
+fn sources(config: &Config) -> String {
+    let qmq = config.qmq.iter().map(|source| format!("qmq {}", source.label()));
+    let rocketmq = config.rocketmq.iter().map(|source| format!("rocketmq {}", source.label()));
+    let all: Vec<String> = qmq.chain(rocketmq).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+}
+
+/// A server whose tables are open.
+struct Running {
+    follow: Arc<Follow>,
+    refresher: JoinHandle<()>,
+}
+
+impl Running {
+    /// Opens the tables, follows, and opens the door. `explained` is told when it is known why that takes long.
+    async fn start(
+        config: &Config,
+        clock: Clock,
+        door: &Door,
+        explained: &tokio::sync::mpsc::Sender<()>,
+    ) -> Result<Running> {
+        let (lake, catalog) = open(config, door, explained).await?;
+        let follow = Arc::new(Follow::start(Arc::new(config.clone()), lake, catalog.clone())?);
+        let app = Arc::new(App::new(catalog, config.clone(), clock)?.with_follow(follow.clone()));
+        let refresher = tokio::spawn(keep_fresh(app.clone(), config.http.refresh));
+        door.open(router(app));
+        Ok(Running { follow, refresher })
+    }
+
+    async fn stop(self, grace: Duration) {
+        self.follow.stop(grace).await;
+        self.refresher.abort();
+    }
+}
+
+/// The tables, as soon as there are any: asked for again and again while the store is away or empty.
+async fn open(
+    config: &Config,
+    door: &Door,
+    explained: &tokio::sync::mpsc::Sender<()>,
+) -> Result<(Arc<Lake>, Arc<Catalog>)> {
+    let mut known = None;
+    loop {
+        let attempt = tokio::time::timeout(config.http.timeout, open_once(config)).await;
+        let error = match attempt {
+            Ok(Ok(open)) => {
+                if known.is_some() {
+                    tracing::info!("the tables are open");
+                }
+                return Ok(open);
+            }
+            // what only a change of settings or data mends is not waited for
+            Ok(Err(error)) if !is_awaited(&error) => return Err(error),
+            Ok(Err(error)) => error,
+            Err(_) => Error::store("opening the tables", "no answer within http.timeout"),
+        };
+        door.explain(&error);
+        let _ = explained.try_send(());
+        // tables that another process is making come one by one
+        let what = if matches!(error, Error::NoData(_)) { "no data".to_owned() } else { error.to_string() };
+        if known.as_ref() != Some(&what) {
+            tracing::warn!(%error, "the tables are not open yet; waiting for them");
+            known = Some(what);
+        }
+        tokio::time::sleep(config.http.refresh.max(LEAST_PAUSE)).await;
+    }
+}
+
+/// Least pause between two looks for new commits or for tables.
+const LEAST_PAUSE: Duration = Duration::from_millis(10);
+
+fn is_awaited(error: &Error) -> bool {
+    matches!(error, Error::NoData(_))
+        || matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Conflict | ErrorKind::Input)
+}
+
+async fn open_once(config: &Config) -> Result<(Arc<Lake>, Arc<Catalog>)> {
+    // who follows a cluster may begin with nothing
+    let lake = match config.qmq.is_empty() && config.rocketmq.is_empty() {
+        true => open_existing_lake(config).await?,
+        false => open_lake(config).await?,
+    };
+    let catalog = Arc::new(Catalog::open(lake.clone(), &config.cache).await?);
+    Ok((lake, catalog))
+}
 
 /// Looks for new commits now and then, so that an import in another process shows up.
-async fn keep_fresh(app: Arc<App>, every: std::time::Duration) {
-    let mut ticks = tokio::time::interval(every.max(std::time::Duration::from_millis(10)));
+async fn keep_fresh(app: Arc<App>, every: Duration) {
+    let mut ticks = tokio::time::interval(every.max(LEAST_PAUSE));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut known = None;
     loop {
         ticks.tick().await;
         tidy_metrics();
         let refreshed = app.refresh().await;
-        if let Err(error) = refreshed.and(app.catalog.warm().await) {
-            tracing::warn!(%error, "cannot look for new commits");
-        }
-    }
-}
-
-/// Waits for Ctrl-C or, on Unix, SIGTERM.
-async fn stop_signal() {
-    let interrupt = async {
-        let _ = tokio::signal::ctrl_c().await;
-    };
-    #[cfg(unix)]
-    {
-        let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-        if let Ok(mut terminate) = terminate {
-            tokio::select! {
-                () = interrupt => {}
-                _ = terminate.recv() => {}
+        match refreshed.and(app.catalog.warm().await) {
+            Ok(()) => {
+                if known.take().is_some() {
+                    tracing::info!("the store answers again");
+                }
             }
-            return;
+            Err(error) => {
+                let what = error.to_string();
+                if known.as_ref() != Some(&what) {
+                    tracing::warn!(error = what, "cannot look for new commits");
+                    known = Some(what);
+                }
+            }
         }
     }
-    interrupt.await;
 }

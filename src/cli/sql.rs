@@ -1,6 +1,5 @@
 //! `mqlake sql`
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -13,7 +12,9 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::query::{Catalog, SqlEngine};
 
-/// Runs one read-only statement. `SHOW TABLES` lists tables and views, `DESCRIBE message` the columns.
+/// Run one SQL statement and print its rows
+///
+/// Statements only read. `SHOW TABLES` lists tables and views, `DESCRIBE message` the columns.
 #[derive(Debug, Args)]
 pub(super) struct Sql {
     /// The statement
@@ -46,8 +47,7 @@ impl Sql {
             batches.push(batch);
         }
         let text = render(&batches, self.format)?;
-        // a closed pipe (`mqlake sql … | head`) is no error
-        let _ = std::io::stdout().write_all(&text);
+        super::output::out_bytes(&text);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,5 +1,6 @@
-//! `mqlake status`
+//! `mqlake status`: asks a running server, and opens no store itself.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,30 +15,54 @@ use crate::error::{Error, Result};
 /// Longest time for the answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Shows what a running server follows: positions, lag, last commit, gaps and alarms. Exits with 1 if there is an
-/// alarm or a source is not followed.
+/// Most bytes of an answer: a status with thousands of sources has some megabytes.
+const MOST_BYTES: usize = 64 << 20;
+
+/// Show what a running server follows: positions, lag, last commit, gaps and alarms
+///
+/// Exits with 1 if the server is not ready, there is an alarm, or a source is not followed; with 4 if no server answers
+/// at the URL, or something that is not mqlake does.
 #[derive(Debug, Args)]
 pub(super) struct Status {
     /// Base URL of the server [default: http://ADDRESS of http.listen]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = base_url)]
     url: Option<Url>,
     /// Print the server's own JSON
     #[arg(long)]
     json: bool,
 }
 
+fn base_url(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        _ => Err("not a URL such as http://127.0.0.1:8080".to_owned()),
+    }
+}
+
+/// A server's own address as one to connect to: it may listen on all.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
 impl Status {
     pub(super) async fn run(self, config: Config) -> Result<ExitCode> {
         let base = match self.url {
             Some(url) => url.to_string(),
-            None => format!("http://{}/", config.http.listen),
+            None => format!("http://{}/", reachable(config.http.listen)),
         };
         let url = format!("{}/api/status", base.trim_end_matches('/'));
-        let text = fetch(&url).await.map_err(|error| {
-            Error::Peer(format!("{url}: no answer ({error}); is the server running? pass its --url"))
-        })?;
-        let status: Value = serde_json::from_str(&text)
-            .map_err(|error| Error::Peer(format!("{url}: not a status of mqlake: {error}")))?;
+        let text = fetch(&url).await?;
+        let status: Value = serde_json::from_str(&text).unwrap_or_default();
+        if !is_status(&status) {
+            return Err(Error::Peer(format!(
+                "{url}: the answer is not a status of mqlake; something else listens there? pass the server's --url"
+            )));
+        }
         if self.json {
             println!("{}", text.trim_end());
         } else {
@@ -47,9 +72,38 @@ impl Status {
     }
 }
 
-async fn fetch(url: &str) -> std::result::Result<String, reqwest::Error> {
-    let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build()?;
-    client.get(url).send().await?.error_for_status()?.text().await
+async fn fetch(url: &str) -> Result<String> {
+    let failed = |error: reqwest::Error| {
+        // the library's text has the URL, but not the cause
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        let what = if error.is_timeout() { format!("none within {TIMEOUT:?}") } else { cause.to_string() };
+        Error::Peer(format!("{url}: no answer ({what}); is the server running? pass its --url"))
+    };
+    let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().map_err(failed)?;
+    let mut response = client.get(url).send().await.map_err(failed)?;
+    if !response.status().is_success() {
+        return Err(Error::Peer(format!(
+            "{url}: answered with {}; something else than mqlake listens there, or a proxy in front of it refuses? pass \
+             the server's --url",
+            response.status()
+        )));
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > MOST_BYTES {
+            return Err(Error::Peer(format!("{url}: the answer is larger than a status can be")));
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| Error::Peer(format!("{url}: the answer is not a status of mqlake")))
+}
+
+/// Whether it is a status, of this or an older version: those that follow nothing have no sources.
+fn is_status(status: &Value) -> bool {
+    status.get("version").is_some_and(Value::is_string) && status.get("tables").is_some_and(Value::is_array)
 }
 
 fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
@@ -72,15 +126,23 @@ fn seconds(value: &Value, name: &str) -> String {
 }
 
 fn is_well(status: &Value) -> bool {
-    list(status, "sources").iter().all(|source| {
-        let has_alarms =
-            source.get("alarms").and_then(Value::as_object).is_some_and(|alarms| !alarms.is_empty());
-        text(source, "state") == "following" && !has_alarms
-    })
+    let is_ready = status.get("ready").and_then(Value::as_bool).unwrap_or(true);
+    is_ready
+        && list(status, "sources").iter().all(|source| {
+            let has_alarms =
+                source.get("alarms").and_then(Value::as_object).is_some_and(|alarms| !alarms.is_empty());
+            text(source, "state") == "following" && !has_alarms
+        })
 }
 
 fn print_text(status: &Value) {
     println!("mqlake {}  {}", text(status, "version"), text(status, "data"));
+    if status.get("ready").and_then(Value::as_bool) == Some(false) {
+        println!("NOT READY  see /readyz");
+    }
+    if let Some(problem) = status.get("problem").and_then(Value::as_str) {
+        println!("problem    {problem}");
+    }
     for table in list(status, "tables") {
         let bytes = table.get("bytes").and_then(Value::as_u64).unwrap_or(0);
         println!(

@@ -30,6 +30,8 @@ const IDENTITIES: [(&str, &str); 3] = [
     ),
 ];
 
+/// Check every file and position of the tables
+///
 /// Reads every file and checks rows, order, statistics, days and positions; says what is wrong where. Exits
 /// with 1 if anything is.
 #[derive(Debug, Args)]

@@ -1,12 +1,16 @@
 //! Settings: defaults, then `backup.properties` of an original server if asked for, then `mqlake.toml`, then
 //! `MQLAKE_SECTION__KEY` variables, then the command line.
 //!
-//! Every limit of the program is a field here with its unit and default. An unknown key is an error.
-//! This room reads no clock and opens no store.
+//! Every limit of the program is a field here with its unit and default. An unknown key of a file is an error; an
+//! unknown variable is reported, since others set variables that begin like ours. This module reads no clock, opens no
+//! store, and takes the variables as an argument.
 
 mod address;
 mod admin;
+mod data;
 mod follow;
+mod known;
+mod layers;
 mod limits;
 mod one_or_many;
 pub mod properties;
@@ -16,26 +20,31 @@ mod rocketmq;
 mod secret;
 mod sections;
 mod skip_file;
+mod surroundings;
 mod topic_pattern;
 mod upkeep;
+mod variables;
 mod zone;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
-use figment::providers::{Env, Format, Serialized, Toml};
+use figment::providers::Serialized;
 use serde::{Deserialize, Serialize};
 
 pub use admin::Admin;
 pub use follow::Follow;
+pub use layers::{Ignored, UnknownVariable};
 pub use qmq::QmqSource;
 pub use rocketmq::{RocketMqSource, RocketMqTls};
 pub(crate) use secret::MASK;
 pub use secret::Secret;
 pub use sections::{Acks, Cache, ContentPolicy, Http, Import, Lake, Sql};
 pub use skip_file::SkipFile;
+pub use surroundings::Surroundings;
 pub use upkeep::{Background, Retention};
+pub use variables::Variables;
 pub use zone::{parse_zone, system_zone};
 
 use crate::error::{Error, Result};
@@ -76,6 +85,32 @@ pub struct Config {
     /// the `AWS_…` variables of the environment are read too.
     #[serde(deserialize_with = "texts")]
     pub storage: BTreeMap<String, String>,
+    /// What the machine says where settings say nothing.
+    #[serde(skip)]
+    pub surroundings: Surroundings,
+}
+
+/// Where settings come from, besides their defaults.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The settings file; default: `mqlake.toml` in the working directory, if there is one.
+    pub file: Option<&'a Path>,
+    /// The directory of an original server's settings, between the defaults and the file. Its source comes before
+    /// those of the file and of the variables and does not replace them.
+    pub qmq_conf: Option<&'a Path>,
+    /// The variables.
+    pub variables: &'a Variables,
+}
+
+/// Settings, and what was said on the way to them.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings, checked.
+    pub config: Config,
+    /// What became of [`Origin::qmq_conf`].
+    pub report: Option<qmq_conf::Report>,
+    /// Variables that set nothing.
+    pub ignored: Ignored,
 }
 
 /// Options are text for the store, but `true` and `5` in a file or a variable arrive as what they look like.
@@ -105,53 +140,38 @@ impl Default for Config {
             background: Background::default(),
             admin: Admin::default(),
             storage: BTreeMap::new(),
+            surroundings: Surroundings::default(),
         }
     }
 }
 
 impl Config {
-    /// Defaults, then `file` (or `mqlake.toml` in the working directory if there is one), then `MQLAKE_…`.
+    /// Defaults, then an original server's directory, then the file, then `MQLAKE_…`.
     ///
     /// # Errors
-    /// [`Error::Config`] for a file that is named but missing, an unknown key, or a value of the wrong form.
-    pub fn load(file: Option<&Path>) -> Result<Config> {
-        Config::layered(Config::default(), file)
-    }
-
-    /// As [`Config::load`], with the settings of an original server's directory `qmq_conf` between the
-    /// defaults and `file`. Its source comes before those of `file` and of the variables and does not
-    /// replace them.
-    ///
-    /// # Errors
-    /// Those of [`Config::load`] and of [`qmq_conf::read`].
-    pub fn load_with(file: Option<&Path>, qmq_conf: &Path) -> Result<(Config, qmq_conf::Report)> {
+    /// [`Error::Config`] for a file that is named but missing or unusable, an unknown key in it, or a value of the wrong
+    /// form; those of [`qmq_conf::read`].
+    pub fn load(origin: &Origin<'_>) -> Result<Loaded> {
         let mut base = Config::default();
-        let report = qmq_conf::read(qmq_conf, &mut base)?;
+        let report = origin.qmq_conf.map(|dir| qmq_conf::read(dir, &mut base)).transpose()?;
         let sources = std::mem::take(&mut base.qmq);
-        let mut config = Config::layered(base, file)?;
-        config.qmq.splice(..0, sources);
+        let known = known::Known::new();
+        let figment = layers::add_file(Figment::from(Serialized::defaults(base)), origin.file)?;
+        let (figment, ignored) = layers::add_variables(figment, &known, origin.variables);
+        let mut config: Config =
+            figment.extract().map_err(|error| layers::explain(error, &figment, &known))?;
+        config.surroundings = Surroundings::of(origin.variables);
+        // the file's own sources are counted from 0 in what is said about them
         config.check()?;
-        Ok((config, report))
-    }
-
-    fn layered(base: Config, file: Option<&Path>) -> Result<Config> {
-        let mut figment = Figment::from(Serialized::defaults(base));
-        match file {
-            Some(path) if !path.is_file() => {
-                return Err(Error::Config(format!("{}: no such file", path.display())));
-            }
-            Some(path) => figment = figment.merge(Toml::file_exact(path)),
-            None => figment = figment.merge(Toml::file("mqlake.toml")),
+        if !sources.is_empty() {
+            config.qmq.splice(..0, sources);
+            config.check()?;
         }
-        let variables =
-            Env::prefixed("MQLAKE_").ignore(&["config", "log", "log_json", "qmq_conf"]).split("__");
-        let config: Config =
-            figment.merge(variables).extract().map_err(|error| Error::Config(error.to_string()))?;
-        config.check()?;
-        Ok(config)
+        Ok(Loaded { config, report, ignored })
     }
 
     fn check(&self) -> Result<()> {
+        data::check(&self.data)?;
         let positive = [
             ("http.default_len", self.http.default_len),
             ("http.max_len", self.http.max_len),
@@ -181,13 +201,29 @@ impl Config {
         Ok(())
     }
 
+    /// Puts the tables elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if `data` is neither a directory nor a URL of a store that is known.
+    pub fn set_data(&mut self, data: String) -> Result<()> {
+        data::check(&data)?;
+        self.data = data;
+        Ok(())
+    }
+
+    /// The directory of the tables, unless they lie in an object store.
+    #[must_use]
+    pub fn data_dir(&self) -> Option<PathBuf> {
+        data::local_dir(&self.data)
+    }
+
     /// The directory of the spool: `follow.spool`, else `_spool` below a local `data`, else `./mqlake-spool`.
     #[must_use]
     pub fn spool_dir(&self) -> PathBuf {
         if let Some(path) = &self.follow.spool {
             return path.clone();
         }
-        match local_dir(&self.data) {
+        match self.data_dir() {
             Some(data) => data.join("_spool"),
             None => PathBuf::from("./mqlake-spool"),
         }
@@ -200,18 +236,9 @@ impl Config {
     pub fn zone(&self) -> Result<chrono_tz::Tz> {
         match &self.http.time_zone {
             Some(name) => parse_zone(name),
-            None => Ok(system_zone()),
+            None => Ok(self.surroundings.zone),
         }
     }
-}
-
-/// The directory that `data` means, unless it lies in an object store.
-fn local_dir(data: &str) -> Option<PathBuf> {
-    if !data.contains("://") {
-        return Some(PathBuf::from(data));
-    }
-    let url = url::Url::parse(data).ok()?;
-    if url.scheme() == "file" { url.to_file_path().ok() } else { None }
 }
 
 #[cfg(test)]

@@ -6,7 +6,11 @@ fn load(text: &str) -> Result<Config> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("mqlake.toml");
     std::fs::write(&path, text).unwrap();
-    Config::load(Some(&path))
+    load_from(Some(&path), None).map(|loaded| loaded.config)
+}
+
+fn load_from(file: Option<&Path>, qmq_conf: Option<&Path>) -> Result<Loaded> {
+    Config::load(&Origin { file, qmq_conf, variables: &Variables::default() })
 }
 
 /// What a variable `MQLAKE_QMQ` with this text gives.
@@ -204,7 +208,8 @@ fn a_directory_of_the_original_lies_below_the_file() {
                 [[qmq]]\nmeta_server_endpoint = \"http://new.example/meta/address\"\n";
     std::fs::write(&file, text).unwrap();
 
-    let (config, report) = Config::load_with(Some(&file), dir.path()).unwrap();
+    let Loaded { config, report, .. } = load_from(Some(&file), Some(dir.path())).unwrap();
+    let report = report.unwrap();
     assert_eq!(
         config.http.listen.to_string(),
         "127.0.0.1:8080",
@@ -219,7 +224,7 @@ fn a_directory_of_the_original_lies_below_the_file() {
     assert_eq!(report.applied.len(), 4);
 
     std::fs::write(&file, "[[qmq]]\nmeta_server_endpoint = \"http://old.example/meta/address\"\n").unwrap();
-    let error = Config::load_with(Some(&file), dir.path()).unwrap_err().to_string();
+    let error = load_from(Some(&file), Some(dir.path())).unwrap_err().to_string();
     assert!(error.contains("identity"), "{error}");
 }
 

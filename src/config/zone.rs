@@ -14,11 +14,11 @@ pub fn parse_zone(name: &str) -> Result<Tz> {
     })
 }
 
-/// The zone of the variable `TZ`, else of the system, else UTC.
+/// The zone that the variable `TZ` names, else the system's, else UTC.
 #[must_use]
-pub fn system_zone() -> Tz {
-    let from_variable = std::env::var("TZ").ok().and_then(|name| name.trim_start_matches(':').parse().ok());
-    from_variable
+pub fn system_zone(variable: Option<&str>) -> Tz {
+    let named = variable.and_then(|name| name.trim_start_matches(':').parse().ok());
+    named
         .or_else(|| iana_time_zone::get_timezone().ok().and_then(|name| name.parse().ok()))
         .unwrap_or(Tz::UTC)
 }

@@ -64,6 +64,17 @@ pub struct Follow {
 }
 
 impl Follow {
+    /// Checks what can be checked of the sources before there is a store: keys and certificates.
+    ///
+    /// # Errors
+    /// [`Error::Config`].
+    pub fn check(config: &Config) -> Result<()> {
+        config
+            .rocketmq
+            .iter()
+            .try_for_each(|settings| RocketMqCluster::new(settings, &config.follow).map(drop))
+    }
+
     /// Starts following every configured source, and the work that keeps the tables in shape.
     ///
     /// # Errors

@@ -77,7 +77,7 @@ impl Source {
                 self.close(group.take()).await;
             }
             let pause = backoff.next();
-            tracing::warn!(source = self.settings.label(), pause_ms = pause.as_millis() as u64, "{error}");
+            tracing::warn!(source = self.settings.label(), "{error}");
             metrics::counter!("mqlake_follow_failures_total", "source" => self.settings.label()).increment(1);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -251,9 +251,9 @@ impl Source {
     fn identity(&self) -> Result<Identity> {
         let host = match &self.settings.host_name {
             Some(host) => host.clone(),
-            None => match std::env::var("QMQ_HOST") {
-                Ok(host) if !host.is_empty() => host,
-                _ => hostname::get()
+            None => match &self.shared.config.surroundings.qmq_host {
+                Some(host) => host.clone(),
+                None => hostname::get()
                     .map_err(|error| {
                         Error::Config(format!("the host name is not known ({error}); set host_name"))
                     })?

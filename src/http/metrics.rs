@@ -63,6 +63,12 @@ pub(super) async fn measure(request: Request, next: Next) -> Response {
     response
 }
 
+/// `GET /metrics` while the tables are not open.
+pub(super) fn early() -> Response {
+    metrics::gauge!("mqlake_store_reachable").set(0.0);
+    text()
+}
+
 /// `GET /metrics`
 pub(super) async fn render(State(app): State<Arc<App>>) -> Response {
     for table in app.catalog.pin().tables() {
@@ -83,6 +89,10 @@ pub(super) async fn render(State(app): State<Arc<App>>) -> Response {
         metrics::gauge!("mqlake_cache_bytes", "cache" => cache).set(bytes as f64);
     }
     metrics::gauge!("mqlake_store_reachable").set(if app.is_fresh() { 1.0 } else { 0.0 });
+    text()
+}
+
+fn text() -> Response {
     let text = RECORDER.get().map(PrometheusHandle::render).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

@@ -8,6 +8,7 @@ mod lenient_io;
 mod metrics;
 mod problem;
 mod sql;
+mod starting;
 mod status;
 mod v1;
 
@@ -27,6 +28,7 @@ pub use lenient_io::{LenientIo, LenientListener};
 pub use metrics::{install as install_metrics, tidy as tidy_metrics};
 pub use problem::Problem;
 pub use sql::csv_text;
+pub use starting::Door;
 
 use crate::config::Config;
 use crate::error::{Error, Result};

@@ -63,7 +63,7 @@ impl From<Error> for Problem {
             ErrorKind::Unavailable | ErrorKind::Conflict => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable")
             }
-            ErrorKind::Input | ErrorKind::Corrupt | ErrorKind::Invariant => {
+            ErrorKind::Input | ErrorKind::Corrupt | ErrorKind::Invariant | ErrorKind::Output => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal")
             }
         };

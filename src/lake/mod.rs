@@ -62,7 +62,7 @@ impl Lake {
     /// Opens the tables for reading; creates nothing.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there are none, [`Error::Store`].
+    /// [`Error::NoData`] if there are none, [`Error::Store`].
     pub async fn open_existing(store: Store, settings: config::Lake) -> Result<Lake> {
         Lake::open_tables(store, settings, false).await
     }

@@ -4,6 +4,7 @@
 //! <root>/<table>/_delta_log/…                        commits (Delta's own)
 //! <root>/<table>/recent/<owner>-<id>.parquet         recent files: rewritten freely
 //! <root>/<table>/dt=YYYY-MM-DD/<owner>-<id>.parquet  settled files: never rewritten
+//! <root>/_mqlake/demo.json                           says that the tables are those of the demo
 //! <root>/_mqlake/streams/<system>/<group>.json       what each broker group was read from
 //! <root>/_mqlake/writers/<owner>.lock                held by the writer of a broker group (local roots)
 //! <root>/_mqlake/acks/<system>/<group>/<position>.parquet   ack state at a position of the action log
@@ -44,6 +45,12 @@ impl Level {
             Level::Settled => "settled",
         }
     }
+}
+
+/// What says that the tables are those of the demo, which writes to no others.
+#[must_use]
+pub fn demo_mark(root: &Path) -> Path {
+    root.clone().join("_mqlake").join("demo.json")
 }
 
 /// Path of a new data file relative to its table. The name begins with its owner's, so that a writer can tell

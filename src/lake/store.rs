@@ -34,8 +34,8 @@ impl Store {
     /// Opens `data`: a directory (created if missing) or a URL (`file:`, `s3:`, `memory:`).
     ///
     /// # Errors
-    /// [`Error::Config`] if the URL or an option is not understood, [`Error::Input`] if the directory
-    /// cannot be created.
+    /// [`Error::Config`] if the URL or an option is not understood, or the directory cannot be created or read;
+    /// [`Error::Store`] if its disk fails.
     pub fn open(data: &str, options: &BTreeMap<String, String>) -> Result<Store> {
         match Url::parse(data) {
             Ok(url) if url.scheme() == "file" => {
@@ -68,11 +68,14 @@ impl Store {
     }
 
     fn open_directory(directory: &std::path::Path) -> Result<Store> {
-        std::fs::create_dir_all(directory)
-            .map_err(|error| Error::input(directory, format!("cannot create the data directory: {error}")))?;
-        let absolute = directory
-            .canonicalize()
-            .map_err(|error| Error::input(directory, format!("cannot open the data directory: {error}")))?;
+        let failed = |what: &str, error: std::io::Error| {
+            let what = format!("data: {}: cannot {what} the directory: {error}", directory.display());
+            // a path that cannot be right is a wrong setting; a disk that fails can come back
+            if is_wrong_path(error.kind()) { Error::Config(what) } else { Error::store(what, error) }
+        };
+        std::fs::create_dir_all(directory).map_err(|error| failed("create", error))?;
+        let absolute = directory.canonicalize().map_err(|error| failed("open", error))?;
+        std::fs::read_dir(&absolute).map_err(|error| failed("read", error))?;
         let url =
             Url::from_directory_path(&absolute).map_err(|()| Error::input(directory, "has no URL form"))?;
         let root = Path::from_absolute_path(&absolute)
@@ -90,6 +93,7 @@ impl Store {
             })?;
             builder = builder.with_config(key, value);
         }
+        check_endpoint(&builder)?;
         let store = builder.build().map_err(|error| Error::Config(format!("data: {url}: {error}")))?;
         Store::with_objects(Arc::new(store), with_slash(url))
     }
@@ -143,6 +147,46 @@ impl Store {
         .await?
         .map_err(|error| Error::store(format!("forcing {name} to disk"), error))
     }
+}
+
+fn is_wrong_path(kind: std::io::ErrorKind) -> bool {
+    use std::io::ErrorKind::{
+        AlreadyExists, InvalidFilename, InvalidInput, NotADirectory, NotFound, PermissionDenied,
+        ReadOnlyFilesystem,
+    };
+    matches!(
+        kind,
+        AlreadyExists
+            | InvalidFilename
+            | InvalidInput
+            | NotADirectory
+            | NotFound
+            | PermissionDenied
+            | ReadOnlyFilesystem
+    )
+}
+
+/// An error if the endpoint is not one that requests can be sent to: that would show as a store that is away.
+fn check_endpoint(builder: &AmazonS3Builder) -> Result<()> {
+    let allow_http = AmazonS3ConfigKey::Client(object_store::ClientConfigKey::AllowHttp);
+    let may_be_plain = builder
+        .get_config_value(&allow_http)
+        .is_some_and(|text| matches!(text.to_ascii_lowercase().as_str(), "1" | "true" | "on" | "yes" | "y"));
+    for key in [AmazonS3ConfigKey::Endpoint, AmazonS3ConfigKey::S3Endpoint] {
+        let Some(endpoint) = builder.get_config_value(&key) else { continue };
+        let wrong = |what: &str| Err(Error::Config(format!("storage.{}: `{endpoint}` {what}", key.as_ref())));
+        match Url::parse(&endpoint).map(|url| url.scheme().to_owned()).as_deref() {
+            Ok("https") => {}
+            Ok("http") if may_be_plain => {}
+            Ok("http") => {
+                return wrong(
+                    "is not encrypted; set aws_allow_http = \"true\" (AWS_ALLOW_HTTP=true) if that is meant",
+                );
+            }
+            _ => return wrong("is no address of a store; write http://host:port or https://host"),
+        }
+    }
+    Ok(())
 }
 
 fn with_slash(mut url: Url) -> Url {

@@ -64,7 +64,7 @@ impl Table {
     /// Opens the table; if there is none it is created, or refused.
     ///
     /// # Errors
-    /// [`Error::Store`]; [`Error::Usage`] if there is none and it shall not be created.
+    /// [`Error::Store`]; [`Error::NoData`] if there is none and it shall not be created.
     pub async fn open(store: &Store, def: &'static TableDef, may_create: bool) -> Result<Table> {
         let folder = store.table_folder(def.name);
         let url = store
@@ -85,7 +85,7 @@ impl Table {
         } else if may_create {
             delta = create(log.clone(), def).await?;
         } else {
-            return Err(Error::Usage(format!(
+            return Err(Error::NoData(format!(
                 "there is no data at {}, or it lacks table `{}` because an older version made it; run `mqlake import`, \
                  which adds what is missing, or pass another --data",
                 store.url, def.name

@@ -1,7 +1,18 @@
 //! The program as a user runs it.
 
 mod config;
+mod demo;
+mod docs;
 mod follow;
+mod help;
+mod late;
+mod logs;
+mod pipes;
+mod process;
+mod settings;
+mod status;
+mod stop;
+mod variables;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -51,10 +62,9 @@ fn import_sql_and_verify() {
 fn errors_say_what_to_do_and_exit_with_their_code() {
     let home = tempfile::tempdir().unwrap();
     let missing = home.path().join("nothing");
-    let cases: [(&[&str], i32, &str); 5] = [
+    let cases: [(&[&str], i32, &str); 4] = [
         (&["import", "--store", "/nonexistent", "--broker-group", "g"], 3, "is not a directory"),
         (&["sql", "SELECT 1"], 2, "run `mqlake import` first"),
-        (&["serve"], 2, "run `mqlake import` first"),
         (&["import", "--store", "."], 2, "--broker-group"),
         (&["--config", "missing.toml", "verify"], 2, "no such file"),
     ];
@@ -68,27 +78,11 @@ fn errors_say_what_to_do_and_exit_with_their_code() {
 #[test]
 fn reading_commands_create_nothing() {
     let home = tempfile::tempdir().unwrap();
-    for arguments in [&["sql", "SELECT 1"][..], &["verify"], &["serve", "--listen", "127.0.0.1:0"]] {
+    for arguments in [&["sql", "SELECT 1"][..], &["verify"]] {
         let output = mqlake(home.path()).args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(text(&output).1.contains("there is no data"), "{}", text(&output).1);
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "{arguments:?}");
-    }
-}
-
-#[test]
-fn unknown_settings_are_refused() {
-    let home = tempfile::tempdir().unwrap();
-    let cases = [
-        ("MQLAKE_HTTP__MAX_LENGTH", "5", "max_length"),
-        ("MQLAKE_HTTP__MAX_LEN", "0", "http.max_len must be at least 1"),
-        ("MQLAKE_HTTP__TIME_ZONE", "Mars/Olympus", "no zone `Mars/Olympus`"),
-        ("MQLAKE_SQL__TIMEOUT", "soon", "expected a duration"),
-    ];
-    for (name, value, says) in cases {
-        let output = mqlake(home.path()).env(name, value).arg("verify").output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{name}");
-        assert!(text(&output).1.contains(says), "{name}: {}", text(&output).1);
     }
 }
 

@@ -41,13 +41,18 @@ pub(super) async fn run(name: &str) {
     let home = tempfile::tempdir().unwrap();
     let mut made = 0;
     for block in text.split("\n\n") {
-        let mut lines = block.lines().filter(|line| !line.starts_with('#')).skip_while(|line| line.is_empty());
+        let mut lines =
+            block.lines().filter(|line| !line.starts_with('#')).skip_while(|line| line.is_empty());
         let Some(order) = lines.next() else { continue };
         let outcome = carry_out(order, home.path()).await;
         let (mut code, mut json) = (outcome.success, String::new());
         for line in lines {
             if let Some(text) = line.strip_prefix("says ") {
-                assert!(outcome.said.contains(text), "{name}: {order}\nsaid not `{text}`, but:\n{}", outcome.said);
+                assert!(
+                    outcome.said.contains(text),
+                    "{name}: {order}\nsaid not `{text}`, but:\n{}",
+                    outcome.said
+                );
             } else if line == "silent" {
                 assert_eq!(outcome.said, "", "{name}: {order}");
             } else if let Some(number) = line.strip_prefix("exit ") {
@@ -59,7 +64,8 @@ pub(super) async fn run(name: &str) {
         }
         assert_eq!(outcome.code, code, "{name}: {order}\n{:#}\n{}", outcome.json, outcome.said);
         if !json.trim().is_empty() {
-            let wanted: Value = serde_json::from_str(&json).unwrap_or_else(|e| panic!("{name}: {order}: {e}"));
+            let wanted: Value =
+                serde_json::from_str(&json).unwrap_or_else(|e| panic!("{name}: {order}: {e}"));
             let difference = difference(&wanted, &outcome.json, "");
             assert!(
                 difference.is_none(),
@@ -136,7 +142,9 @@ fn difference(wanted: &Value, got: &Value, place: &str) -> Option<String> {
         }),
         (Value::Array(wanted), Value::Array(got)) if wanted.len() == got.len() => {
             let pairs = wanted.iter().zip(got).enumerate();
-            pairs.into_iter().find_map(|(at, (wanted, got))| difference(wanted, got, &format!("{place}[{at}]")))
+            pairs
+                .into_iter()
+                .find_map(|(at, (wanted, got))| difference(wanted, got, &format!("{place}[{at}]")))
         }
         (Value::Array(wanted), Value::Array(got)) => {
             Some(format!("{place} has {} items, not {}", got.len(), wanted.len()))

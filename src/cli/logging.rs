@@ -1,0 +1,107 @@
+//! Logs: to standard error, as text or JSON lines. A warning that repeats itself word by word, as the failures of
+//! something that is tried again and again do, is written once in [`REPEAT_AFTER`]. Errors and notices always are.
+
+use std::collections::HashMap;
+use std::fmt::{Debug, Write};
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Time after which a warning that is still true is written again.
+const REPEAT_AFTER: Duration = Duration::from_secs(600);
+
+/// Most warnings that are remembered.
+const MOST_KNOWN: usize = 1024;
+
+/// Starts logging what `filter` lets through.
+pub(super) fn start(filter: &str, as_json: bool) {
+    let (filter, problem) = match EnvFilter::try_new(filter) {
+        Ok(filter) => (filter, None),
+        Err(error) => (EnvFilter::new("warn"), Some(error.to_string())),
+    };
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        // a log that nobody reads any more must not end what it reports on
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr);
+    // for all layers: a filter of one layer may not decide by what an event says
+    let registry = tracing_subscriber::registry().with(filter).with(Once::default());
+    let started = match as_json {
+        true => registry.with(lines.json()).try_init(),
+        false => registry.with(lines).try_init(),
+    };
+    // a program that embeds us may log already
+    let _ = started;
+    if let Some(error) = problem {
+        tracing::warn!(%error, "--log is not usable; warnings are logged");
+    }
+}
+
+/// Lets a warning through if it was not written lately.
+#[derive(Default)]
+struct Once {
+    written: Mutex<HashMap<String, Instant>>,
+}
+
+impl Once {
+    fn is_new(&self, text: String, now: Instant) -> bool {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.get(&text).is_some_and(|before| now.duration_since(*before) < REPEAT_AFTER) {
+            return false;
+        }
+        if written.len() >= MOST_KNOWN {
+            written.retain(|_, before| now.duration_since(*before) < REPEAT_AFTER);
+        }
+        if written.len() >= MOST_KNOWN {
+            written.clear();
+        }
+        written.insert(text, now);
+        true
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Once {
+    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
+        if *event.metadata().level() != Level::WARN {
+            return true;
+        }
+        let mut text = Text(event.metadata().target().to_owned());
+        event.record(&mut text);
+        self.is_new(text.0, Instant::now())
+    }
+}
+
+/// All that an event says, in one text.
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let _ = write!(self.0, "\u{1f}{}={value:?}", field.name());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_written_once_and_after_a_while_again() {
+        let once = Once::default();
+        let start = Instant::now();
+        assert!(once.is_new("a".to_owned(), start));
+        assert!(!once.is_new("a".to_owned(), start + REPEAT_AFTER / 2));
+        assert!(once.is_new("b".to_owned(), start + REPEAT_AFTER / 2));
+        assert!(once.is_new("a".to_owned(), start + REPEAT_AFTER));
+        assert!(!once.is_new("a".to_owned(), start + REPEAT_AFTER));
+        for i in 0..2 * MOST_KNOWN {
+            assert!(once.is_new(format!("c{i}"), start));
+        }
+        assert!(once.written.lock().unwrap().len() <= MOST_KNOWN);
+    }
+}

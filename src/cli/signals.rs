@@ -1,0 +1,130 @@
+//! What Ctrl-C and SIGTERM do: the first asks a server to stop and ends any other command at once; the second ends a
+//! server at once, too. The process then exits with 130 or 143, as shells say it of a command that a signal ended.
+//!
+//! A thread of its own waits for them, so that they are heard however busy the others are. It never stops anything
+//! itself but by ending the process.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{Error, Result};
+
+/// Exit codes after SIGINT and SIGTERM.
+const INTERRUPTED: i32 = 130;
+#[cfg(unix)]
+const TERMINATED: i32 = 143;
+
+/// Whether a stop was asked for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stop {
+    asked: CancellationToken,
+    /// Whether somebody stops in an orderly way when asked.
+    is_heeded: Arc<AtomicBool>,
+    /// Folders that do not outlive the process.
+    scratch: Arc<Mutex<Vec<PathBuf>>>,
+}
+
+impl Stop {
+    /// Begins to listen. Until [`Stop::heed`] the first signal ends the process.
+    ///
+    /// # Errors
+    /// [`Error::Invariant`] if there can be no thread for it.
+    pub(super) fn listen() -> Result<Stop> {
+        let stop = Stop::default();
+        let (heard, (ready, is_ready)) = (stop.clone(), std::sync::mpsc::channel());
+        let failed =
+            |error: std::io::Error| Error::Invariant(format!("signals cannot be waited for: {error}"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
+        std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || runtime.block_on(heard.wait(ready)))
+            .map_err(failed)?;
+        // from here on no signal is missed
+        let _ = is_ready.recv();
+        Ok(stop)
+    }
+
+    async fn wait(self, ready: std::sync::mpsc::Sender<()>) {
+        let Ok(mut signals) = Signals::listen() else { return };
+        let _ = ready.send(());
+        loop {
+            let code = signals.next().await;
+            if !self.is_heeded.load(Ordering::Acquire) || self.asked.is_cancelled() {
+                self.exit(code);
+            }
+            self.asked.cancel();
+        }
+    }
+
+    /// From now on the first signal only asks.
+    pub(super) fn heed(&self) {
+        self.is_heeded.store(true, Ordering::Release);
+    }
+
+    /// Ends when a stop is asked for.
+    pub(super) async fn asked(&self) {
+        self.asked.cancelled().await;
+    }
+
+    /// Whether a stop was asked for.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_cancelled()
+    }
+
+    /// Removes a folder when the process is ended by a signal.
+    pub(super) fn remove_at_exit(&self, folder: &Path) {
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(folder.to_owned());
+    }
+
+    fn exit(&self, code: i32) -> ! {
+        for folder in self.scratch.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+        std::process::exit(code)
+    }
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// The exit code of the next signal.
+    async fn next(&mut self) -> i32 {
+        tokio::select! {
+            _ = self.interrupt.recv() => INTERRUPTED,
+            _ = self.terminate.recv() => TERMINATED,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals)
+    }
+
+    async fn next(&mut self) -> i32 {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        INTERRUPTED
+    }
+}

@@ -1,0 +1,195 @@
+//! The layers of settings above the defaults: the file and the variables. Each says where a value comes from, so that
+//! a mistake is found by its file or variable. Values are checked elsewhere.
+
+use std::io::Read;
+use std::path::Path;
+
+use figment::error::{Actual, Kind};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+
+use super::known::{Known, Meaning, nearest};
+use super::variables::Variables;
+use crate::error::{Error, Result};
+
+/// Largest settings file: beyond it, it is something else.
+const MOST_BYTES: u64 = 32 << 20;
+
+/// The file that is read unless another is named, if it is there.
+const DEFAULT_FILE: &str = "mqlake.toml";
+
+/// A variable that begins like ours and sets nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownVariable {
+    /// Its name.
+    pub name: String,
+    /// The setting that it would be.
+    pub setting: String,
+    /// The variable that was probably meant.
+    pub nearest: Option<String>,
+}
+
+/// Variables that set nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ignored {
+    /// Those that somebody probably mistyped.
+    pub unknown: Vec<UnknownVariable>,
+    /// Those that Kubernetes sets for services.
+    pub kubernetes: Vec<String>,
+}
+
+/// Values of one layer, and what the layer is called.
+struct Layer {
+    name: String,
+    values: Dict,
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name.clone())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.values.clone()))
+    }
+}
+
+/// Adds `file`, or `mqlake.toml` in the working directory if there is one.
+pub(super) fn add_file(figment: Figment, file: Option<&Path>) -> Result<Figment> {
+    let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+    let Some(text) = read(path, file.is_some())? else { return Ok(figment) };
+    let values = toml::from_str(&text).map_err(|error| {
+        // the library's own text repeats the line, which may hold a secret
+        let line = error.span().map(|span| 1 + text.bytes().take(span.start).filter(|c| *c == b'\n').count());
+        let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
+        Error::Config(format!("{}{line}: {}", path.display(), error.message()))
+    })?;
+    Ok(figment.merge(Layer { name: path.display().to_string(), values }))
+}
+
+/// The text of a settings file, without a byte order mark; `None` if it is not there and need not be.
+fn read(path: &Path, must_exist: bool) -> Result<Option<String>> {
+    let fail = |what: &str| Err(Error::Config(format!("{}: {what}", path.display())));
+    if path.as_os_str().is_empty() {
+        return Err(Error::Config(
+            "the name of the settings file is empty; leave out --config and MQLAKE_CONFIG to use \
+             mqlake.toml"
+                .into(),
+        ));
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).and_then(|file| match file.metadata()?.is_dir() {
+        true => Err(std::io::ErrorKind::IsADirectory.into()),
+        false => file.take(MOST_BYTES + 1).read_to_end(&mut bytes),
+    });
+    match file {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return if must_exist { fail("no such file") } else { Ok(None) };
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => {
+            return fail("is a directory, not a settings file");
+        }
+        Err(error) => return fail(&format!("cannot be read: {error}")),
+    }
+    if bytes.len() as u64 > MOST_BYTES {
+        return fail(&format!("is no settings file: it is larger than {} MiB", MOST_BYTES >> 20));
+    }
+    let Ok(text) = String::from_utf8(bytes) else {
+        return fail("is not UTF-8 text; save it as UTF-8");
+    };
+    Ok(Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)))
+}
+
+/// Adds the variables that set something, and says which do not.
+pub(super) fn add_variables(
+    mut figment: Figment,
+    known: &Known,
+    variables: &Variables,
+) -> (Figment, Ignored) {
+    let mut ignored = Ignored::default();
+    for (name, rest, text) in variables.own() {
+        match known.meaning(&rest, text) {
+            Meaning::CommandLine => {}
+            Meaning::Kubernetes => ignored.kubernetes.push(name.to_owned()),
+            Meaning::Unknown(setting, nearest) => {
+                ignored.unknown.push(UnknownVariable { name: name.to_owned(), setting, nearest });
+            }
+            Meaning::Setting(path, is_text) => {
+                let Ok(parsed) = text.parse::<Value>();
+                // `12345` and `true` are texts where one is wanted; quotes of their own are not needed, but taken off
+                let value = match parsed {
+                    Value::String(..) => parsed,
+                    _ if is_text => Value::from(text),
+                    _ => parsed,
+                };
+                let values = figment::util::nest(&path, value).into_dict().unwrap_or_default();
+                figment = figment.merge(Layer { name: name.to_owned(), values });
+            }
+        }
+    }
+    (figment, ignored)
+}
+
+/// What is wrong with the settings, by file or variable and setting; one line for each mistake.
+pub(super) fn explain(error: figment::Error, figment: &Figment, known: &Known) -> Error {
+    let lines: Vec<String> = error.into_iter().map(|error| explain_one(&error, figment, known)).collect();
+    Error::Config(lines.join("\n"))
+}
+
+fn explain_one(error: &figment::Error, figment: &Figment, known: &Known) -> String {
+    let mut path = error.path.clone();
+    if let Kind::UnknownField(name, allowed) = &error.kind {
+        if path.last() != Some(name) {
+            path.push(name.clone());
+        }
+        return placed(
+            &path,
+            figment,
+            &format!("unknown setting `{}`; {}", path.join("."), hint(&path, allowed, known)),
+        );
+    }
+    let what = match &error.kind {
+        // errors of URLs repeat the text, and a URL can hold a password
+        Kind::InvalidValue(Actual::Str(text), expected) if text.contains('@') => {
+            format!("invalid value, expected {expected}")
+        }
+        Kind::Message(text) if text.contains("socket address") => {
+            format!("{text}; write address:port, such as 127.0.0.1:8080")
+        }
+        kind => kind.to_string(),
+    };
+    match path.is_empty() {
+        true => what,
+        false => placed(&path, figment, &format!("{}: {what}", path.join("."))),
+    }
+}
+
+/// `what`, with the file or variable in front that set `path` or what `path` is part of.
+fn placed(path: &[String], figment: &Figment, what: &str) -> String {
+    let layer = (1..=path.len()).rev().find_map(|length| {
+        let part = path.get(..length)?.join(".");
+        // a list has no name for its parts, so it is found itself; defaults are code
+        figment.find_metadata(&part).filter(|layer| layer.source.is_none())
+    });
+    layer.map_or_else(|| what.to_owned(), |layer| format!("{}: {what}", layer.name))
+}
+
+/// The setting that was probably meant by `path`: among those of its section, else anywhere.
+fn hint(path: &[String], allowed: &[&str], known: &Known) -> String {
+    let Some((name, section)) = path.split_last() else { return String::new() };
+    let here = nearest(name, allowed.iter().copied()).map(|near| {
+        let parts: Vec<&str> = section.iter().map(String::as_str).chain([near]).collect();
+        parts.join(".")
+    });
+    let is_name = |part: &&String| !part.bytes().all(|c| c.is_ascii_digit());
+    let plain: Vec<&str> = path.iter().filter(is_name).map(String::as_str).collect();
+    match here.or_else(|| known.nearest_setting(&plain.join("."))) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", allowed.join(", ")),
+    }
+}
+
+#[cfg(test)]
+#[path = "layers_tests.rs"]
+mod tests;
