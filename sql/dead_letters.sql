@@ -19,4 +19,5 @@ FROM message m
 LEFT JOIN content c
     ON c.kind = 2 AND c.subject = m.subject AND c.broker_group = m.broker_group AND c.queue_id = m.queue_id
     AND c.sequence = m.sequence AND c.message_id = m.message_id AND c.dt = m.dt
+    AND coalesce(c.physical_offset, m.physical_offset) = m.physical_offset
 WHERE m.kind = 2;

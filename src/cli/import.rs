@@ -1,6 +1,5 @@
 //! `mqlake import`
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::open_lake;
+use super::progress::show;
 use crate::config::{Config, ContentPolicy};
 use crate::error::{Error, Result};
 use crate::ingest::{Gap, ImportRequest, Progress, RocketMqImport, RocketMqSummary, Summary};
@@ -22,7 +21,8 @@ use crate::source::{BrokerStore, Skipped};
 /// of a Java backup; RocketMQ: `commitlog/` with what lies beside it) and adds what the tables do not have yet.
 ///
 /// It can be interrupted at any point and run again, and run again later for what is new: no row is lost or
-/// stored twice. Several broker groups go into the same tables, one after another.
+/// stored twice. Several broker groups or brokers go into the same tables, one after another. A RocketMQ broker that lost
+/// the end of its log, or all of it, is imported on; what it lost stays in the tables, and is told.
 #[derive(Debug, Args)]
 pub(super) struct Import {
     /// The message queue that the store is of
@@ -31,11 +31,11 @@ pub(super) struct Import {
     /// The broker's store root (QMQ: `store.root`, RocketMQ: `storePathRootDir`), or a copy of it
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
-    /// QMQ: the broker group the store belongs to
-    #[arg(long, value_name = "NAME", required_unless_present = "broker", conflicts_with = "broker")]
+    /// QMQ, where it is required: the broker group the store belongs to
+    #[arg(long, value_name = "NAME")]
     broker_group: Option<String>,
-    /// RocketMQ: the name of the broker the store belongs to
-    #[arg(long, value_name = "NAME", required_if_eq("system", "rocketmq"))]
+    /// RocketMQ, where it is required: the name of the broker the store belongs to (`brokerName` in its configuration)
+    #[arg(long, value_name = "NAME")]
     broker: Option<String>,
     /// RocketMQ: a topic with message traces beside RMQ_SYS_TRACE_TOPIC; can be given several times
     #[arg(long, value_name = "TOPIC")]
@@ -43,7 +43,7 @@ pub(super) struct Import {
     /// RocketMQ: a further directory of the commit log, if the broker spreads it; can be given several times
     #[arg(long, value_name = "DIR")]
     commit_log: Vec<PathBuf>,
-    /// Go on behind damaged bytes and missing segments, and report what was passed over
+    /// Go on behind damaged bytes and missing files of the log, and report what was passed over
     #[arg(long)]
     skip_corrupt: bool,
     /// Which message contents to keep [default: all]
@@ -76,9 +76,28 @@ impl Import {
 
     async fn rocketmq(self, config: Config) -> Result<ExitCode> {
         let started = Instant::now();
+        let broker = match (self.broker, self.broker_group) {
+            (Some(broker), None) => broker,
+            (_, Some(_)) => {
+                return Err(Error::Usage(
+                    "--broker-group is for QMQ; name the RocketMQ broker with --broker".to_owned(),
+                ));
+            }
+            (None, None) => {
+                return Err(Error::Usage(
+                    "a RocketMQ store needs --broker NAME, the name of its broker".to_owned(),
+                ));
+            }
+        };
+        if self.store.join("messagelog").is_dir() && !self.store.join("commitlog").is_dir() {
+            return Err(Error::Usage(format!(
+                "{} is the store of a QMQ broker; leave out --system rocketmq, and pass --broker-group NAME",
+                self.store.display()
+            )));
+        }
         let request = RocketMqImport {
             store: self.store,
-            broker: self.broker.unwrap_or_default(),
+            broker,
             trace_topics: self.trace_topic,
             commit_logs: self.commit_log,
             skip_corrupt: self.skip_corrupt,
@@ -89,9 +108,7 @@ impl Import {
         let progress = Arc::new(Progress::default());
         let bar = show(progress.clone());
         let outcome = lake.import_rocketmq(&request, &config, progress, chrono::Utc::now()).await;
-        if let Some(bar) = bar {
-            bar.abort();
-        }
+        drop(bar);
         let summary = outcome?;
         if self.json {
             print_json(&summary, started.elapsed());
@@ -108,9 +125,9 @@ impl Import {
                 self.store.display()
             )));
         }
-        let Some(broker_group) = self.broker_group else {
+        let (Some(broker_group), None) = (self.broker_group, self.broker) else {
             return Err(Error::Usage(
-                "a QMQ store needs --broker-group; --broker is for --system rocketmq".to_owned(),
+                "a QMQ store needs --broker-group NAME; --broker is for --system rocketmq".to_owned(),
             ));
         };
         let started = Instant::now();
@@ -125,9 +142,7 @@ impl Import {
             skip_corrupt: self.skip_corrupt,
         };
         let outcome = lake.import(&request, &config, progress, chrono::Utc::now()).await;
-        if let Some(bar) = bar {
-            bar.abort();
-        }
+        drop(bar);
         let summary = outcome?;
         if self.json {
             print_json(&summary, started.elapsed());
@@ -135,37 +150,6 @@ impl Import {
             print_text(&broker_group, &summary, started.elapsed());
         }
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// Draws a bar on standard error while there is a terminal to draw on.
-fn show(progress: Arc<Progress>) -> Option<tokio::task::JoinHandle<()>> {
-    if !std::io::stderr().is_terminal() {
-        return None;
-    }
-    let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template(
-        "{msg:9} [{bar:40}] {bytes}/{total_bytes} {binary_bytes_per_sec}, {eta} left",
-    ) {
-        bar.set_style(style);
-    }
-    Some(tokio::spawn(async move {
-        let clear = ClearOnDrop(bar);
-        while !progress.is_finished() {
-            clear.0.set_length(progress.total());
-            clear.0.set_position(progress.bytes());
-            clear.0.set_message(progress.phase());
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }))
-}
-
-/// Leaves the terminal clean however the task ends.
-struct ClearOnDrop(ProgressBar);
-
-impl Drop for ClearOnDrop {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
     }
 }
 
@@ -220,6 +204,13 @@ fn print_rocketmq(broker: &str, summary: &RocketMqSummary, took: Duration) {
         println!("keys without      {} entries of index files whose messages are gone", summary.lost_keys);
     }
     print_missing(&summary.gaps, &summary.skipped);
+    for replaced in &summary.replaced {
+        let messages = replaced.messages().map(|number| format!(", {number} messages")).unwrap_or_default();
+        println!(
+            "lost by broker    {}: offsets {} to {}{messages}; what was imported of them stays",
+            replaced.stream, replaced.from, replaced.to
+        );
+    }
     println!("end of log        {}", summary.end);
     println!("read              {}", ByteSize(summary.bytes_read));
     println!("time              {:.1} s, {} commits", took.as_secs_f64(), summary.commits);

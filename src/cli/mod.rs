@@ -24,6 +24,7 @@ mod demo;
 mod import;
 mod logging;
 mod output;
+mod progress;
 mod seek;
 mod serve;
 mod signals;

@@ -177,6 +177,7 @@ impl Config {
             ("http.max_len", self.http.max_len),
             ("http.max_concurrency", self.http.max_concurrency),
             ("import.flush_rows", self.import.flush_rows),
+            ("import.index_entries", self.import.index_entries),
             ("acks.max_ranges", self.acks.max_ranges),
             ("lake.settled_rows", self.lake.settled_rows),
             ("lake.row_group_rows", self.lake.row_group_rows),

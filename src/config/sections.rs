@@ -65,6 +65,11 @@ pub struct Import {
     /// Bytes of ids and contents gathered before a commit.
     #[serde(serialize_with = "exact_size")]
     pub flush_bytes: ByteSize,
+    /// Bytes at the end of what was imported of a RocketMQ log that are compared with the log before an import goes on.
+    #[serde(serialize_with = "exact_size")]
+    pub check_bytes: ByteSize,
+    /// Entries of RocketMQ index files gathered before a commit.
+    pub index_entries: usize,
 }
 
 /// `[acks]`
@@ -161,6 +166,8 @@ impl Default for Import {
             max_body: ByteSize::mib(1),
             flush_rows: 1_000_000,
             flush_bytes: ByteSize::mib(48),
+            check_bytes: ByteSize::mib(64),
+            index_entries: 1_000_000,
         }
     }
 }

@@ -131,6 +131,7 @@ impl Pipeline {
         let states = lake.states_at(&stream, &tables).await?;
         let imported = StreamId::rocketmq(&stream.broker_group, Log::CommitLog);
         let imported_tables = lake.positions(&imported, ROCKETMQ_TABLES).await?;
+        let imported_states = lake.states_at(&imported, &imported_tables).await?;
         let at_lowest = lowest(&tables).and_then(|position| states.get(&position));
         let mut offsets = at_lowest.map(|offsets| (**offsets).clone()).unwrap_or_default();
         if let Some(position) = lowest(&imported_tables) {
@@ -141,7 +142,9 @@ impl Pipeline {
         let mut floors: [TableFloor; 5] = Default::default();
         for ((floor, table), imported) in floors.iter_mut().zip(&tables).zip(&imported_tables) {
             floor.position = table.position.unwrap_or(0);
-            floor.physical = imported.position.and_then(|end| i64::try_from(end).ok()).unwrap_or(0);
+            let state = imported.position.and_then(|end| Some((end, imported_states.get(&end)?)));
+            let end = state.map_or(0, |(end, state)| state.trail.offset(end));
+            floor.physical = i64::try_from(end).unwrap_or(i64::MAX);
             if is_uneven {
                 floor.queues = table.position.and_then(|position| states.get(&position).cloned());
             }

@@ -8,13 +8,13 @@ use tokio::sync::mpsc;
 
 use super::commit::{Encoded, TablePosition, blocking, encode, encode_ahead};
 use super::messages::stopped;
-use super::{Summary, start_of};
+use super::{Summary, seen_of, start_of};
 use crate::config::Config;
 use crate::error::Result;
 use crate::lake::schema::{RECORD, UNRESOLVED_ACK};
 use crate::lake::{Lake, StreamId};
 use crate::replay::{AckLimits, AckState, ActionBatch, ActionCounts, ActionReplay};
-use crate::source::{ActionFormat, LogFormat, LogReader, ReadOptions, Segments, Skipped};
+use crate::source::{ActionFormat, LogFormat, LogReader, ReadOptions, Seen, Segments, Skipped};
 
 /// Where replay begins, and where each table stands.
 pub(super) struct ActionStart {
@@ -37,6 +37,8 @@ struct EncodedFlush {
 }
 
 struct ReadResult {
+    seen: Seen,
+    end: u64,
     counts: ActionCounts,
     skipped: Vec<Skipped>,
     unusable: u64,
@@ -80,7 +82,8 @@ impl Lake {
         let replay = ActionReplay::new(acks, record_floor, unresolved_floor);
         let (sender, flushes) = mpsc::channel::<Flush>(1);
         let flush_rows = config.import.flush_rows;
-        let (from, read_options, log) = (start.from, options.clone(), segments.clone());
+        let (from, log) = (start.from, segments.clone());
+        let read_options = ReadOptions { seen: seen_of(self, stream, from).await?, ..options.clone() };
         let reading =
             tokio::task::spawn_blocking(move || read(&log, read_options, from, replay, flush_rows, &sender));
         let mut tables = start.tables;
@@ -99,6 +102,7 @@ impl Lake {
         let read = reading.await?;
         committing?;
         let read = read?;
+        self.put_seen(stream, read.end, super::seen_bytes(&read.seen)?).await?;
         summary.actions = read.counts;
         summary.unusable += read.unusable;
         summary.skipped.extend(read.skipped);
@@ -166,6 +170,8 @@ fn read(
     })?;
     send(&mut replay, end)?;
     Ok(ReadResult {
+        seen: reader.seen,
+        end,
         counts: replay.counts,
         skipped: reader.skipped,
         unusable: reader.unusable,

@@ -6,14 +6,14 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 
 use super::commit::{Encoded, TablePosition, blocking, encode, encode_ahead};
-use super::{Summary, start_of};
+use super::{Summary, seen_of, start_of};
 use crate::config::{Config, Import};
 use crate::error::{Error, Result};
 use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, RECORD};
 use crate::lake::{Lake, StreamId};
 use crate::replay::{Floors, MessageBatch, MessageCounts, MessageReplay};
 use crate::source::{
-    IndexFormat, LogFormat, LogReader, MessageFormat, MessageSource, ReadOptions, Segments, Skipped,
+    IndexFormat, LogFormat, LogReader, MessageFormat, MessageSource, ReadOptions, Seen, Segments, Skipped,
 };
 
 /// Where replay begins, and where each table stands.
@@ -32,6 +32,8 @@ struct ReadResult {
     counts: MessageCounts,
     skipped: Vec<Skipped>,
     unusable: u64,
+    seen: Seen,
+    end: u64,
 }
 
 impl Lake {
@@ -63,7 +65,8 @@ impl Lake {
         let max_body = usize::try_from(config.import.max_body.as_u64()).unwrap_or(usize::MAX);
         let replay = MessageReplay::new(start.floors, config.import.content, max_body);
         let settings = config.import.clone();
-        let (from, read_options) = (start.from, options.clone());
+        let from = start.from;
+        let read_options = ReadOptions { seen: seen_of(self, stream, from).await?, ..options.clone() };
         let segments = source.segments().clone();
         let is_index = matches!(source, MessageSource::IndexLog(_));
         let reading = tokio::task::spawn_blocking(move || {
@@ -109,6 +112,7 @@ impl Lake {
         let read = reading.await?;
         committing?;
         let read = read?;
+        self.put_seen(stream, read.end, super::seen_bytes(&read.seen)?).await?;
         summary.messages = read.counts;
         summary.unusable += read.unusable;
         summary.skipped.extend(read.skipped);
@@ -172,7 +176,13 @@ fn read<F: LogFormat>(
         Ok(())
     })?;
     send(&mut replay, end)?;
-    Ok(ReadResult { counts: replay.counts, skipped: reader.skipped, unusable: reader.unusable })
+    Ok(ReadResult {
+        counts: replay.counts,
+        skipped: reader.skipped,
+        unusable: reader.unusable,
+        seen: reader.seen,
+        end,
+    })
 }
 
 /// The reader ends because the committer did; its error is the one to show.

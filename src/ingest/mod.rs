@@ -29,7 +29,7 @@ pub use crate::lake::Gap;
 use crate::lake::schema::SYSTEM_QMQ;
 use crate::lake::{Lake, Log, Owner, Settled, StreamId, StreamInfo};
 use crate::replay::{ActionCounts, MessageCounts};
-use crate::source::{BrokerStore, MessageSource, ReadOptions, Segments, Skipped};
+use crate::source::{BrokerStore, MessageSource, ReadOptions, Seen, Segments, Skipped};
 
 /// What to import.
 #[derive(Debug, Clone)]
@@ -89,8 +89,11 @@ impl Lake {
         let _lock = self.become_writer(&owner).await?;
         let info = self.claim(&request.broker_group, found.messages.as_ref().map(MessageSource::log)).await?;
         let mut summary = Summary::default();
-        let options =
-            ReadOptions { skip_corrupt: request.skip_corrupt, bytes_read: progress.bytes_read.clone() };
+        let options = ReadOptions {
+            skip_corrupt: request.skip_corrupt,
+            bytes_read: progress.bytes_read.clone(),
+            seen: None,
+        };
         let messages_from = match (&found.messages, &info) {
             (Some(source), Some(info)) => {
                 let start = self.message_start(&info.messages(), source.segments(), &mut summary).await?;
@@ -116,8 +119,8 @@ impl Lake {
             progress.enter("actions");
             self.import_actions(segments, &action_stream, start, config, &options, &mut summary).await?;
         }
-        progress.enter("settling");
-        summary.settled = self.settle(now, &owner).await?;
+        progress.enter_work("settling", self.bytes_to_settle(now).await?);
+        summary.settled = self.settle_with(now, &owner, &|bytes| progress.worked(bytes)).await?;
         self.vacuum().await?;
         summary.bytes_read = progress.bytes();
         progress.finish();
@@ -138,6 +141,7 @@ impl Lake {
                     broker_group: broker_group.to_owned(),
                     messages_from: Log::Message,
                     gaps: Vec::new(),
+                    replaced: Vec::new(),
                     seeking: false,
                 };
                 self.put_stream_info(&info).await?;
@@ -167,6 +171,7 @@ impl Lake {
             broker_group: broker_group.to_owned(),
             messages_from,
             gaps: Vec::new(),
+            replaced: Vec::new(),
             seeking: false,
         };
         self.put_stream_info(&info).await?;
@@ -194,6 +199,18 @@ impl MessageSource {
     }
 }
 
+/// What an import read of a log up to a position, if an import left the stream there.
+async fn seen_of(lake: &Lake, stream: &StreamId, position: u64) -> Result<Option<Seen>> {
+    // what cannot be read tells nothing
+    Ok(lake.seen(stream, position).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+fn seen_bytes(seen: &Seen) -> Result<bytes::Bytes> {
+    serde_json::to_vec(seen)
+        .map(bytes::Bytes::from)
+        .map_err(|error| Error::Invariant(format!("what was read of a log: {error}")))
+}
+
 /// Where to begin reading a log of which the tables have everything before `position`.
 ///
 /// # Errors
@@ -212,8 +229,12 @@ fn start_of(
         return Err(Error::input(
             &segments.folder,
             format!(
-                "the log ends before offset {position}, up to which {stream} was imported earlier: it is older, \
-                 was recreated, or belongs to another broker group. Use another --broker-group or --data"
+                "the log ends before offset {position}, up to which {stream} was imported earlier: it is older, lost its \
+                 end in a crash, was recreated, or belongs to another broker group. Import again once it is longer; to \
+                 import all of it beside what is stored, move the position with `mqlake seek --broker-group {} --stream \
+                 {} --to start`, or use another --broker-group or --data",
+                stream.broker_group,
+                if stream.log == Log::Action { "action" } else { "message" }
             ),
         ));
     }

@@ -108,6 +108,20 @@ pub fn state(root: &Path, stream: &StreamId, position: u64) -> Path {
     state_folder(root, stream).join(format!("{position:020}.{kind}"))
 }
 
+/// What was read of a log up to a position, in the folder of its stream.
+#[must_use]
+pub fn seen(root: &Path, stream: &StreamId, position: u64) -> Path {
+    seen_folder(root, stream).join(format!("{position:020}.json"))
+}
+
+/// Folder of [`seen`].
+#[must_use]
+pub fn seen_folder(root: &Path, stream: &StreamId) -> Path {
+    let StreamId { system, broker_group, log } = stream;
+    let own = root.clone().join("_mqlake").join("seen");
+    own.join(system.as_str()).join(broker_group.as_str()).join(log.name())
+}
+
 /// Position of a state, from its path.
 #[must_use]
 pub fn state_position(path: &Path) -> Option<u64> {

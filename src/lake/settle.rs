@@ -33,11 +33,39 @@ pub struct Settled {
 }
 
 impl Lake {
+    /// Bytes of the recent files of closed days.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Store`].
+    pub async fn bytes_to_settle(&self, now: DateTime<Utc>) -> Result<u64> {
+        let mut bytes = 0;
+        for table in self.tables() {
+            let files = table.refresh().await?.files;
+            let recent =
+                files.iter().filter(|file| file.level == Level::Recent && self.is_closed(file.day, now));
+            bytes += recent.map(|file| file.size).sum::<u64>();
+        }
+        Ok(bytes)
+    }
+
     /// Settles every closed day of every table.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`]. A day that another process settles at the same time is left to it.
     pub async fn settle(&self, now: DateTime<Utc>, owner: &Owner) -> Result<Settled> {
+        self.settle_with(now, owner, &|_| {}).await
+    }
+
+    /// As [`Lake::settle`]; tells the bytes of files that are done.
+    ///
+    /// # Errors
+    /// As [`Lake::settle`].
+    pub async fn settle_with(
+        &self,
+        now: DateTime<Utc>,
+        owner: &Owner,
+        done: &(dyn Fn(u64) + Sync),
+    ) -> Result<Settled> {
         let mut total = Settled::default();
         for table in self.tables() {
             let snapshot = table.refresh().await?;
@@ -63,6 +91,7 @@ impl Lake {
                         // another process has settled them; a plain glob must not meet these rows twice
                         self.delete_files(table, &merged).await?;
                     }
+                    done(files.iter().map(|file| file.size).sum());
                 }
                 total.days += 1;
             }

@@ -24,9 +24,46 @@ pub struct StreamInfo {
     /// Stretches that the broker no longer had when they were asked for.
     #[serde(default)]
     pub gaps: Vec<Gap>,
+    /// Ends of the log that were read, and that the broker lost and wrote anew since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<Replaced>,
     /// A position is being moved by an operator; nobody may follow until that is done.
     #[serde(default)]
     pub seeking: bool,
+}
+
+/// An end of a log that was read, and that the broker has not any more: it wrote others in its place. The rows stay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// The stream.
+    pub stream: String,
+    /// Offset in the log from which it is another one.
+    pub from: u64,
+    /// Offset up to which it had been read.
+    pub to: u64,
+    /// Queues whose messages were lost with it, as far as they were counted; none if all of the log is another one.
+    pub queues: Vec<LostQueue>,
+}
+
+/// Queue offsets that a broker lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostQueue {
+    /// Topic.
+    pub topic: String,
+    /// Queue.
+    pub queue_id: i32,
+    /// First lost offset.
+    pub from: i64,
+    /// Offset behind the last.
+    pub to: i64,
+}
+
+impl Replaced {
+    /// Messages that the broker lost; `None` if that was not counted.
+    #[must_use]
+    pub fn messages(&self) -> Option<i64> {
+        (!self.queues.is_empty()).then(|| self.queues.iter().map(|queue| queue.to - queue.from).sum())
+    }
 }
 
 impl StreamInfo {
@@ -91,10 +128,26 @@ impl Lake {
             broker_group: broker.to_owned(),
             messages_from: Log::Pulled,
             gaps: Vec::new(),
+            replaced: Vec::new(),
             seeking: false,
         };
         self.put_stream_info(&info).await?;
         Ok(Vec::new())
+    }
+
+    /// Notes that a broker lost the end of its log.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn note_replaced(&self, broker: &str, replaced: Replaced) -> Result<()> {
+        let system = super::schema::SYSTEM_ROCKETMQ;
+        if let Some(mut info) = self.stream_info(system, broker).await?
+            && !info.replaced.contains(&replaced)
+        {
+            info.replaced.push(replaced);
+            self.put_stream_info(&info).await?;
+        }
+        Ok(())
     }
 
     /// All broker groups.
@@ -145,8 +198,33 @@ impl Lake {
     /// # Errors
     /// [`Error::Store`].
     pub async fn drop_states_below(&self, stream: &StreamId, position: u64) -> Result<()> {
-        let folder = paths::state_folder(&self.store.root, stream);
-        let objects: Vec<_> = self.store.objects.list(Some(&folder)).try_collect().await?;
+        self.drop_below(&paths::state_folder(&self.store.root, stream), position).await
+    }
+
+    /// What was read of a log up to a position, as stored; `None` if that is not known.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn seen(&self, stream: &StreamId, position: u64) -> Result<Option<Bytes>> {
+        let path = paths::seen(&self.store.root, stream, position);
+        match self.store.objects.get(&path).await {
+            Ok(found) => Ok(Some(found.bytes().await?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(Error::store(format!("reading {path}"), error)),
+        }
+    }
+
+    /// Stores what was read of a log up to a position, and forgets it of earlier ones.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn put_seen(&self, stream: &StreamId, position: u64, seen: Bytes) -> Result<()> {
+        self.store.put_durably(&paths::seen(&self.store.root, stream, position), seen).await?;
+        self.drop_below(&paths::seen_folder(&self.store.root, stream), position).await
+    }
+
+    async fn drop_below(&self, folder: &object_store::path::Path, position: u64) -> Result<()> {
+        let objects: Vec<_> = self.store.objects.list(Some(folder)).try_collect().await?;
         for object in objects {
             if paths::state_position(&object.location).is_some_and(|known| known < position) {
                 self.store.objects.delete(&object.location).await?;

@@ -18,9 +18,12 @@ use serde::Serialize;
 use super::file::{Bound, ColumnStats, LakeFile};
 use super::paths::Level;
 use super::scan::object_path;
-use super::schema::{ColumnType, FIRST_DAY, LAST_DAY, RECORD, TableDef};
+use super::schema::{
+    CONSUMER_PROGRESS, CONTENT, ColumnType, DEAD_MESSAGE, FIRST_DAY, LAST_DAY, MESSAGE, MESSAGE_KEY, RECORD,
+    TRACE, TableDef, UNRESOLVED_ACK,
+};
 use super::table::Table;
-use super::{Lake, StreamId};
+use super::{Lake, Log, Replaced, StreamId};
 use crate::error::{Error, Result};
 
 /// What is wrong, and where.
@@ -65,6 +68,8 @@ pub struct Report {
     pub tables: Vec<TableReport>,
     /// By stream.
     pub streams: Vec<StreamReport>,
+    /// What an operator should know although nothing is wrong: what brokers had not any more.
+    pub notes: Vec<String>,
     /// What is wrong; empty if all is well.
     pub findings: Vec<Finding>,
 }
@@ -75,19 +80,56 @@ impl Lake {
     /// # Errors
     /// [`Error::Store`] if the store does not answer; what is wrong with the data is in the report.
     pub async fn verify(&self) -> Result<Report> {
+        self.verify_with(&|_| {}).await
+    }
+
+    /// Bytes that a verification reads.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn bytes_to_verify(&self) -> Result<u64> {
+        let mut bytes = 0;
+        for table in self.tables() {
+            bytes += table.refresh().await?.files.iter().map(|file| file.size).sum::<u64>();
+        }
+        Ok(bytes)
+    }
+
+    /// As [`Lake::verify`]; tells the bytes of files that are read.
+    ///
+    /// # Errors
+    /// As [`Lake::verify`].
+    pub async fn verify_with(&self, done: &(dyn Fn(u64) + Sync)) -> Result<Report> {
         let mut report = Report::default();
         for table in self.tables() {
-            self.verify_table(table, &mut report).await?;
+            self.verify_table(table, &mut report, done).await?;
         }
         for info in self.streams().await? {
             for stream in info.all() {
                 self.verify_stream(&stream, &mut report).await?;
             }
+            report.notes.extend(info.gaps.iter().map(|gap| {
+                format!("{}: {} to {} were gone before they could be read", gap.stream, gap.from, gap.to)
+            }));
+            report.notes.extend(info.replaced.iter().map(|replaced| {
+                let Replaced { stream, from, to, .. } = replaced;
+                let messages = replaced.messages().map(|count| format!(" with {count} messages"));
+                format!(
+                    "{stream}: the broker lost offsets {from} to {to}{} and wrote others there; what was read of them \
+                     stays",
+                    messages.unwrap_or_default()
+                )
+            }));
         }
         Ok(report)
     }
 
-    async fn verify_table(&self, table: &Table, report: &mut Report) -> Result<()> {
+    async fn verify_table(
+        &self,
+        table: &Table,
+        report: &mut Report,
+        done: &(dyn Fn(u64) + Sync),
+    ) -> Result<()> {
         let snapshot = table.refresh().await?;
         let mut summary = TableReport { table: table.def.name.to_owned(), ..TableReport::default() };
         let mut named = BTreeSet::new();
@@ -114,6 +156,7 @@ impl Lake {
                 problem,
             }));
             named.insert(path);
+            done(file.size);
         }
         let objects: Vec<_> = self.store.objects.list(Some(&table.folder)).try_collect().await?;
         let is_data = |path: &object_store::path::Path| {
@@ -133,6 +176,18 @@ impl Lake {
             }
         }
         let lowest = positions.values().min().copied();
+        let mut missing = tables_of(stream.log).into_iter().map(|def| def.name).collect::<Vec<_>>();
+        missing.retain(|name| !positions.contains_key(*name));
+        if let Some(highest) = positions.values().max().filter(|_| !missing.is_empty()) {
+            report.findings.push(Finding {
+                table: missing.join(", "),
+                place: stream.to_string(),
+                problem: format!(
+                    "has no position in it, while others stand at {highest}: an import was interrupted before its first \
+                     commit there; run it again"
+                ),
+            });
+        }
         if let Some(lowest) = lowest.filter(|lowest| positions.values().any(|other| other != lowest)) {
             report.findings.push(Finding {
                 table: "all".to_owned(),
@@ -143,7 +198,7 @@ impl Lake {
                 ),
             });
         }
-        let has_state = !matches!(stream.log, super::Log::Message | super::Log::Index);
+        let has_state = !matches!(stream.log, Log::Message | Log::Index);
         if let Some(lowest) = lowest.filter(|_| has_state)
             && let Err(error) = self.state(stream, lowest).await
         {
@@ -157,6 +212,18 @@ impl Lake {
             report.streams.push(StreamReport { stream: stream.to_string(), positions });
         }
         Ok(())
+    }
+}
+
+/// The tables that a log feeds.
+fn tables_of(log: Log) -> Vec<&'static TableDef> {
+    match log {
+        Log::Message | Log::Index => vec![&CONTENT, &RECORD, &DEAD_MESSAGE, &MESSAGE],
+        Log::Action => vec![&UNRESOLVED_ACK, &RECORD],
+        Log::CommitLog | Log::Pulled => vec![&CONTENT, &TRACE, &CONSUMER_PROGRESS, &MESSAGE, &MESSAGE_KEY],
+        Log::KeyIndex => vec![&MESSAGE_KEY],
+        Log::Samples => vec![&CONSUMER_PROGRESS],
+        Log::Posted => vec![&TRACE, &MESSAGE_KEY],
     }
 }
 

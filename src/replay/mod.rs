@@ -17,7 +17,7 @@ pub use messages::{Floors, MessageBatch, MessageCounts, MessageReplay};
 pub use names::Names;
 pub use rocketmq::{
     ProgressSample, QueueOffsets, QueuePlace, ROCKETMQ_TABLES, RocketMqBatch, RocketMqCounts, RocketMqReplay,
-    RocketMqSettings, TableFloor, TraceCarrier, lost_key_text,
+    RocketMqSettings, Stretch, TableFloor, TraceCarrier, Trail, lost_key_text,
 };
 pub use rows::{
     BatchContext, ContentRows, DayRows, DeadRows, KeyKind, MessageRow, MessageRows, RecordRows, Rows,

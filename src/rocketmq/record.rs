@@ -147,6 +147,18 @@ impl<'a> Record<'a> {
         expect_at(self.position, position)
     }
 
+    /// Whether topic or properties end in zeros, or have as many zeros in them as a page of a file: then that part was
+    /// not written yet, or lost in a crash. Neither has a checksum by which that would show.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        const PAGE: [u8; 4096] = [0; 4096];
+        let properties = self.properties.as_bytes();
+        let ends_in_zero = |text: &[u8]| text.last() == Some(&0);
+        ends_in_zero(self.topic)
+            || ends_in_zero(properties)
+            || (properties.len() >= PAGE.len() && memchr::memmem::find(properties, &PAGE).is_some())
+    }
+
     /// Checks the CRC of the stored body. An absent body has none.
     ///
     /// # Errors

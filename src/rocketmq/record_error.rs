@@ -59,4 +59,7 @@ pub enum RecordError {
         /// The checksum of the bytes.
         computed: u32,
     },
+    /// Nothing follows the record, and zeros stand where its topic or its properties end: they are not written yet.
+    #[error("the topic or the properties of a commit log record are not written yet")]
+    Unfinished,
 }

@@ -20,6 +20,10 @@ pub const TIMER_TOPIC: &str = "rmq_sys_wheel_timer";
 pub const HALF_TOPIC: &str = "RMQ_SYS_TRANS_HALF_TOPIC";
 /// Topic that notes which transactions were ended.
 pub const OP_TOPIC: &str = "RMQ_SYS_TRANS_OP_HALF_TOPIC";
+/// The two topics of transactions in brokers of 5.5 and newer that keep their state in RocksDB.
+pub const ROCKSDB_HALF_TOPIC: &str = "RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC";
+/// See [`ROCKSDB_HALF_TOPIC`].
+pub const ROCKSDB_OP_TOPIC: &str = "RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC";
 /// Topic of messages whose transaction was asked after too often.
 pub const CHECK_MAX_TOPIC: &str = "TRANS_CHECK_MAX_TIME_TOPIC";
 /// Topic of the traces of clients, if neither broker nor client has another.
@@ -30,12 +34,14 @@ pub const REVIVE_PREFIX: &str = "rmq_sys_REVIVE_LOG_";
 const CLOUD_TRACE_PREFIX: &str = "rmq_sys_TRACE_DATA_";
 const SYSTEM_PREFIX: &str = "rmq_sys_";
 const REPLY_SUFFIX: &str = "_REPLY_TOPIC";
-const SYSTEM_TOPICS: [&str; 11] = [
+const SYSTEM_TOPICS: [&str; 13] = [
     "TBW102",
     SCHEDULE_TOPIC,
     "BenchmarkTest",
     HALF_TOPIC,
     OP_TOPIC,
+    ROCKSDB_HALF_TOPIC,
+    ROCKSDB_OP_TOPIC,
     TRACE_TOPIC,
     CHECK_MAX_TOPIC,
     "SELF_TEST_TOPIC",
@@ -143,9 +149,9 @@ pub fn classify<'a, S: AsRef<str>>(
         SCHEDULE_TOPIC => record.parked(Kind::Delay),
         TIMER_TOPIC if property("TIMER_DEL_UNIQKEY").is_some() => record.parked(Kind::Recall),
         TIMER_TOPIC => record.parked(Kind::Timer),
-        HALF_TOPIC => record.parked(Kind::Half),
+        HALF_TOPIC | ROCKSDB_HALF_TOPIC => record.parked(Kind::Half),
         CHECK_MAX_TOPIC => record.parked(Kind::CheckMax),
-        OP_TOPIC => of_no_topic(Kind::Op),
+        OP_TOPIC | ROCKSDB_OP_TOPIC => of_no_topic(Kind::Op),
         name if name.starts_with(REVIVE_PREFIX) => of_no_topic(Kind::Pop),
         name if is_trace(name) => of_no_topic(Kind::Trace),
         name if is_system_topic::<S>(name, &[], &[]) => of_no_topic(Kind::System),

@@ -40,6 +40,14 @@ fn leftovers_do_not_park_a_normal_record() {
 }
 
 #[test]
+fn transactions_of_brokers_that_keep_their_state_in_rocksdb() {
+    let half = [("REAL_TOPIC", "orders"), ("TRAN_MSG", "true")];
+    check("RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC", &half, Kind::Half, "orders", "");
+    check("RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC", &[], Kind::Op, "", "");
+    assert!(is_system_topic::<&str>("RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC", &[], &[]));
+}
+
+#[test]
 fn retries() {
     let retry_of = [("RETRY_TOPIC", "orders"), ("REAL_TOPIC", "%RETRY%g")];
     check("%RETRY%g", &retry_of, Kind::Retry, "orders", "g");

@@ -9,8 +9,10 @@ pub mod remote;
 pub mod rocketmq;
 mod segments;
 mod store_dir;
+mod sum;
 
 pub use format::{ActionFormat, IndexFormat, LogFormat, MessageFormat, MessageItem, Step};
-pub use reader::{LogReader, ReadOptions, Skipped};
+pub use reader::{LogReader, ReadOptions, Seen, Skipped};
 pub use segments::{Segment, Segments};
 pub use store_dir::{BrokerStore, MessageSource};
+pub use sum::Sum;

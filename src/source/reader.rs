@@ -17,6 +17,7 @@ use memchr::memmem;
 
 use super::format::{LogFormat, Step};
 use super::segments::{Segment, Segments};
+use super::sum::Sum;
 use crate::error::{Error, Result};
 
 /// Bytes read at a time.
@@ -31,6 +32,18 @@ pub struct ReadOptions {
     pub skip_corrupt: bool,
     /// Counts bytes as they are read, for progress.
     pub bytes_read: Arc<AtomicU64>,
+    /// What an earlier import read of the segment that holds the position, if that is known.
+    pub seen: Option<Seen>,
+}
+
+/// What was read of a segment, so that the log is known again: a broker can lose the end of its log in a crash, and
+/// write others there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Seen {
+    /// Base of the segment.
+    pub base: u64,
+    /// The records from there on.
+    pub sum: Sum,
 }
 
 /// A stretch that was passed over.
@@ -54,7 +67,17 @@ pub struct LogReader<F: LogFormat> {
     pub skipped: Vec<Skipped>,
     /// Whole records without usable content.
     pub unusable: u64,
+    /// What was read of the last segment.
+    pub seen: Seen,
+    is_compared: bool,
     progress: F::Progress,
+}
+
+/// Where a segment stands.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    is_first: bool,
+    is_last: bool,
 }
 
 enum Ended {
@@ -71,6 +94,8 @@ impl<F: LogFormat> LogReader<F> {
             options,
             skipped: Vec::new(),
             unusable: 0,
+            seen: Seen::default(),
+            is_compared: false,
             progress: F::Progress::default(),
         }
     }
@@ -79,7 +104,7 @@ impl<F: LogFormat> LogReader<F> {
     /// which the log ends.
     ///
     /// Reading begins at the base of the segment that holds `from`, so that a position that is not between two
-    /// records (a position of another log) is noticed.
+    /// records (a position of another log) is noticed, and other records than those that were read before.
     ///
     /// # Errors
     /// [`Error::Corrupt`], [`Error::Input`], or whatever `visit` returns.
@@ -100,10 +125,14 @@ impl<F: LogFormat> LogReader<F> {
             if let Some(expected) = expected.filter(|expected| *expected != segment.base) {
                 self.skip(segment, expected, segment.base, "segments are missing".to_owned());
             }
-            let last = index + 1 == segments.len();
-            match self.read_segment(segment, last, from, &mut visit)? {
+            let place = Place { is_first: index == 0, is_last: index + 1 == segments.len() };
+            self.seen = Seen { base: segment.base, sum: Sum::default() };
+            match self.read_segment(segment, place, from, &mut visit)? {
                 Ended::NextSegment => end = segment_end,
                 Ended::LogEnd(offset) => end = offset,
+            }
+            if end >= from {
+                self.compare(segment, from)?;
             }
             expected = Some(segment_end);
         }
@@ -111,9 +140,12 @@ impl<F: LogFormat> LogReader<F> {
             return Err(Error::input(
                 &last.path,
                 format!(
-                    "the {} ends at offset {end}, before {from}, up to which it was imported earlier: it is older, \
-                     was recreated, or belongs to another broker group. Use another --broker-group or --data",
-                    F::NAME
+                    "the {} ends at offset {end}, before {from}, up to which it was imported earlier: it is older, lost \
+                     its end in a crash, was recreated, or belongs to another broker group. Import again once it is \
+                     longer; to import all of it beside what is stored, move the position with `mqlake seek \
+                     --broker-group … --stream {} --to start`, or use another --broker-group or --data",
+                    F::NAME,
+                    if F::FOLDER == "actionlog" { "action" } else { "message" }
                 ),
             ));
         }
@@ -121,21 +153,50 @@ impl<F: LogFormat> LogReader<F> {
         Ok(end)
     }
 
+    /// Compares what stands before the position with what was read there.
+    fn compare(&mut self, segment: &Segment, from: u64) -> Result<()> {
+        let is_compared = std::mem::replace(&mut self.is_compared, true);
+        let other = self
+            .options
+            .seen
+            .filter(|seen| !is_compared && seen.base == self.seen.base && *seen != self.seen);
+        if other.is_none() {
+            return Ok(());
+        }
+        Err(Error::input(
+            &segment.path,
+            format!(
+                "the records before offset {from} are not those that were imported there: the broker lost the end of its {} \
+                 in a crash and wrote others, or it is another log. To import all of it beside what is stored, move the \
+                 position with `mqlake seek --broker-group … --stream {} --to start`, or use another --broker-group or \
+                 --data",
+                F::NAME,
+                if F::FOLDER == "actionlog" { "action" } else { "message" }
+            ),
+        ))
+    }
+
     fn read_segment(
         &mut self,
         segment: &Segment,
-        last: bool,
+        place: Place,
         from: u64,
         visit: &mut impl FnMut(u64, u64, F::Record<'_>) -> Result<()>,
     ) -> Result<Ended> {
+        let last = place.is_last;
         let mut window = Window::open(segment, self.options.bytes_read.clone())?;
         let mut position: u64 = 0;
         loop {
             let limit = usize::try_from(F::SEGMENT_BYTES - position).unwrap_or(usize::MAX);
             let offset = segment.base + position;
-            let damage = match F::step(window.at(position)?, limit) {
+            if offset == from {
+                self.compare(segment, from)?;
+            }
+            let bytes = window.at(position)?;
+            let damage = match F::step(bytes, limit) {
                 Step::Record { record, size } => {
                     let next = offset + size as u64;
+                    self.seen.sum.add(offset, bytes.get(..size).unwrap_or_default());
                     F::note(&mut self.progress, &record);
                     if offset >= from {
                         visit(offset, next, record)?;
@@ -146,6 +207,7 @@ impl<F: LogFormat> LogReader<F> {
                     continue;
                 }
                 Step::Unusable { size, reason } => {
+                    self.seen.sum.add(offset, bytes.get(..size).unwrap_or_default());
                     if offset >= from {
                         tracing::warn!(file = %segment.path.display(), offset, reason, "record without usable content");
                         self.unusable += 1;
@@ -170,7 +232,7 @@ impl<F: LogFormat> LogReader<F> {
                 None if last && window.is_zero_from(position)? => return Ok(Ended::LogEnd(offset)),
                 None => "the file ends inside a record".to_owned(),
             };
-            match self.behind_damage(&mut window, segment, last, position, from, reason)? {
+            match self.behind_damage(&mut window, segment, place, position, from, reason)? {
                 Some(next) => position = next,
                 None if last => return Ok(Ended::LogEnd(offset)),
                 None => return Ok(Ended::NextSegment),
@@ -184,13 +246,18 @@ impl<F: LogFormat> LogReader<F> {
         &mut self,
         window: &mut Window,
         segment: &Segment,
-        last: bool,
+        place: Place,
         position: u64,
         from: u64,
         reason: String,
     ) -> Result<Option<u64>> {
+        let last = place.is_last;
         let next = self.find_provable(window, position + 1)?;
-        if position == 0 && window.is_zero_until(next.unwrap_or(u64::MAX))? && next.is_some() {
+        if place.is_first
+            && position == 0
+            && window.is_zero_until(next.unwrap_or(u64::MAX))?
+            && next.is_some()
+        {
             // a slave joined the log here; the zeros before its first record are no loss
             return Ok(next);
         }

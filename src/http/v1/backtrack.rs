@@ -38,6 +38,9 @@ struct QueuePreview {
     /// First offset that the broker still had when it was asked last.
     broker_first_offset: Option<i64>,
     gone: i64,
+    /// Where the queue ends now: a group can stand behind it if the topic was made again.
+    #[serde(skip)]
+    end_offset: i64,
 }
 
 /// Where a group stands, and what the broker still has.
@@ -117,6 +120,7 @@ fn of_queue(queue: &QueueTimes, place: Option<&Place>) -> QueuePreview {
         consumed: 0,
         broker_first_offset: place.and_then(|place| place.min_offset),
         gone: 0,
+        end_offset: queue.end,
     }
 }
 
@@ -152,7 +156,8 @@ async fn counts(
     let values: Vec<String> = queues
         .iter()
         .map(|queue| {
-            let QueuePreview { broker, queue_id, from_offset, to_offset, broker_first_offset, .. } = queue;
+            let QueuePreview { broker, queue_id, from_offset, broker_first_offset, .. } = queue;
+            let to_offset = queue.to_offset.min(queue.end_offset);
             let queue_id = queue_id.unwrap_or(-1);
             let first = number(*broker_first_offset);
             format!("({}, {queue_id}, {from_offset}, {to_offset}, {first})", literal(broker))
@@ -185,13 +190,17 @@ async fn counts(
     };
     let found = if system == SYSTEM_QMQ { "c.sequence" } else { "c.msg_id" };
     let statement = format!(
-        "WITH q(broker, queue_id, from_offset, to_offset, first) AS (VALUES {}), c AS ({consumed}) \
+        // of messages that had an offset one after the other, the one that has it now
+        "WITH q(broker, queue_id, from_offset, to_offset, first) AS (VALUES {}), c AS ({consumed}), m AS ( \
+           SELECT m.broker_group, m.queue_id, m.sequence, max(q.first) AS first, \
+             last_value(m.message_id ORDER BY m.create_time) AS message_id \
+           FROM message m JOIN q ON q.broker = m.broker_group AND q.queue_id = coalesce(m.queue_id, -1) \
+           WHERE m.system = '{system}' AND m.subject = {topic} {is_delivered} \
+             AND m.sequence >= q.from_offset AND m.sequence < q.to_offset \
+           GROUP BY m.broker_group, m.queue_id, m.sequence) \
          SELECT m.broker_group AS broker, m.queue_id, count(*) AS messages, \
-           count({found}) AS consumed, count(CASE WHEN m.sequence < q.first THEN 1 END) AS gone \
-         FROM message m JOIN q ON q.broker = m.broker_group AND q.queue_id = coalesce(m.queue_id, -1) \
-           LEFT JOIN c ON {matches} \
-         WHERE m.system = '{system}' AND m.subject = {topic} {is_delivered} \
-           AND m.sequence >= q.from_offset AND m.sequence < q.to_offset \
+           count({found}) AS consumed, count(CASE WHEN m.sequence < m.first THEN 1 END) AS gone \
+         FROM m LEFT JOIN c ON {matches} \
          GROUP BY 1, 2",
         values.join(", ")
     );

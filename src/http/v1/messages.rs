@@ -17,6 +17,7 @@ use crate::query::lookup::{
 use crate::query::{Pinned, PinnedTable};
 use crate::replay::{KeyKind, lost_key_text};
 use crate::rocketmq::index_file;
+use crate::rocketmq::topics::{CHECK_MAX_TOPIC, HALF_TOPIC, ROCKSDB_HALF_TOPIC, SCHEDULE_TOPIC};
 
 /// A page of messages.
 #[derive(Debug, Default, Serialize)]
@@ -82,7 +83,7 @@ pub(super) async fn messages(app: &App, mut params: Params) -> Result<Messages, 
     let scope =
         format!("{system}\n{topic}\n{id:?}\n{key:?}\n{from:?}\n{to:?}\n{tag:?}\n{order:?}\n{with_copies}");
     let start = match &token {
-        Some(token) => Some(page::decode(&scope, token)?),
+        Some(token) => Some(page::decode(&scope, token)?.begin(order == Order::Newest)),
         None => None,
     };
     let request = Request {
@@ -211,7 +212,9 @@ impl Request {
                 Order::Oldest => place >= start,
             });
         }
-        let next = placed.get(self.limit).map(|(place, _)| page::encode(&self.scope, place.clone()));
+        let last = self.limit.checked_sub(1).and_then(|last| placed.get(last)).map(|(place, _)| place);
+        let next =
+            placed.get(self.limit).map(|(place, _)| page::encode(&self.scope, place.clone().behind(last)));
         placed.truncate(self.limit);
         let messages = placed.into_iter().map(|(_, message)| message).collect();
         Messages { messages, next, ..Messages::default() }
@@ -277,7 +280,7 @@ fn is_place_of_copies(topic: &str) -> bool {
     topic.starts_with("%RETRY%")
         || topic.starts_with("%DLQ%")
         || topic.starts_with("rmq_sys_")
-        || ["SCHEDULE_TOPIC_XXXX", "RMQ_SYS_TRANS_HALF_TOPIC", "TRANS_CHECK_MAX_TIME_TOPIC"].contains(&topic)
+        || [SCHEDULE_TOPIC, HALF_TOPIC, ROCKSDB_HALF_TOPIC, CHECK_MAX_TOPIC].contains(&topic)
 }
 
 /// Time of the newest row of a system, as the statistics of the files tell it.

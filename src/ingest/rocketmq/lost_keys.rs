@@ -1,10 +1,14 @@
 //! Keys of messages that have left the commit log: what index files still tell of them.
 //!
 //! An entry has a hash of topic and key, an offset and a time to the second. Only entries below the start of the log
-//! that no import had before are kept, once.
+//! that no import had before are kept, once. Index files are written in the order of the log, so the stream's position is
+//! an offset: a commit covers the entries below it, and memory holds one commit.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
+
+use tokio::sync::mpsc;
 
 use super::super::commit::encode;
 use super::{RocketMqSummary, store_error};
@@ -12,15 +16,19 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::schema::MESSAGE_KEY;
 use crate::lake::{Lake, Log, StreamId};
-use crate::replay::{RocketMqBatch, lost_key_text};
+use crate::replay::{QueueOffsets, RocketMqBatch, lost_key_text};
 use crate::rocketmq::host::Host;
 use crate::rocketmq::index_file::{IndexFile, Layout};
 use crate::rocketmq::message_id::OffsetId;
 use crate::source::rocketmq::log::{CommitLog, Item, WalkOptions};
 use crate::source::rocketmq::store::StoreDirectory;
 
-/// Entries gathered before a warning that only so many are kept.
-const MOST_ENTRIES: usize = 50_000_000;
+/// Entries below an offset.
+struct Gathered {
+    batch: RocketMqBatch,
+    entries: u64,
+    to: u64,
+}
 
 impl Lake {
     /// Adds the keys whose records were gone before any import.
@@ -28,42 +36,62 @@ impl Lake {
         &self,
         store: &Arc<StoreDirectory>,
         broker: &str,
-        _config: &Config,
+        config: &Config,
         summary: &mut RocketMqSummary,
     ) -> Result<()> {
         let stream = StreamId::rocketmq(broker, Log::KeyIndex);
-        let imported =
-            self.table(&MESSAGE_KEY)?.position(&StreamId::rocketmq(broker, Log::CommitLog)).await?;
-        let [mut position] = self.positions(&stream, [&MESSAGE_KEY]).await?;
-        let from = imported.unwrap_or(0).max(position.position.unwrap_or(0));
-        let found = {
-            let store = store.clone();
-            tokio::task::spawn_blocking(move || gather(&store, from)).await??
+        let read = StreamId::rocketmq(broker, Log::CommitLog);
+        let imported = match self.table(&MESSAGE_KEY)?.position(&read).await? {
+            Some(position) => {
+                let offsets = QueueOffsets::from_bytes(&self.state(&read, position).await?)?;
+                offsets.trail.offset(position)
+            }
+            None => 0,
         };
-        let Some((batch, entries, to)) = found else { return Ok(()) };
-        summary.lost_keys = entries;
-        let settings = self.settings.clone();
-        let owner = broker.to_owned();
-        let encoded = tokio::task::spawn_blocking(move || {
-            let [.., keys] = batch.tables();
-            encode(keys, &batch.context(&owner), &settings)
-        })
-        .await??;
-        if self.commit_encoded(encoded, &stream, &mut position, to).await? {
-            summary.commits += 1;
+        let [mut position] = self.positions(&stream, [&MESSAGE_KEY]).await?;
+        let from = imported.max(position.position.unwrap_or(0));
+        let most = config.import.index_entries;
+        let (sender, mut batches) = mpsc::channel::<Gathered>(1);
+        let gathering = {
+            let store = store.clone();
+            tokio::task::spawn_blocking(move || gather(&store, from, most, &sender))
+        };
+        let mut committing = Ok(());
+        while let Some(gathered) = batches.recv().await {
+            let (settings, owner) = (self.settings.clone(), broker.to_owned());
+            let Gathered { batch, entries, to } = gathered;
+            let job = move || {
+                let [.., keys] = batch.tables();
+                encode(keys, &batch.context(&owner), &settings)
+            };
+            committing = match tokio::task::spawn_blocking(job).await? {
+                Ok(encoded) => self.commit_encoded(encoded, &stream, &mut position, to).await.map(|is_new| {
+                    summary.commits += u64::from(is_new);
+                    summary.lost_keys += entries;
+                }),
+                Err(error) => Err(error),
+            };
+            if committing.is_err() {
+                break;
+            }
         }
-        Ok(())
+        drop(batches);
+        let gathered = gathering.await?;
+        committing?;
+        gathered
     }
 }
 
-/// The entries between `from` and the start of the log, with their number and that start.
-fn gather(store: &StoreDirectory, from: u64) -> Result<Option<(RocketMqBatch, u64, u64)>> {
+/// Gathers the entries between `from` and the start of the log, at most about so many at a time.
+fn gather(store: &StoreDirectory, from: u64, most: usize, sender: &mpsc::Sender<Gathered>) -> Result<()> {
     let log = CommitLog::open(store.commit_log_directories()).map_err(input(store))?;
-    let Some(start) = log.start_of_log().filter(|start| *start > from) else { return Ok(None) };
-    let Some(host) = store_host(&log).map_err(input(store))? else { return Ok(None) };
-    let range = i64::try_from(from).unwrap_or(i64::MAX)..i64::try_from(start).unwrap_or(i64::MAX);
+    let Some(start) = log.start_of_log().filter(|start| *start > from) else { return Ok(()) };
+    let Some(host) = store_host(&log).map_err(input(store))? else { return Ok(()) };
+    let number = |offset: u64| i64::try_from(offset).unwrap_or(i64::MAX);
+    let mut left: Range<i64> = number(from)..number(start);
     let mut batch = RocketMqBatch::default();
     let mut seen: HashSet<(u32, i64)> = HashSet::new();
+    let mut newest = left.start;
     let mut layout: Option<Layout> = None;
     for file in store.index_files().map_err(store_error)? {
         let bytes = std::fs::read(&file.path).map_err(|error| Error::input(&file.path, error.to_string()))?;
@@ -72,21 +100,32 @@ fn gather(store: &StoreDirectory, from: u64) -> Result<Option<(RocketMqBatch, u6
             tracing::warn!(file = %file.path.display(), "no index file of a known layout; left out");
             continue;
         };
-        if index.header().begin_offset >= range.end {
+        if index.header().begin_offset >= left.end {
             break;
         }
-        for item in index.items().filter(|item| range.contains(&item.physical_offset)) {
-            if seen.len() >= MOST_ENTRIES {
-                tracing::warn!("more than {MOST_ENTRIES} keys of removed messages; the rest is left out");
-                break;
+        for item in index.items() {
+            // the entries of a record stay together; what a crash made a broker enter again was read before
+            if seen.len() >= most && item.physical_offset > newest && item.physical_offset < left.end {
+                let (full, entries) = (std::mem::take(&mut batch), seen.len() as u64);
+                seen.clear();
+                let to = u64::try_from(newest).unwrap_or(0).saturating_add(1);
+                left.start = newest.saturating_add(1);
+                send(sender, Gathered { batch: full, entries, to })?;
             }
-            if seen.insert((item.key_hash, item.physical_offset)) {
+            if left.contains(&item.physical_offset) && seen.insert((item.key_hash, item.physical_offset)) {
+                newest = newest.max(item.physical_offset);
                 let id = OffsetId { host, offset: item.physical_offset }.to_string();
                 batch.lost_key(&lost_key_text(item.key_hash), &id, item.store_time_ms);
             }
         }
     }
-    Ok(Some((batch, seen.len() as u64, start)))
+    send(sender, Gathered { batch, entries: seen.len() as u64, to: start })
+}
+
+fn send(sender: &mpsc::Sender<Gathered>, gathered: Gathered) -> Result<()> {
+    // the reader ends because the committer did; its error is the one to show
+    let stopped = |_| Error::Invariant("reading stopped because committing failed".to_owned());
+    sender.blocking_send(gathered).map_err(stopped)
 }
 
 /// The address that the broker puts into its records.

@@ -6,16 +6,21 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use super::resume::Known;
 use super::{log_error, store_error};
 use crate::error::{Error, Result};
 use crate::ingest::Progress;
 use crate::lake::{Gap, StreamId};
-use crate::replay::{QueueOffsets, QueuePlace, RocketMqBatch, RocketMqCounts, RocketMqReplay};
+use crate::replay::{QueueOffsets, RocketMqBatch, RocketMqCounts, RocketMqReplay};
+use crate::rocketmq::record::Record;
 use crate::source::Skipped;
-use crate::source::rocketmq::log::{self, CommitLog, Damage, Event, Item, WalkOptions};
+use crate::source::rocketmq::log::{CommitLog, Damage, EndReason, Event, Item, WalkOptions};
 use crate::source::rocketmq::store::StoreDirectory;
 
-/// Rows up to an offset, with the queue offsets there.
+/// Most warnings about single records.
+const MOST_WARNINGS: usize = 20;
+
+/// Rows up to a position, with the queue offsets there.
 pub(super) struct Flush {
     pub(super) batch: RocketMqBatch,
     pub(super) state: Bytes,
@@ -30,12 +35,16 @@ pub(super) struct ReadResult {
     pub(super) gaps: Vec<Gap>,
     pub(super) end: String,
     pub(super) offsets: QueueOffsets,
+    pub(super) warnings: Vec<String>,
 }
 
 /// What to read.
 pub(super) struct Reading {
     pub(super) store: Arc<StoreDirectory>,
+    /// Offset in the log; without one it is read from its begin.
     pub(super) from: Option<u64>,
+    /// What the tables know of records, if the stream does not tell it alone.
+    pub(super) known: Option<Known>,
     pub(super) stream: StreamId,
     pub(super) skip_corrupt: bool,
     pub(super) flush_rows: usize,
@@ -44,49 +53,43 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn run(self, mut replay: RocketMqReplay, sender: &mpsc::Sender<Flush>) -> Result<ReadResult> {
-        let fail = |error| log_error(error, &self.stream.broker_group, &self.stream);
+    pub(super) fn run(
+        mut self,
+        mut replay: RocketMqReplay,
+        sender: &mpsc::Sender<Flush>,
+    ) -> Result<ReadResult> {
+        let stream = self.stream.clone();
+        let fail = |error| log_error(error, &stream);
         let log = CommitLog::open(self.store.commit_log_directories()).map_err(fail)?;
-        let Some(start) = log.start_of_log() else {
-            return Err(Error::input(
-                self.store.root(),
-                "its `commitlog` folder holds no file of a commit log",
-            ));
-        };
-        let head = log.first_store_timestamp().map_err(fail)?.map(|time| (start, time));
-        if let (Some(known), Some(found)) = (replay.offsets.head, head)
-            && known.0 == found.0
-            && known != found
-        {
-            return Err(self.other_log("begins with another record than the one"));
-        }
-        if let Some(last) = self.last_record(&replay.offsets, start)
-            && !self.is_still_there(&log, &last).map_err(fail)?
-        {
-            return Err(self.other_log("has another record at the place of the last one"));
-        }
-        replay.offsets.head = head;
-        if let Some(end) = log.end_of_files() {
-            self.progress.add_total(end.saturating_sub(self.from.unwrap_or(start).max(start)));
-        }
+        let Some(start) = log.start_of_log() else { return Err(no_files(&self.store)) };
+        replay.offsets.head = log.first_store_timestamp().map_err(fail)?.map(|time| (start, time));
         // a hint only, but a good one: nothing before it is taken for a torn tail
         let confirmed = self.store.confirmed_end().map_err(store_error)?;
+        let confirmed = confirmed.and_then(|end| u64::try_from(end).ok());
+        let mut at = self.from.unwrap_or(start).max(start);
+        // behind the last record a file is zeros
+        let end = confirmed.max(log.end_of_data().map_err(fail)?);
+        self.progress.add_total(end.map_or(0, |end| end.saturating_sub(at)));
         let mut walker = log
             .walk(WalkOptions {
                 from: self.from,
                 last_stored: replay.offsets.last_stored,
-                confirmed_end: confirmed.and_then(|end| u64::try_from(end).ok()),
+                confirmed_end: confirmed,
+                is_same_log: true,
             })
             .map_err(fail)?;
         let mut result = ReadResult::default();
-        let mut at = self.from.unwrap_or(start).max(start);
         while let Some(item) = walker.next().map_err(fail)? {
             let next = match item {
                 Item::Record { position, record } => {
-                    replay.record(position, &record);
+                    if self.is_left_behind(&log, position, &record, replay.offsets.last_stored)? {
+                        result.end = format!("offset {position}: {}", EndReason::Stale);
+                        break;
+                    }
+                    self.record(position, &record, &mut replay, &mut result)?;
                     position.saturating_add(record.size() as u64)
                 }
-                Item::Event(event) => self.event(event, at, &mut result)?,
+                Item::Event(event) => self.event(event, at, confirmed, &mut result)?,
             };
             self.progress.bytes_read.fetch_add(next.saturating_sub(at), Ordering::Relaxed);
             at = next;
@@ -101,52 +104,57 @@ impl Reading {
         Ok(result)
     }
 
-    fn other_log(&self, what: &str) -> Error {
-        Error::input(
-            self.store.root(),
-            format!(
-                "the commit log {what} that was imported as {}: it was recreated, or is that of another broker. Use \
-                 another --broker or --data",
-                self.stream
-            ),
-        )
-    }
-
-    /// The last record of a queue that was imported, if the log can still have it.
-    fn last_record<'a>(&self, offsets: &'a QueueOffsets, start: u64) -> Option<(&'a str, i32, QueuePlace)> {
-        let begin = i64::try_from(start).unwrap_or(i64::MAX);
-        let end = i64::try_from(self.from?).unwrap_or(i64::MAX);
-        let places = offsets.queues().filter(|(.., place)| (begin..end).contains(&place.physical));
-        places.max_by_key(|(.., place)| place.physical)
-    }
-
-    /// Whether the record at that place is still the same.
-    fn is_still_there(
-        &self,
+    /// Whether a record and all behind it are what a crash left behind the end of the log: known, and older than the
+    /// record before.
+    fn is_left_behind(
+        &mut self,
         log: &CommitLog,
-        (topic, queue_id, place): &(&str, i32, QueuePlace),
-    ) -> Result<bool, log::Error> {
-        let position = u64::try_from(place.physical).unwrap_or(0);
-        let mut walker = match log.walk(WalkOptions { from: Some(position), ..WalkOptions::default() }) {
-            Ok(walker) => walker,
-            Err(log::Error::Rewritten { .. }) => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        Ok(match walker.next()? {
-            Some(Item::Record { position: found, record }) => {
-                found == position
-                    && record.topic_text() == *topic
-                    && record.queue_id == *queue_id
-                    && record.queue_offset < place.next
+        offset: u64,
+        record: &Record<'_>,
+        last_stored: Option<i64>,
+    ) -> Result<bool> {
+        let Some(known) = &mut self.known else { return Ok(false) };
+        if last_stored.is_none_or(|last| record.store_timestamp >= last) || !known.has(offset, record)? {
+            return Ok(false);
+        }
+        let fail = |error| log_error(error, &self.stream);
+        let options = WalkOptions { from: Some(offset), ..WalkOptions::default() };
+        let mut walker = log.walk(options).map_err(fail)?;
+        while let Some(item) = walker.next().map_err(fail)? {
+            if let Item::Record { position, record } = item
+                && !known.has(position, &record)?
+            {
+                return Ok(false);
             }
-            // damage is told, or passed over, where it is met
-            Some(Item::Event(_)) => true,
-            None => false,
-        })
+        }
+        Ok(true)
+    }
+
+    fn record(
+        &mut self,
+        offset: u64,
+        record: &Record<'_>,
+        replay: &mut RocketMqReplay,
+        result: &mut ReadResult,
+    ) -> Result<()> {
+        if record.is_unfinished() && result.warnings.len() < MOST_WARNINGS {
+            result.warnings.push(format!(
+                "the record at offset {offset} has zeros where its topic or properties end: the broker lost them in a \
+                 crash, and with them keys and ids of the message"
+            ));
+        }
+        let is_known = match &mut self.known {
+            Some(known) => Some(known.has(offset, record)?),
+            None => None,
+        };
+        let position = replay.offsets.trail.position(offset);
+        replay.record_beside(position, record, is_known);
+        replay.offsets.trail.note(offset, record);
+        Ok(())
     }
 
     /// What is no record; returns where reading goes on.
-    fn event(&self, event: Event, at: u64, result: &mut ReadResult) -> Result<u64> {
+    fn event(&self, event: Event, at: u64, confirmed: Option<u64>, result: &mut ReadResult) -> Result<u64> {
         match event {
             Event::Lost { from, to } => {
                 tracing::warn!(stream = %self.stream, from, to, "the broker removed this stretch before it was imported");
@@ -192,14 +200,31 @@ impl Reading {
             }
             Event::End { at: end, reason } => {
                 result.end = format!("offset {end}: {reason}");
+                if let Some(confirmed) = confirmed.filter(|confirmed| *confirmed > end) {
+                    result.warnings.push(format!(
+                        "consume queues name records up to offset {confirmed}, but the log ends at {end}: the broker lost \
+                         the rest in a crash, or they are not copied whole. An import goes on there once they are"
+                    ));
+                } else if reason == EndReason::Stale {
+                    result.warnings.push(format!(
+                        "older records stand behind offset {end}; they are taken for what a crash left behind the end of \
+                         the log, and are not imported. If the broker's clock went back instead, import again once \
+                         newer records follow"
+                    ));
+                }
                 Ok(end.max(at))
             }
         }
     }
 }
 
+/// The error of a store without a log.
+pub(super) fn no_files(store: &StoreDirectory) -> Error {
+    Error::input(store.root(), "its `commitlog` folder holds no file of a commit log")
+}
+
 fn send(replay: &mut RocketMqReplay, to: u64, sender: &mpsc::Sender<Flush>) -> Result<()> {
-    let state = replay.offsets.to_bytes()?;
+    let (state, to) = (replay.offsets.to_bytes()?, replay.offsets.trail.position(to));
     let flush = Flush { batch: replay.take(), state, to };
     // the reader ends because the committer did; its error is the one to show
     let stopped = |_| Error::Invariant("reading stopped because committing failed".to_owned());

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use md5::{Digest, Md5};
 
 use super::super::commit::encode;
 use super::queues::QueueBounds;
-use super::{RocketMqSummary, store_error};
+use super::{RocketMqSummary, store_error, unless_damaged};
 use crate::error::{Error, Result};
 use crate::lake::schema::CONSUMER_PROGRESS;
 use crate::lake::{Lake, Log, StreamId};
@@ -25,6 +26,7 @@ impl Lake {
         store: &Arc<StoreDirectory>,
         broker: &str,
         offsets: QueueOffsets,
+        now: DateTime<Utc>,
         summary: &mut RocketMqSummary,
     ) -> Result<()> {
         let stream = StreamId::rocketmq(broker, Log::Samples);
@@ -36,7 +38,7 @@ impl Lake {
             None => Bytes::new(),
         };
         let sampled = tokio::task::spawn_blocking(move || {
-            let Some(time_ms) = time_of(&store, &offsets) else { return Ok(None) };
+            let Some(time_ms) = time_of(&store, &offsets, now.timestamp_millis()) else { return Ok(None) };
             let to = u64::try_from(time_ms).unwrap_or(0);
             if known.is_some_and(|known| known >= to) {
                 return Ok(None);
@@ -59,13 +61,14 @@ impl Lake {
     }
 }
 
-/// When the store was written last: by its file of offsets, not before its newest record.
-fn time_of(store: &StoreDirectory, offsets: &QueueOffsets) -> Option<i64> {
+/// When the store was written last: by its file of offsets, not before its newest record. A broker's clock that was ahead
+/// is not believed: no later sample would count beside it.
+fn time_of(store: &StoreDirectory, offsets: &QueueOffsets, now_ms: i64) -> Option<i64> {
     let written = std::fs::metadata(store.root().join("config/consumerOffset.json"))
         .and_then(|metadata| metadata.modified())
         .ok()
         .and_then(|time| i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok());
-    written.max(offsets.last_stored)
+    written.max(offsets.last_stored.map(|stored| stored.min(now_ms)))
 }
 
 /// The sample, and a digest of what it says apart from its time.
@@ -87,7 +90,7 @@ fn sample(store: &StoreDirectory, offsets: &QueueOffsets, time_ms: i64) -> Resul
             max_offset: Some(next.max(queue.first)),
         });
     }
-    for progress in store.consumer_offsets().map_err(store_error)?.unwrap_or_default().groups {
+    for progress in unless_damaged(store.consumer_offsets())?.unwrap_or_default().groups {
         for (queue_id, next) in &progress.next_offsets {
             push(ProgressSample {
                 topic: &progress.topic,

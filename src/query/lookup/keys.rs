@@ -37,11 +37,21 @@ pub struct KeyHit {
     pub key_kind: i64,
     /// Id of the message.
     pub message_id: String,
+    /// Place of its record in the log; files of an older version do not tell.
+    pub physical_offset: Option<i64>,
 }
 
 impl KeyHit {
-    const COLUMNS: [&'static str; 7] =
-        ["subject", "broker_group", "queue_id", "sequence", "create_time", "key_kind", "message_id"];
+    const COLUMNS: [&'static str; 8] = [
+        "subject",
+        "broker_group",
+        "queue_id",
+        "sequence",
+        "create_time",
+        "key_kind",
+        "message_id",
+        "physical_offset",
+    ];
 
     /// Whether the key is of this kind.
     #[must_use]
@@ -51,8 +61,9 @@ impl KeyHit {
 
     /// What names the stored message; several of its keys can be alike.
     #[must_use]
-    pub fn place(&self) -> (i64, &str, &str, i64, i64) {
-        (self.create_time, &self.subject, &self.broker_group, self.queue_id, self.sequence)
+    pub fn place(&self) -> (i64, &str, &str, i64, i64, Option<i64>) {
+        let KeyHit { create_time, subject, broker_group, queue_id, sequence, physical_offset, .. } = self;
+        (*create_time, subject, broker_group, *queue_id, *sequence, *physical_offset)
     }
 
     fn of(batch: &RecordBatch) -> Result<Vec<KeyHit>> {
@@ -60,6 +71,7 @@ impl KeyHit {
         let id = texts(batch, "message_id")?;
         let (queue, sequence) = (numbers(batch, "queue_id")?, numbers(batch, "sequence")?);
         let (created, kind) = (numbers(batch, "create_time")?, numbers(batch, "key_kind")?);
+        let physical = numbers(batch, "physical_offset").ok();
         Ok((0..batch.num_rows())
             .map(|row| KeyHit {
                 create_time: created.get(row).unwrap_or_default(),
@@ -69,6 +81,7 @@ impl KeyHit {
                 sequence: sequence.get(row).unwrap_or_default(),
                 key_kind: kind.get(row).unwrap_or_default(),
                 message_id: id.value(row).to_owned(),
+                physical_offset: physical.as_ref().and_then(|physical| physical.get(row)),
             })
             .collect())
     }
@@ -106,6 +119,7 @@ pub async fn messages_of(
             queue_id: hit.queue_id,
             sequence: hit.sequence,
             create_time: hit.create_time,
+            physical_offset: hit.physical_offset,
         });
     }
     let mut found = Vec::new();

@@ -25,9 +25,18 @@ pub struct Place<'a> {
     pub sequence: i64,
     /// Time by which the table is partitioned, epoch milliseconds.
     pub create_time: i64,
+    /// Place of the record in the log, if it is known: light queues have many records of one queue offset.
+    pub physical_offset: Option<i64>,
 }
 
-const COLUMNS: [&str; 4] = ["broker_group", "queue_id", "sequence", "create_time"];
+impl Place<'_> {
+    /// The same without the place in the log.
+    const fn anywhere(&self) -> Self {
+        Place { physical_offset: None, ..*self }
+    }
+}
+
+const COLUMNS: [&str; 5] = ["broker_group", "queue_id", "sequence", "create_time", "physical_offset"];
 
 /// The named columns of the rows at these places of a topic, in any order.
 ///
@@ -67,11 +76,19 @@ fn wanted(batch: &RecordBatch, places: &HashSet<Place<'_>>) -> Result<Vec<usize>
     let (sequence, created) = (numbers(batch, "sequence")?, numbers(batch, "create_time")?);
     // files of the first version have no queues
     let queue = numbers(batch, "queue_id").ok();
+    // nor do those of older versions tell the place in the log in every table
+    let physical = numbers(batch, "physical_offset").ok();
+    let without: HashSet<Place<'_>> = places.iter().map(Place::anywhere).collect();
     let place = |row| Place {
         broker: broker.value(row),
         queue_id: queue.as_ref().and_then(|queue| queue.get(row)).unwrap_or(-1),
         sequence: sequence.get(row).unwrap_or_default(),
         create_time: created.get(row).unwrap_or_default(),
+        physical_offset: physical.as_ref().and_then(|physical| physical.get(row)),
     };
-    Ok((0..batch.num_rows()).filter(|row| places.contains(&place(*row))).collect())
+    let is_wanted = |row: &usize| match place(*row) {
+        place @ Place { physical_offset: None, .. } => without.contains(&place),
+        place => places.contains(&place) || places.contains(&place.anywhere()),
+    };
+    Ok((0..batch.num_rows()).filter(is_wanted).collect())
 }

@@ -213,6 +213,7 @@ impl StoredMessage {
             queue_offset: self.queue_offset,
             kind: self.kind.clone().into_owned(),
             consumer_group: self.consumer_group.clone().unwrap_or_default(),
+            physical_offset: self.physical_offset.unwrap_or(-1),
         }
     }
 }
@@ -249,4 +250,39 @@ pub struct MessagePlace {
     pub kind: String,
     /// Consumer group, or nothing.
     pub consumer_group: String,
+    /// Physical offset, or -1. Queues of brokers with a fault have one offset many times, even in one millisecond.
+    #[serde(default = "any_log_place", skip_serializing_if = "is_any_log_place")]
+    pub physical_offset: i64,
+}
+
+/// Stands for every physical offset.
+const ANY_LOG_PLACE: i64 = i64::MIN;
+
+fn any_log_place() -> i64 {
+    ANY_LOG_PLACE
+}
+
+fn is_any_log_place(offset: &i64) -> bool {
+    *offset == ANY_LOG_PLACE
+}
+
+impl MessagePlace {
+    /// The place as it begins a page behind another one: without a physical offset where nothing needs it.
+    #[must_use]
+    pub fn behind(self, previous: Option<&MessagePlace>) -> MessagePlace {
+        let any = MessagePlace { physical_offset: ANY_LOG_PLACE, ..self.clone() };
+        let is_tie = previous.is_some_and(|previous| {
+            MessagePlace { physical_offset: ANY_LOG_PLACE, ..previous.clone() } == any
+        });
+        if is_tie { self } else { any }
+    }
+
+    /// The place where a page begins, comparable with those of messages.
+    #[must_use]
+    pub fn begin(self, newest_first: bool) -> MessagePlace {
+        match self.physical_offset {
+            ANY_LOG_PLACE if newest_first => MessagePlace { physical_offset: i64::MAX, ..self },
+            _ => self,
+        }
+    }
 }

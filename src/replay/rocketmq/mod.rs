@@ -5,15 +5,17 @@
 //! followed. Nothing here reads a file, a clock or the lake.
 
 mod offsets;
+mod trail;
 
 use std::sync::Arc;
 
 pub use offsets::{QueueOffsets, QueuePlace};
+pub use trail::{Stretch, Trail};
 
 use super::names::{NO_NAME, Names};
 use super::rows::{
-    BatchContext, Carrier, ContentRows, KeyKind, KeyRow, KeyRows, NO_NUMBER, ProgressRow, ProgressRows, Rows,
-    StoredRow, StoredRows, TraceRow, TraceRows, split_keys,
+    BatchContext, Carrier, ContentRows, KeyKind, KeyRow, KeyRows, NO_NUMBER, NO_OFFSET, ProgressRow,
+    ProgressRows, Rows, StoredRow, StoredRows, TraceRow, TraceRows, split_keys,
 };
 use crate::config::ContentPolicy;
 use crate::lake::schema::{
@@ -47,21 +49,33 @@ pub struct TableFloor {
     pub physical: i64,
     /// What the other stream brought, or this one where frames are not known any more, by queue.
     pub queues: Option<Arc<QueueOffsets>>,
+    /// What the other stream brought to `message`, where that is not what it brought to this table.
+    pub beside: Option<Arc<QueueOffsets>>,
 }
 
 impl TableFloor {
-    fn has(&self, position: u64, topic: &str, record: &Record<'_>) -> bool {
-        if position < self.position || record.position < self.physical {
+    /// Whether the table has a record. `is_known` says whether `message` has it, if that was looked up.
+    fn has(&self, position: u64, topic: &str, record: &Record<'_>, is_known: Option<bool>) -> bool {
+        if position < self.position {
             return true;
         }
         // records of the oldest transactions have no place in a queue
         let is_queued =
             !matches!(record.sys_flag.transaction(), Transaction::Prepared | Transaction::Rollback);
-        is_queued
-            && self
-                .queues
-                .as_ref()
-                .is_some_and(|queues| queues.covers(topic, record.queue_id, record.queue_offset))
+        let covers = |queues: &Option<Arc<QueueOffsets>>| {
+            is_queued
+                && queues
+                    .as_ref()
+                    .is_some_and(|queues| queues.covers(topic, record.queue_id, record.queue_offset))
+        };
+        match is_known {
+            None => record.position < self.physical || covers(&self.queues),
+            Some(is_known) => {
+                // only where a crash left tables apart is one without the rows of another
+                let own = covers(&self.queues);
+                if self.beside.is_some() && own != covers(&self.beside) { own } else { is_known }
+            }
+        }
     }
 }
 
@@ -187,6 +201,7 @@ impl RocketMqBatch {
                         sequence: -1,
                         create_time_ms: carrier.store_time_ms,
                         message: None,
+                        physical_offset: NO_OFFSET,
                     });
                 }
             }
@@ -205,6 +220,7 @@ impl RocketMqBatch {
             sequence: -1,
             create_time_ms: store_time_ms,
             message: None,
+            physical_offset: NO_OFFSET,
         });
     }
 
@@ -283,6 +299,8 @@ struct Message<'a> {
     flag: i32,
     body: &'a [u8],
     properties: Properties<'a>,
+    /// Properties of the record around a message of an inner batch.
+    outer: Option<Properties<'a>>,
 }
 
 impl RocketMqReplay {
@@ -301,14 +319,16 @@ impl RocketMqReplay {
 
     /// Adds a record that stands at `position` of the stream.
     pub fn record(&mut self, position: u64, record: &Record<'_>) {
+        self.record_beside(position, record, None);
+    }
+
+    /// Adds a record of which it is known whether `message` has it, whoever brought it.
+    pub fn record_beside(&mut self, position: u64, record: &Record<'_>, is_known: Option<bool>) {
         let topic = record.topic_text();
         let [content, trace, _, message, key] = &self.floors;
-        let needed = Needed {
-            content: !content.has(position, &topic, record),
-            trace: !trace.has(position, &topic, record),
-            message: !message.has(position, &topic, record),
-            key: !key.has(position, &topic, record),
-        };
+        let needs = |floor: &TableFloor| !floor.has(position, &topic, record, is_known);
+        let needed =
+            Needed { content: needs(content), trace: needs(trace), message: needs(message), key: needs(key) };
         let body = self.decompressor.body(record.sys_flag, record.body, MAX_BODY_BYTES);
         if body.state == BodyState::Undecodable {
             self.counts.undecodable_bodies += 1;
@@ -322,6 +342,7 @@ impl RocketMqReplay {
                     flag: item.flag,
                     body: item.body,
                     properties: item.properties,
+                    outer: Some(record.properties),
                 };
                 self.message(record, &topic, &message, BodyState::Plain, needed);
                 messages += 1;
@@ -332,6 +353,7 @@ impl RocketMqReplay {
                 flag: record.flag,
                 body: &body.bytes,
                 properties: record.properties,
+                outer: None,
             };
             self.message(record, &topic, &message, body.state, needed);
         }
@@ -358,8 +380,11 @@ impl RocketMqReplay {
         let property = |name: &str| {
             texts.iter().rev().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| &**value)
         };
+        // what a message in a batch does not say itself is true of the whole record
+        let outer = message.outer.map(|outer| OuterTexts::of(&outer)).unwrap_or_default();
+        let said = |name: &str| property(name).or_else(|| outer.get(name));
         let copy =
-            topics::classify(topic, &property, &self.settings.trace_topics, &|group| groups.contains(group));
+            topics::classify(topic, &said, &self.settings.trace_topics, &|group| groups.contains(group));
         let is_trace =
             copy.kind == Kind::Trace || (copy.kind == Kind::Normal && looks_like_trace(message.body));
         let kind = if is_trace { Kind::Trace } else { copy.kind };
@@ -408,11 +433,14 @@ impl RocketMqReplay {
             contents.push_body(&row, message.body, self.settings.max_body);
         }
         let key_text = property(names::KEYS).unwrap_or("");
-        let is_told = needed.key && !key_text.is_empty() && !is_trace && is_short(key_text, row.properties);
+        let outer_keys = outer.get(names::KEYS).unwrap_or("");
+        let has_keys = !key_text.is_empty() || !outer_keys.is_empty();
+        let is_told = needed.key && has_keys && !is_trace && is_short(key_text, outer_keys, row.properties);
         let number = (needed.message || is_told).then(|| messages.push(&row, needed.message));
         if needed.key {
-            let ids = Ids { unique, offset_id: &offset_id };
-            push_keys(keys, &row, &ids, key_text, number.filter(|_| is_told));
+            let outer_id = outer.get(names::UNIQUE_KEY).filter(|id| Some(*id) != unique);
+            let ids = Ids { unique, offset_id: &offset_id, outer: outer_id };
+            push_keys(keys, &row, &ids, [key_text, outer_keys], number.filter(|_| is_told));
         }
         if is_trace && (needed.trace || needed.key) {
             let host = record.born_host.canonical_ip().to_string();
@@ -461,8 +489,8 @@ pub fn lost_key_text(key_hash: u32) -> String {
 }
 
 /// Whether a message is told beside each of its keys: one with many would be told many times over.
-fn is_short(key_text: &str, properties: &[u8]) -> bool {
-    key_text.bytes().filter(|byte| *byte == b' ').count() < MAX_TOLD_KEYS
+fn is_short(key_text: &str, outer_keys: &str, properties: &[u8]) -> bool {
+    key_text.bytes().chain(outer_keys.bytes()).filter(|byte| *byte == b' ').count() < MAX_TOLD_KEYS
         && properties.len() <= MAX_TOLD_BYTES
 }
 
@@ -470,9 +498,33 @@ fn is_short(key_text: &str, properties: &[u8]) -> bool {
 struct Ids<'a> {
     unique: Option<&'a str>,
     offset_id: &'a str,
+    /// Id of the inner batch that it came in.
+    outer: Option<&'a str>,
 }
 
-fn push_keys(keys: &mut KeyRows, row: &StoredRow<'_>, ids: &Ids<'_>, text: &str, message: Option<u32>) {
+/// Texts of the record around the messages of an inner batch.
+#[derive(Default)]
+struct OuterTexts(Vec<(String, String)>);
+
+impl OuterTexts {
+    fn of(properties: &Properties<'_>) -> OuterTexts {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        OuterTexts(properties.pairs().map(|(name, value)| (text(name), text(value))).collect())
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| &**value)
+    }
+}
+
+/// Adds what a message can be asked for by: its ids, its keys, and the keys of the batch that it came in.
+fn push_keys(
+    keys: &mut KeyRows,
+    row: &StoredRow<'_>,
+    ids: &Ids<'_>,
+    [text, outer_text]: [&str; 2],
+    message: Option<u32>,
+) {
     let mut push = |key: &str, kind, message| {
         keys.push(&KeyRow {
             key,
@@ -483,6 +535,7 @@ fn push_keys(keys: &mut KeyRows, row: &StoredRow<'_>, ids: &Ids<'_>, text: &str,
             sequence: row.sequence,
             create_time_ms: row.store_time_ms,
             message,
+            physical_offset: row.physical_offset,
         });
     };
     if let Some(unique) = ids.unique {
@@ -491,9 +544,17 @@ fn push_keys(keys: &mut KeyRows, row: &StoredRow<'_>, ids: &Ids<'_>, text: &str,
     if !row.own_id.is_empty() {
         push(row.own_id, KeyKind::OwnId, None);
     }
+    if let Some(outer) = ids.outer {
+        push(outer, KeyKind::MessageId, None);
+    }
     push(ids.offset_id, KeyKind::OffsetId, None);
     for key in split_keys(text).take(MAX_KEYS) {
         push(key, KeyKind::Key, message);
+    }
+    for key in split_keys(outer_text).take(MAX_KEYS) {
+        if !split_keys(text).any(|own| own == key) {
+            push(key, KeyKind::Key, message);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::trail::Trail;
 use crate::error::{Error, Result};
 
 /// How far one queue was read.
@@ -35,6 +36,9 @@ pub struct QueueOffsets {
     /// Broker's clock at the last record, epoch milliseconds.
     #[serde(default)]
     pub last_stored: Option<i64>,
+    /// What an import read of the commit log.
+    #[serde(default)]
+    pub trail: Trail,
 }
 
 impl QueueOffsets {
@@ -61,6 +65,24 @@ impl QueueOffsets {
     fn place(&mut self, topic: &str, queue_id: i32) -> &mut QueuePlace {
         let unread = QueuePlace { next: 0, physical: -1 };
         self.topics.entry(topic.to_owned()).or_default().entry(queue_id).or_insert(unread)
+    }
+
+    /// From `offset` on the commit log is another one, of which nothing was read: a queue that was read further goes on
+    /// where `places` says, or begins anew.
+    pub fn turn(&mut self, offset: i64, places: &BTreeMap<(String, i32), QueuePlace>) {
+        for (topic, queues) in &mut self.topics {
+            queues.retain(|queue_id, place| {
+                if place.physical < offset {
+                    return true;
+                }
+                let known = places.get(&(topic.clone(), *queue_id));
+                if let Some(known) = known {
+                    *place = *known;
+                }
+                known.is_some()
+            });
+        }
+        self.topics.retain(|_, queues| !queues.is_empty());
     }
 
     /// Takes over what another stream of the same broker has read further.

@@ -9,8 +9,8 @@ use super::super::names::{constant_column, text_column};
 use super::message::MessageRow;
 use super::stored::StoredRow;
 use super::{
-    BatchContext, DayRows, NO_NUMBER, NO_TIME, NameLists, Rows, Texts, ascending, batch_of, by_day,
-    day_and_name, day_of, gather, integers, last_word, map_builder, small_integers, times,
+    BatchContext, DayRows, NO_NUMBER, NO_OFFSET, NO_TIME, NameLists, Rows, Texts, ascending, batch_of,
+    by_day, day_and_name, day_of, gather, integers, last_word, map_builder, offsets, small_integers, times,
 };
 use crate::error::Result;
 use crate::lake::schema::{CONTENT, TableDef};
@@ -37,6 +37,8 @@ pub struct ContentRows {
     ends: Vec<usize>,
     /// Queue of a RocketMQ message, whose body is kept as bytes; `NO_NUMBER` for QMQ, whose bodies are attributes.
     queue_id: Vec<i32>,
+    /// Place of a RocketMQ record in the log; `NO_OFFSET` for QMQ.
+    physical_offset: Vec<i64>,
 }
 
 impl ContentRows {
@@ -68,6 +70,7 @@ impl ContentRows {
         }
         self.ends.push(self.bodies.len());
         self.queue_id.push(NO_NUMBER);
+        self.physical_offset.push(NO_OFFSET);
     }
 
     /// Adds the body of a RocketMQ message; of one over `max_body` bytes only the size is kept.
@@ -90,6 +93,7 @@ impl ContentRows {
         }
         self.ends.push(self.bodies.len());
         self.queue_id.push(row.queue_id);
+        self.physical_offset.push(row.physical_offset);
     }
 
     /// Bytes of bodies and ids.
@@ -187,6 +191,7 @@ impl Rows for ContentRows {
                 Arc::new(Int32Array::from_iter_values(gather(&self.body_size, order))),
                 body,
                 small_integers(&self.queue_id, order, true),
+                offsets(&self.physical_offset, order),
             ],
         )
     }

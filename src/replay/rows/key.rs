@@ -8,7 +8,8 @@ use arrow::record_batch::RecordBatch;
 
 use super::super::names::{constant_column, text_column};
 use super::{
-    BatchContext, DayRows, Rows, Texts, batch_of, day_of, gather, integers, small_integers, split_days, times,
+    BatchContext, DayRows, Rows, Texts, batch_of, day_of, gather, integers, offsets, small_integers,
+    split_days, times,
 };
 use crate::error::Result;
 use crate::lake::schema::{MESSAGE_KEY, TableDef};
@@ -58,6 +59,8 @@ pub(crate) struct KeyRow<'a> {
     pub create_time_ms: i64,
     /// Number of the message in [`super::StoredRows`], if it is told beside the key.
     pub message: Option<u32>,
+    /// Place of the record in the log, or `NO_OFFSET`.
+    pub physical_offset: i64,
 }
 
 /// Rows of `message_key`.
@@ -71,10 +74,11 @@ pub(crate) struct KeyRows {
     sequence: Vec<i64>,
     create_time: Vec<i64>,
     message: Vec<u32>,
+    physical_offset: Vec<i64>,
 }
 
 /// Bytes of the columns of one length.
-const FIXED_BYTES: usize = 40;
+const FIXED_BYTES: usize = 48;
 /// Stands for a message that is not told.
 const NO_MESSAGE: u32 = u32::MAX;
 /// Bytes of a message as JSON, roughly.
@@ -91,6 +95,7 @@ impl KeyRows {
         self.sequence.push(row.sequence);
         self.create_time.push(row.create_time_ms);
         self.message.push(row.message.unwrap_or(NO_MESSAGE));
+        self.physical_offset.push(row.physical_offset);
     }
 
     /// Bytes in memory, roughly.
@@ -153,6 +158,7 @@ impl Rows for KeyRows {
                 integers(&self.sequence, order),
                 times(&self.create_time, order, false),
                 messages,
+                offsets(&self.physical_offset, order),
             ],
         )
     }

@@ -205,6 +205,15 @@ fn integers(values: &[i64], order: &[u32]) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(gather(values, order)))
 }
 
+/// Marks a number that is not known.
+pub(crate) const NO_OFFSET: i64 = i64::MIN;
+
+fn offsets(values: &[i64], order: &[u32]) -> ArrayRef {
+    let buffer: ScalarBuffer<i64> = gather(values, order).collect::<Vec<_>>().into();
+    let nulls = NullBuffer::from_iter(buffer.iter().map(|number| *number != NO_OFFSET));
+    Arc::new(Int64Array::new(buffer, Some(nulls).filter(|nulls| nulls.null_count() > 0)))
+}
+
 /// Marks a small number that is not known.
 pub(crate) const NO_NUMBER: i32 = i32::MIN;
 

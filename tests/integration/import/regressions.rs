@@ -161,3 +161,28 @@ async fn two_imports_of_one_group_at_once_are_refused() {
     let table = lake.table(&mqlake::lake::schema::MESSAGE).unwrap();
     assert!(table.position(&stream).await.unwrap().is_some());
 }
+
+/// The broker lost the end of its log in a crash and wrote others there, at the same places: without a look at what stands
+/// before the position the new ones would be passed over silently.
+#[tokio::test]
+async fn an_end_that_was_written_anew_before_the_position_is_noticed() {
+    let home = tempfile::tempdir().unwrap();
+    let (store, data) = (home.path().join("store"), home.path().join("data"));
+    week::write_store("bg1", &store);
+    let config = support::config(&data);
+    support::import(&config, &store, "bg1").await.unwrap();
+    let before = rows::all(&data).await;
+    let path = store.join("messagelog").join(FIRST);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let messages = week::lines("truth/messages.jsonl.gz");
+    let of_group = messages.iter().filter(|message| message["broker_group"] == "bg1");
+    let last = of_group.filter_map(|message| message["log_offset"].as_u64()).max().unwrap();
+    // another store time, which no checksum covers
+    let at = usize::try_from(last).unwrap() + 5 + 7;
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let error = support::import(&config, &store, "bg1").await.unwrap_err().to_string();
+    assert!(error.contains("are not those that were imported there"), "{error}");
+    assert!(error.contains("mqlake seek --broker-group … --stream message --to start"), "{error}");
+    rows::assert_equal(&rows::all(&data).await, &before);
+}

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{self, week};
+use mqlake::lake::schema::MESSAGE_KEY;
+
+use crate::support::{self, rocketmq, week};
 
 async fn fresh() -> (tempfile::TempDir, PathBuf) {
     let home = tempfile::tempdir().unwrap();
@@ -56,4 +58,54 @@ async fn a_lost_ack_state_is_found() {
     std::fs::remove_dir_all(data.join("_mqlake/acks")).unwrap();
     let found = findings(&data).await;
     assert!(found.iter().any(|finding| finding.contains("ack state")), "{found:#?}");
+}
+
+/// An import that is interrupted before its first commit of a table leaves that table without a position.
+#[tokio::test]
+async fn a_table_without_a_position_beside_others_is_found() {
+    let home = tempfile::tempdir().unwrap();
+    let (data, empty) = (home.path().join("data"), home.path().join("empty"));
+    rocketmq::copy_directory(&rocketmq::lake(), &data);
+    support::open(&support::config(&empty)).await;
+    for table in ["message", "message_key"] {
+        std::fs::remove_dir_all(data.join(table)).unwrap();
+        rocketmq::copy_directory(&empty.join(table), &data.join(table));
+    }
+    let report = support::open(&support::config(&data)).await.verify().await.unwrap();
+    let found: Vec<(&str, &str)> =
+        report.findings.iter().map(|finding| (&*finding.table, &*finding.place)).collect();
+    let place = |broker: &str| format!("rocketmq/{broker}/commitlog");
+    let places = rocketmq::BROKERS.map(place);
+    let tables = "message, message_key";
+    assert_eq!(found, [(tables, &*places[0]), (tables, &*places[1])], "{:?}", report.findings);
+    assert!(report.findings[0].problem.contains("run it again"), "{:?}", report.findings);
+}
+
+/// Each message of RocketMQ has an offset id: fewer ids than messages are lost rows.
+#[tokio::test]
+async fn messages_whose_ids_are_lost_are_found() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    rocketmq::copy_directory(&rocketmq::lake(), &data);
+    let lake = support::open(&support::config(&data)).await;
+    let keys = lake.table(&MESSAGE_KEY).unwrap();
+    let mut files = keys.refresh().await.unwrap().files;
+    files.sort_by_key(|file| file.day);
+    let newest = files.pop().unwrap();
+    keys.expire(&[newest.clone()], 3).await.unwrap();
+    drop(lake);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_mqlake"))
+        .args(["verify", "--json"])
+        .env("MQLAKE_DATA", &data)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    assert!(!findings.is_empty());
+    for finding in findings {
+        assert_eq!(finding["table"], "message, message_key");
+        assert!(finding["place"].as_str().unwrap().ends_with(&newest.day.to_string()), "{finding}");
+        assert!(finding["problem"].as_str().unwrap().contains("rows were lost"), "{finding}");
+    }
 }

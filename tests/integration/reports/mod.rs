@@ -40,4 +40,4 @@ macro_rules! cases {
     };
 }
 
-cases![twin_ids];
+cases![clock_jump, crash_cut, inner_batch, json_nuls, lmq_zero, recreated, torn_props, twin_file, twin_ids,];

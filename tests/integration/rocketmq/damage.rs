@@ -111,10 +111,10 @@ async fn a_missing_file() {
     assert_eq!((summary.skipped[0].from, summary.skipped[0].to), (LOG_FILE_BYTES, 2 * LOG_FILE_BYTES));
 }
 
-/// Another broker's log is not added to a broker's, wherever the earlier import ended: where the other log has zeros
-/// only, or where one of its files begins.
+/// A log that is another one than the one before, wherever the earlier import ended: the broker was made anew, or it is
+/// that of another broker. All of it is imported beside what was there, and that is told.
 #[tokio::test]
-async fn a_store_of_another_broker_is_noticed() {
+async fn another_log_is_told_and_imported() {
     for (end_of_first, end_of_other) in [(Some(600_000), Some(100_000)), (None, None)] {
         let home = tempfile::tempdir().unwrap();
         let (first, other) = (home.path().join("first"), home.path().join("other"));
@@ -129,33 +129,40 @@ async fn a_store_of_another_broker_is_noticed() {
         let config = support::config(&data);
         import(&config, &first, "one").await.unwrap();
         let before = messages_in(&data).await;
-        let outcome = import(&config, &other, "one").await;
-        assert_eq!(messages_in(&data).await, before);
-        let error = outcome.unwrap_err().to_string();
-        assert!(error.contains("another broker"), "{error}");
+        let summary = import(&config, &other, "one").await.unwrap();
+        assert_eq!((summary.replaced.len(), summary.replaced[0].from), (1, 0), "{summary:?}");
+        assert!(summary.warnings.iter().any(|told| told.contains("another broker")), "{summary:?}");
+        let alone = support::config(&home.path().join("alone"));
+        import(&alone, &other, "one").await.unwrap();
+        let of_other = messages_in(&home.path().join("alone")).await;
+        assert_eq!(messages_in(&data).await, before + of_other);
+        // and neither comes twice
+        for store in [&first, &other] {
+            import(&config, store, "one").await.unwrap();
+            assert_eq!(messages_in(&data).await, before + of_other);
+        }
     }
 }
 
-/// A log that was made anew has other records at the old places, also where they begin at the same offsets.
+/// Of a log that has another record at the last place, although it begins at the same offset, that record is imported.
 #[tokio::test]
-async fn another_record_at_the_last_place_is_noticed() {
+async fn another_record_at_the_last_place_is_imported() {
     let home = tempfile::tempdir().unwrap();
     let (store, data) = (home.path().join("store"), home.path().join("data"));
     write_beginning(When::Before, BROKERS[0], 1, &store);
     let config = support::config(&data);
     import(&config, &store, BROKERS[0]).await.unwrap();
     let before = messages_in(&data).await;
-    let statement = "SELECT subject, physical_offset FROM message ORDER BY physical_offset DESC LIMIT 1";
-    let last = &crate::support::rows::query(&data, statement).await[0];
-    let topic = last["subject"].as_str().unwrap();
-    let (file, at) = (&log_files(&store)[0], last["physical_offset"].as_u64().unwrap() as usize);
+    let statement = "SELECT physical_offset FROM message ORDER BY physical_offset DESC LIMIT 1";
+    let last = crate::support::rows::query(&data, statement).await[0]["physical_offset"].as_u64().unwrap();
+    let (file, at) = (&log_files(&store)[0], last as usize);
     let mut bytes = std::fs::read(file).unwrap();
-    let name = bytes[at..].windows(topic.len()).position(|bytes| bytes == topic.as_bytes()).unwrap();
-    bytes[at + name] ^= 1;
+    // a later store time
+    bytes[at + 56..at + 64].copy_from_slice(&1_794_999_999_000_i64.to_be_bytes());
     std::fs::write(file, bytes).unwrap();
-    let error = import(&config, &store, BROKERS[0]).await.unwrap_err().to_string();
-    assert!(error.contains("another record at the place of the last one"), "{error}");
-    assert_eq!(messages_in(&data).await, before);
+    let summary = import(&config, &store, BROKERS[0]).await.unwrap();
+    assert_eq!((summary.replaced.len(), summary.replaced[0].from), (1, last), "{summary:?}");
+    assert_eq!(messages_in(&data).await, before + 1);
 }
 
 #[test]
@@ -191,7 +198,50 @@ fn wrong_directories_and_names_on_the_command_line() {
         .output()
         .unwrap();
     let error = String::from_utf8_lossy(&nameless.stderr);
-    assert!(nameless.status.code() == Some(2) && error.contains("--broker"), "{error}");
+    assert_eq!(nameless.status.code(), Some(2));
+    assert_eq!(error, "error: a RocketMQ store needs --broker NAME, the name of its broker\n");
+    for (arguments, says) in [
+        (
+            &["--system", "rocketmq", "--broker-group", "a"][..],
+            "--broker-group is for QMQ; name the RocketMQ broker",
+        ),
+        (&["--system", "rocketmq", "--broker-group", "a", "--broker", "a"], "--broker-group is for QMQ"),
+        (&["--system", "qmq"], "add --system rocketmq and --broker NAME"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_mqlake"))
+            .arg("import")
+            .args(arguments)
+            .arg("--store")
+            .arg(&store)
+            .env("MQLAKE_DATA", path("data"))
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && error.contains(says), "{arguments:?}: {error}");
+    }
+    std::fs::create_dir_all(path("qmq/messagelog")).unwrap();
+    for (arguments, says) in [
+        (
+            &["--broker-group", "a", "--broker", "a"][..],
+            "a QMQ store needs --broker-group NAME; --broker is for",
+        ),
+        (&[], "a QMQ store needs --broker-group NAME"),
+        (
+            &["--system", "rocketmq", "--broker", "a"],
+            "is the store of a QMQ broker; leave out --system rocketmq",
+        ),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_mqlake"))
+            .arg("import")
+            .args(arguments)
+            .arg("--store")
+            .arg(path("qmq"))
+            .env("MQLAKE_DATA", path("data"))
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && error.contains(says), "{arguments:?}: {error}");
+    }
     let of_qmq = Command::new(env!("CARGO_BIN_EXE_mqlake"))
         .args(["import", "--broker-group", "broker-a", "--store"])
         .arg(&store)

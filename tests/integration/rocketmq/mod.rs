@@ -3,12 +3,15 @@
 //! - `messages`, `traces`, `keys`, `offsets`: every row of the golden files, from the tables
 //! - `routes`: the same over HTTP, for a part of the questions
 //! - `import`, `crash`, `damage`: importing again, in pieces, killed, and from damaged directories
+//! - `history`, with `made_broker`: brokers that lose the end of their log, are made anew, whose clocks jump
 //! - `retention`: what is known once the broker has removed files
 
 mod crash;
 mod damage;
+mod history;
 mod import;
 mod keys;
+mod made_broker;
 mod messages;
 mod offsets;
 mod retention;

@@ -19,6 +19,9 @@ pub struct WalkOptions {
     /// The log is known to reach at least to this physical offset, for example because consume queues name the
     /// record before it. Before it nothing is taken for the end of the log or for remains of older records.
     pub confirmed_end: Option<u64>,
+    /// What stands before `from` is known to be what it was. Then it is damage if no record begins there, and no sign of
+    /// another log.
+    pub is_same_log: bool,
 }
 
 /// The files of a commit log as they were when it was opened.
@@ -56,6 +59,19 @@ impl CommitLog {
     #[must_use]
     pub fn end_of_files(&self) -> Option<u64> {
         self.files.last().map(|file| file.start.saturating_add(file.bytes))
+    }
+
+    /// Physical offset behind the last file that has anything but zeros, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn end_of_data(&self) -> Result<Option<u64>, Error> {
+        for file in self.files.iter().rev() {
+            if files::has_data(file)? {
+                return Ok(Some(files::end_of_data(file)?));
+            }
+        }
+        Ok(None)
     }
 
     /// Store timestamp of the first record: with the same start, another one means another log.

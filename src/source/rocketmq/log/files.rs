@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
@@ -64,10 +64,11 @@ fn list(folder: &Path, found: &mut BTreeMap<u64, LogFile>) -> Result<(), Error> 
         };
         let file = LogFile { start, path, bytes: metadata.len() };
         match found.get(&start) {
-            Some(other) if !same_content(other, &file)? => {
-                return Err(Error::Conflict { first: other.path.clone(), second: file.path });
+            Some(other) => {
+                if let Some(fuller) = fuller(other, &file)? {
+                    found.insert(start, fuller);
+                }
             }
-            Some(_) => {}
             None => {
                 found.insert(start, file);
             }
@@ -83,25 +84,39 @@ fn start_of(name: &str) -> Option<u64> {
     u64::try_from(start).ok()
 }
 
-fn same_content(one: &LogFile, other: &LogFile) -> Result<bool, Error> {
-    if one.bytes != other.bytes {
-        return Ok(false);
-    }
+/// Of two files of one name the one to read; `None` if that is the first.
+///
+/// A broker that spreads its log can leave a file of zeros on the other disk, and a copy can be older: then one of them
+/// is what the other begins with, and zeros behind it.
+fn fuller(one: &LogFile, other: &LogFile) -> Result<Option<LogFile>, Error> {
     let mut readers = [open(one)?, open(other)?];
     let mut chunks = [Vec::new(), Vec::new()];
+    // which of them has data where the other has none, once they differ
+    let mut with_data: Option<usize> = None;
     loop {
         for ((reader, chunk), file) in readers.iter_mut().zip(&mut chunks).zip([one, other]) {
             chunk.clear();
             reader.take(CHUNK_BYTES as u64).read_to_end(chunk).map_err(Error::io(&file.path))?;
         }
         let [first, second] = &chunks;
-        if first != second {
-            return Ok(false);
+        if first.is_empty() && second.is_empty() {
+            break;
         }
-        if first.is_empty() {
-            return Ok(true);
-        }
+        let common = match with_data {
+            None => first.iter().zip(second).take_while(|(one, other)| one == other).count(),
+            Some(_) => 0,
+        };
+        let [first, second] = [first, second].map(|chunk| is_zero(chunk.get(common..).unwrap_or_default()));
+        with_data = match (first, second, with_data) {
+            (true, true, known) => known,
+            (false, true, None | Some(0)) => Some(0),
+            (true, false, None | Some(1)) => Some(1),
+            _ => return Err(Error::Conflict { first: one.path.clone(), second: other.path.clone() }),
+        };
     }
+    // of two with the same data the longer one: the other is not copied whole
+    let is_other = with_data.map_or(other.bytes > one.bytes, |which| which == 1);
+    Ok(is_other.then(|| other.clone()))
 }
 
 fn open(file: &LogFile) -> Result<File, Error> {
@@ -128,6 +143,25 @@ pub(super) fn has_data(file: &LogFile) -> Result<bool, Error> {
             return Ok(false);
         }
     }
+}
+
+/// Physical offset behind the last chunk of a file that is not zeros only.
+pub(super) fn end_of_data(file: &LogFile) -> Result<u64, Error> {
+    let mut reader = open(file)?;
+    let mut end = file.bytes;
+    let mut chunk = vec![0; CHUNK_BYTES];
+    while end > 0 {
+        let start = end.saturating_sub(CHUNK_BYTES as u64);
+        let bytes = usize::try_from(end - start).unwrap_or(CHUNK_BYTES);
+        let Some(part) = chunk.get_mut(..bytes) else { break };
+        let read = reader.seek(SeekFrom::Start(start)).and_then(|_| reader.read_exact(part));
+        read.map_err(Error::io(&file.path))?;
+        if !is_zero(part) {
+            break;
+        }
+        end = start;
+    }
+    Ok(file.start.saturating_add(end))
 }
 
 #[cfg(unix)]

@@ -52,12 +52,28 @@ fn the_same_name_in_two_folders() {
     assert_eq!(starts(&[log.folder(), other.path()]), [0, 1000, 2000]);
     let folders = [log.folder().to_owned(), other.path().to_owned()];
     assert_eq!(records(&walk(&folders, WalkOptions::default()).unwrap()), log.offsets);
-    // another content, another length
+    // zeros only, an older copy, a part of it: the one with more in it is read, in whichever folder it is
     let bytes = std::fs::read(&copy).unwrap();
-    for other in [&bytes[..FILE_BYTES - 1], &[&bytes[..FILE_BYTES - 1], &[9]].concat()] {
+    let older = [&bytes[..400], &[0; FILE_BYTES - 400]].concat();
+    for lesser in [&[0; FILE_BYTES][..], &[0; 10], &[], &older, &bytes[..400]] {
+        for [one, two] in [[log.path(1000), copy.clone()], [copy.clone(), log.path(1000)]] {
+            std::fs::write(&one, lesser).unwrap();
+            std::fs::write(&two, &bytes).unwrap();
+            assert_eq!(records(&walk(&folders, WalkOptions::default()).unwrap()), log.offsets);
+        }
+    }
+    // another content
+    std::fs::write(log.path(1000), &bytes).unwrap();
+    let mut other = bytes.clone();
+    other[500] ^= 1;
+    let longer = [&bytes[..], &[9]].concat();
+    for other in [&other, &[&older[..], &[9]].concat(), &[&older[..900], &[9]].concat()] {
         std::fs::write(&copy, other).unwrap();
         assert!(matches!(find(&folders), Err(Error::Conflict { .. })));
     }
+    // longer than the distance to the next
+    std::fs::write(&copy, longer).unwrap();
+    assert!(matches!(find(&folders), Err(Error::Overlap { .. })));
 }
 
 #[test]

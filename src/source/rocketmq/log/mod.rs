@@ -12,6 +12,7 @@ mod layout;
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod made_log;
 mod open_file;
+mod queue_ends;
 mod walker;
 mod window;
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::error::Error;
 use super::files::LogFile;
+use super::queue_ends::{Judgement, QueueEnds};
 use super::window::Window;
 use crate::rocketmq::record::{self, MAX_HEAD_BYTES, RecordError};
 
@@ -21,6 +22,8 @@ pub(super) struct Sound {
     pub(super) size: usize,
     /// When the broker stored it.
     pub(super) stored: i64,
+    /// Topic or properties end in zeros, or have a page of them: it was not whole when the file was copied.
+    pub(super) is_unfinished: bool,
 }
 
 /// By what remains of older records are told from records of the log.
@@ -97,7 +100,11 @@ impl OpenFile {
         Ok(record.and_then(|record| {
             record.check_body_crc()?;
             record.check_record_crc()?;
-            Ok(Sound { size: record.size(), stored: record.store_timestamp })
+            Ok(Sound {
+                size: record.size(),
+                stored: record.store_timestamp,
+                is_unfinished: record.is_unfinished(),
+            })
         }))
     }
 
@@ -117,6 +124,51 @@ impl OpenFile {
             position = position.saturating_add(next.size as u64);
         }
         Ok(Some(position))
+    }
+
+    /// Notes how far the records before `end` brought each queue. What is no record is passed over.
+    pub(super) fn note_ends(&mut self, end: u64, ends: &mut QueueEnds) -> Result<(), Error> {
+        let mut position = 0;
+        while position < end {
+            match self.check(position)? {
+                Ok(sound) => {
+                    if let Ok(record) = record::decode(self.in_memory(position)) {
+                        ends.note(&record);
+                    }
+                    position = position.saturating_add(sound.size as u64);
+                }
+                Err(_) => {
+                    let from = position.saturating_add(1 + MAGIC_AT);
+                    let magic = self.window.find_magic(from, true).map_err(Error::io(&self.path))?;
+                    let Some(magic) = magic else { return Ok(()) };
+                    position = magic.saturating_sub(MAGIC_AT);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the records from `position` to `end` continue the queues as they stand.
+    pub(super) fn continues(
+        &mut self,
+        mut position: u64,
+        end: u64,
+        mut ends: QueueEnds,
+    ) -> Result<bool, Error> {
+        let mut goes_on = false;
+        while position < end
+            && let Ok(sound) = self.check(position)?
+        {
+            if let Ok(record) = record::decode(self.in_memory(position)) {
+                match ends.judge(&record) {
+                    Judgement::Contradicts => return Ok(false),
+                    Judgement::GoesOn => goes_on = true,
+                    Judgement::TellsNothing => {}
+                }
+            }
+            position = position.saturating_add(sound.size as u64);
+        }
+        Ok(goes_on)
     }
 
     /// Searches for the next record of the log at or behind `position`.

@@ -3,7 +3,9 @@
 //! What is no sound record is judged by what follows:
 //! - zeros with nothing but zeros behind them are the end of the log;
 //! - bytes in the last file with no sound record behind them are its torn tail;
-//! - sound but clearly older records in the last file are remains that a recovery of the broker left;
+//! - sound but clearly older records in the last file are remains that a recovery of the broker left, unless their
+//!   queue offsets go on: then the broker's clock went back;
+//! - a last record whose topic or properties are not there yet waits until it is whole, or until others follow it;
 //! - everything else is damage. It is reported and passed over, up to the next record that proves itself by magic,
 //!   position and checksum, else to the next file.
 //!
@@ -14,8 +16,9 @@ use super::commit_log::WalkOptions;
 use super::error::Error;
 use super::files::{self, LogFile};
 use super::item::{Damage, DamageReason, EndReason, Event, Item};
-use super::open_file::{Age, MARKER_BYTES, OpenFile, Search};
-use crate::rocketmq::record::{self, MAGIC_BLANK};
+use super::open_file::{Age, MARKER_BYTES, OpenFile, Search, Sound};
+use super::queue_ends::QueueEnds;
+use crate::rocketmq::record::{self, MAGIC_BLANK, RecordError};
 
 /// A walk over a commit log.
 #[derive(Debug)]
@@ -158,17 +161,50 @@ impl Walker {
             Ok(sound) => sound,
             Err(error) => return self.unsound(error.into()),
         };
-        if self.last_stored.is_some_and(|last| sound.stored < last) {
-            let age = self.age()?;
-            let Some(file) = &mut self.file else { return Ok(Step::Again) };
-            if file.remains(position, sound, age)?.is_some() {
-                return Ok(Step::Event(Event::End { at: self.offset(), reason: EndReason::Stale }));
-            }
-            // the look ahead may have moved on
-            file.load(position, sound.size)?;
+        let end = |at, reason| Ok(Step::Event(Event::End { at, reason }));
+        if sound.is_unfinished && self.is_last(sound)? {
+            return end(self.offset(), EndReason::Torn(RecordError::Unfinished));
         }
+        if self.last_stored.is_some_and(|last| sound.stored < last) && self.is_remains(sound)? {
+            return end(self.offset(), EndReason::Stale);
+        }
+        let Some(file) = &mut self.file else { return Ok(Step::Again) };
+        // a look ahead may have moved on
+        file.load(position, sound.size)?;
         self.last_stored = Some(sound.stored);
         Ok(Step::Record(sound.size))
+    }
+
+    /// Whether nothing follows the record here.
+    fn is_last(&mut self, sound: Sound) -> Result<bool, Error> {
+        if self.age()?.live_up_to == u64::MAX {
+            return Ok(false);
+        }
+        let behind = self.position.saturating_add(sound.size as u64);
+        let Some(file) = &mut self.file else { return Ok(true) };
+        let is_marked = matches!(
+            file.head(behind)?,
+            Some([.., m0, m1, m2, m3]) if u32::from_be_bytes([m0, m1, m2, m3]) == MAGIC_BLANK
+        );
+        Ok(!is_marked && file.check(behind)?.is_err())
+    }
+
+    /// Whether the older record here begins what a recovery of the broker left. If its queues go on with it, the
+    /// broker's clock went back instead.
+    fn is_remains(&mut self, sound: Sound) -> Result<bool, Error> {
+        let (age, position) = (self.age()?, self.position);
+        let Some(file) = &mut self.file else { return Ok(false) };
+        let Some(end) = file.remains(position, sound, age)? else { return Ok(false) };
+        let mut ends = QueueEnds::default();
+        // the file before, too: the clock can go back where a file begins
+        let before = self.index.checked_sub(1).and_then(|index| self.files.get(index));
+        if let Some(before) = before
+            && let Ok(mut opened) = OpenFile::open(before)
+        {
+            opened.note_ends(opened.length(), &mut ends)?;
+        }
+        file.note_ends(position, &mut ends)?;
+        Ok(!file.continues(position, end, ends)?)
     }
 
     /// Opens the current file, or ends the walk.
@@ -263,7 +299,7 @@ impl Walker {
         let Some(LogFile { start, path, .. }) = self.files.get(self.index).cloned() else {
             return Ok(Step::Again);
         };
-        if self.options.from == Some(here) && position != 0 {
+        if self.options.from == Some(here) && position != 0 && !self.options.is_same_log {
             return Err(Error::Rewritten { file: path, file_start: start, offset: here });
         }
         let skipped_to = match search.found {

@@ -277,7 +277,8 @@ fn remains_of_older_records_end_the_log() {
     let from = 3 * SIZE;
     let log = recovered(1, 99, 20_000);
     log.save();
-    let options = WalkOptions { from: Some(from), last_stored: Some(log.stored - 1000), confirmed_end: None };
+    let last_stored = Some(log.stored - 1000);
+    let options = WalkOptions { from: Some(from), last_stored, ..WalkOptions::default() };
     assert_eq!(log.walk_with(options).unwrap(), [Seen::Event(end(from, EndReason::Stale))]);
 }
 

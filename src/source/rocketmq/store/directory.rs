@@ -46,9 +46,6 @@ pub enum StoreError {
     /// A store whose only log is in the form of DLedger.
     #[error("{0}: is a log of DLedger, which is not read, and there is no `commitlog` folder")]
     OnlyDLedger(PathBuf),
-    /// The same file of the log is in two directories with different sizes.
-    #[error("{0}: another log directory has a file of this name and of another size")]
-    Conflict(PathBuf),
     /// A file or folder cannot be read.
     #[error("{path}: {source}")]
     Read {
@@ -142,22 +139,18 @@ impl StoreDirectory {
     }
 
     /// Files of the commit log over all directories, in the order of the log. A file that is in two directories is
-    /// given once.
+    /// given once, the longer one; their contents are not compared.
     ///
     /// # Errors
-    /// [`StoreError::Read`], or [`StoreError::Conflict`] if two files of one name differ in size. Their contents are
-    /// not compared.
+    /// [`StoreError::Read`].
     pub fn commit_log_files(&self) -> Result<Vec<NumberedFile>, StoreError> {
         let mut files: BTreeMap<i64, NumberedFile> = BTreeMap::new();
         for directory in &self.commit_logs {
             let found = numbered_files(directory, LOG_NAME_DIGITS);
             for file in found.map_err(|source| read_error(directory, source))? {
-                match files.get(&file.base) {
-                    Some(first) if first.bytes != file.bytes => return Err(StoreError::Conflict(file.path)),
-                    Some(_) => {}
-                    None => {
-                        files.insert(file.base, file);
-                    }
+                let is_longer = files.get(&file.base).is_none_or(|first| first.bytes < file.bytes);
+                if is_longer {
+                    files.insert(file.base, file);
                 }
             }
         }
@@ -252,6 +245,14 @@ impl StoreDirectory {
         let (Some(first), Some(last)) = (files.first(), files.last()) else { return Ok(None) };
         let log: Range<i64> = first.base..last.base.saturating_add_unsigned(last.bytes);
         confirmed_end(&self.consume_queues()?, &log).map_err(|source| read_error(&self.root, source))
+    }
+
+    /// What is wrong with the JSON files of the broker, a sentence each.
+    ///
+    /// # Errors
+    /// [`StoreError::Read`].
+    pub fn config_problems(&self) -> Result<Vec<String>, StoreError> {
+        config_file::problems(&self.root.join(CONFIG))
     }
 
     fn config<T>(

@@ -1,0 +1,263 @@
+//! Which records of a RocketMQ broker's log the tables have, whoever read them.
+//!
+//! A record is known again by its place in the log and by what was stored there. So an import can be right without
+//! reasoning about who read what: of a log that lost its end and was written anew, of copies of different times, and
+//! beside what was received from the running broker. Nothing is kept in memory beyond one window of the log.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type};
+use arrow::record_batch::RecordBatch;
+use datafusion::execution::TaskContext;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::expressions::{binary, col, lit};
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use object_store::path::Path;
+
+use super::file::LakeFile;
+use super::scan::{Scan, store_url};
+use super::schema::{MESSAGE, SYSTEM_ROCKETMQ};
+use super::{Lake, StreamId, sql_error};
+use crate::error::{Error, Result};
+
+/// Bytes of a log whose records are in memory at a time.
+const WINDOW_BYTES: u64 = 1 << 30;
+
+/// What a record is, apart from its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecordPrint {
+    /// Broker's clock.
+    pub store_time: i64,
+    /// Queue.
+    pub queue_id: i32,
+    /// Checksum of the body as stored.
+    pub body_crc: i32,
+    /// Bytes of the record.
+    pub stored_size: i32,
+}
+
+/// A message of the tables, as far as it takes to say which it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownMessage {
+    /// Stored topic.
+    pub topic: String,
+    /// Queue.
+    pub queue_id: i32,
+    /// Queue offset.
+    pub queue_offset: i64,
+}
+
+/// The records of a broker that the tables have.
+pub struct KnownRecords {
+    objects: Arc<dyn ObjectStore>,
+    folder: Path,
+    files: Vec<Arc<LakeFile>>,
+    broker: String,
+    /// The part of the log that is in memory.
+    window: Range<u64>,
+    records: Vec<(u64, RecordPrint)>,
+}
+
+impl Lake {
+    /// The records of a broker that the newest snapshot of `message` has.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn known_records(&self, broker: &str) -> Result<KnownRecords> {
+        let table = self.table(&MESSAGE)?;
+        let mut files = table.refresh().await?.files;
+        files.retain(|file| {
+            file.stats.may_contain_text("system", SYSTEM_ROCKETMQ)
+                && file.stats.may_contain_text("broker_group", broker)
+                && file.stats.number_range(OFFSET).is_some()
+        });
+        Ok(KnownRecords {
+            objects: self.store.objects.clone(),
+            folder: table.folder.clone(),
+            files,
+            broker: broker.to_owned(),
+            window: 0..0,
+            records: Vec::new(),
+        })
+    }
+
+    /// Whether any table has something of a stream.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn is_begun(&self, stream: &StreamId) -> Result<bool> {
+        for table in self.tables() {
+            if table.position(stream).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+const OFFSET: &str = "physical_offset";
+
+impl KnownRecords {
+    /// No record at or behind this offset is known.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        let ends = self.files.iter().filter_map(|file| file.stats.number_range(OFFSET));
+        ends.map(|(_, greatest)| u64::try_from(greatest).map_or(0, |greatest| greatest.saturating_add(1)))
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Whether what is known of a place is in memory.
+    #[must_use]
+    pub fn is_loaded(&self, offset: u64) -> bool {
+        self.window.contains(&offset) || offset >= self.end()
+    }
+
+    /// Reads what is known from a place on, as far as memory is meant for it.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn load(&mut self, offset: u64) -> Result<()> {
+        let window = offset..offset.saturating_add(WINDOW_BYTES);
+        self.records = Vec::new();
+        let mut records = Vec::new();
+        self.each(&window, &PRINT_COLUMNS, |batch| {
+            let [offsets, times] = [OFFSET, "create_time"].map(|name| numbers(batch, name));
+            let [queues, crcs, sizes] =
+                ["queue_id", "body_crc", "stored_size"].map(|name| numbers(batch, name));
+            let (offsets, times, queues, crcs, sizes) = (offsets?, times?, queues?, crcs?, sizes?);
+            let small = |number: i64| i32::try_from(number).unwrap_or(i32::MIN);
+            for row in self.rows(batch, &window)? {
+                let print = RecordPrint {
+                    store_time: times.value(row),
+                    queue_id: small(queues.value(row)),
+                    body_crc: small(crcs.value(row)),
+                    stored_size: small(sizes.value(row)),
+                };
+                records.push((u64::try_from(offsets.value(row)).unwrap_or(0), print));
+            }
+            Ok(())
+        })
+        .await?;
+        records.sort_unstable();
+        // a record with several messages has a row for each
+        records.dedup();
+        (self.records, self.window) = (records, window);
+        Ok(())
+    }
+
+    /// Whether a record is known; what is known of its place must be in memory.
+    #[must_use]
+    pub fn has(&self, offset: u64, print: RecordPrint) -> bool {
+        self.records.binary_search(&(offset, print)).is_ok()
+    }
+
+    /// The messages that are known at or behind a place.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn messages_from(&self, offset: u64) -> Result<Vec<KnownMessage>> {
+        let mut messages = Vec::new();
+        let range = offset..u64::MAX;
+        self.each(&range, &["subject", "queue_id", "sequence"], |batch| {
+            let unexpected = || Error::Invariant("a file of `message` has unexpected columns".to_owned());
+            let topics = batch.column_by_name("subject").and_then(|c| c.as_string_opt::<i32>());
+            let topics = topics.ok_or_else(unexpected)?;
+            let (queues, offsets) = (numbers(batch, "queue_id")?, numbers(batch, "sequence")?);
+            messages.extend(self.rows(batch, &range)?.into_iter().map(|row| KnownMessage {
+                topic: topics.value(row).to_owned(),
+                queue_id: i32::try_from(queues.value(row)).unwrap_or(-1),
+                queue_offset: offsets.value(row),
+            }));
+            Ok(())
+        })
+        .await?;
+        Ok(messages)
+    }
+
+    /// Hands over columns of the pages that can have records of a part of the log.
+    async fn each(
+        &self,
+        range: &Range<u64>,
+        columns: &[&str],
+        mut take: impl FnMut(&RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        let is_in_range = |file: &&Arc<LakeFile>| {
+            let range_of_file = file.stats.number_range(OFFSET);
+            range_of_file.is_some_and(|(least, greatest)| overlaps(range, least, greatest))
+        };
+        let files: Vec<Arc<LakeFile>> = self.files.iter().filter(is_in_range).cloned().collect();
+        if files.is_empty() {
+            return Ok(());
+        }
+        let schema = MESSAGE.file_schema();
+        let bound = |offset: u64| lit(i64::try_from(offset).unwrap_or(i64::MAX));
+        let column = || col(OFFSET, &schema);
+        let predicate = binary(
+            binary(column().map_err(sql_error)?, Operator::GtEq, bound(range.start), &schema)
+                .map_err(sql_error)?,
+            Operator::And,
+            binary(column().map_err(sql_error)?, Operator::LtEq, bound(range.end), &schema)
+                .map_err(sql_error)?,
+            &schema,
+        )
+        .map_err(sql_error)?;
+        let named = ["system", "broker_group", OFFSET].iter().chain(columns);
+        let projection: Vec<usize> = named.filter_map(|name| MESSAGE.index_of(name)).collect();
+        let scan = Scan {
+            def: &MESSAGE,
+            folder: &self.folder,
+            file_schema: schema.clone(),
+            groups: vec![files],
+            projection: Some(&projection),
+            predicate: Some(predicate),
+            limit: None,
+            ordered: false,
+            readers: None,
+            options: Default::default(),
+        };
+        let runtime = RuntimeEnvBuilder::new().build_arc().map_err(sql_error)?;
+        runtime.register_object_store(store_url()?.as_ref(), self.objects.clone());
+        let context = Arc::new(TaskContext::default().with_runtime(runtime));
+        let mut batches = scan.plan()?.execute(0, context).map_err(sql_error)?;
+        while let Some(batch) = batches.try_next().await.map_err(sql_error)? {
+            take(&batch)?;
+        }
+        Ok(())
+    }
+
+    /// Rows of the broker in a part of the log.
+    fn rows(&self, batch: &RecordBatch, range: &Range<u64>) -> Result<Vec<usize>> {
+        let unexpected = || Error::Invariant("a file of `message` has unexpected columns".to_owned());
+        let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+        let (systems, brokers) =
+            (text("system").ok_or_else(unexpected)?, text("broker_group").ok_or_else(unexpected)?);
+        let offsets = numbers(batch, OFFSET)?;
+        let is_wanted = |row: &usize| {
+            offsets.is_valid(*row)
+                && u64::try_from(offsets.value(*row)).is_ok_and(|offset| range.contains(&offset))
+                && brokers.value(*row) == self.broker
+                && systems.value(*row) == SYSTEM_ROCKETMQ
+        };
+        Ok((0..batch.num_rows()).filter(is_wanted).collect())
+    }
+}
+
+const PRINT_COLUMNS: [&str; 4] = ["create_time", "queue_id", "body_crc", "stored_size"];
+
+fn overlaps(range: &Range<u64>, least: i64, greatest: i64) -> bool {
+    let offset = |number: i64| u64::try_from(number).unwrap_or(0);
+    offset(greatest) >= range.start && offset(least) < range.end
+}
+
+fn numbers(batch: &RecordBatch, name: &str) -> Result<arrow::array::PrimitiveArray<Int64Type>> {
+    let column = batch.column_by_name(name);
+    let column =
+        column.ok_or_else(|| Error::Invariant(format!("a file of `message` has no column `{name}`")))?;
+    Ok(cast(column, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
+}

@@ -1,0 +1,52 @@
+//! Records of a log added up, so that a log is known again by a few bytes.
+//!
+//! Pure arithmetic; what a difference means is for others to say.
+
+use serde::{Deserialize, Serialize};
+
+/// Records added up; two sums are equal only if their records are, and in the same places.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    records: u64,
+    sum: u64,
+    /// Offset of the last record.
+    last: u64,
+    /// Its checksum.
+    last_crc: u32,
+}
+
+impl Sum {
+    /// Adds a record.
+    pub fn add(&mut self, offset: u64, record: &[u8]) {
+        let crc = crc32fast::hash(record);
+        self.records += 1;
+        self.sum = self.sum.wrapping_add(mix(offset.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(crc)));
+        self.last = offset;
+        self.last_crc = crc;
+    }
+
+    /// Offset of the last record.
+    #[must_use]
+    pub const fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Whether these bytes are the last record.
+    #[must_use]
+    pub fn ends_with(&self, record: &[u8]) -> bool {
+        crc32fast::hash(record) == self.last_crc
+    }
+
+    /// This sum with that of the records behind it.
+    #[must_use]
+    pub const fn with(self, next: Sum) -> Sum {
+        Sum { records: self.records + next.records, sum: self.sum.wrapping_add(next.sum), ..next }
+    }
+}
+
+/// Spreads a number over all its bits (SplitMix64).
+const fn mix(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    number ^ (number >> 31)
+}
