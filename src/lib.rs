@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod config;
+mod durable;
 pub mod error;
 pub mod follow;
 pub mod http;

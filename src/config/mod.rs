@@ -192,6 +192,7 @@ impl Config {
         if !(1..=22).contains(&self.lake.zstd_level) {
             return Err(Error::Config("lake.zstd_level must be between 1 and 22".into()));
         }
+        self.lake.check()?;
         qmq::check(&self.qmq)?;
         rocketmq::check(&self.rocketmq)?;
         self.follow.check()?;

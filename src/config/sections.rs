@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
-use super::limits::exact_size;
+use super::limits::{self, LONGEST, exact_size};
+use crate::error::Result;
 
 /// `[http]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -91,9 +92,20 @@ pub struct Lake {
     /// How long after its end (UTC) a day counts as closed, so that its recent files are settled.
     #[serde(with = "humantime_serde")]
     pub settle_after: Duration,
-    /// How long removed files stay for readers that still use them.
+    /// How long removed files stay for readers that still use them; at most 7 days, since the log forgets them then.
     #[serde(with = "humantime_serde")]
     pub grace_period: Duration,
+    /// Age from which a file that no commit names was left behind; a commit has half of it for storing its files.
+    #[serde(with = "humantime_serde")]
+    pub leftover_age: Duration,
+    /// Longest time for one answer of the store.
+    #[serde(with = "humantime_serde")]
+    pub store_timeout: Duration,
+    /// Most days that one commit gives files of their own; rows of further days share a file of the present day.
+    pub days_per_commit: usize,
+    /// How far times of rows may be ahead of this machine's clock; rows beyond share a file of the present day.
+    #[serde(with = "humantime_serde")]
+    pub clock_tolerance: Duration,
     /// zstd level of Parquet pages, 1 to 22.
     pub zstd_level: i32,
     /// Rows of one row group.
@@ -141,6 +153,18 @@ pub struct Cache {
     pub runs: ByteSize,
 }
 
+impl Lake {
+    pub(super) fn check(&self) -> Result<()> {
+        limits::positive("lake.days_per_commit", self.days_per_commit)?;
+        let least = Duration::from_millis(100);
+        limits::duration("lake.store_timeout", self.store_timeout, least..=LONGEST)?;
+        limits::duration("lake.leftover_age", self.leftover_age, Duration::from_secs(60)..=LONGEST * 7)?;
+        limits::duration("lake.grace_period", self.grace_period, Duration::ZERO..=LONGEST * 7)?;
+        let century = Duration::from_secs(100 * 366 * 24 * 3600);
+        limits::duration("lake.clock_tolerance", self.clock_tolerance, Duration::ZERO..=century)
+    }
+}
+
 impl Default for Http {
     fn default() -> Self {
         Http {
@@ -184,6 +208,10 @@ impl Default for Lake {
             settled_rows: 250_000,
             settle_after: Duration::from_secs(3600),
             grace_period: Duration::from_secs(24 * 3600),
+            leftover_age: Duration::from_secs(3600),
+            store_timeout: Duration::from_secs(20),
+            days_per_commit: 100,
+            clock_tolerance: Duration::from_secs(7 * 24 * 3600),
             zstd_level: 3,
             row_group_rows: 128 * 1024,
             page_rows: 4096,

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
 use tokio::time::Instant;
 
 use super::pipeline::Shared;
@@ -47,7 +46,7 @@ async fn turn(shared: &Shared, is_vacuum_due: bool) -> Result<()> {
     let owner = Owner::of(SYSTEM_QMQ, UPKEEP);
     // another process at the same tables has this turn
     let Ok(_lock) = lake.become_writer(&owner).await else { return Ok(()) };
-    let now = Utc::now();
+    let now = lake.store.now();
     let compacted = lake.compact(now, config.background.compact_files, &owner).await?;
     let settled = lake.settle(now, &owner).await?;
     let retention = &config.retention;

@@ -5,7 +5,7 @@
 //! before they are stored and keep them through every attempt: a failed attempt leaves nothing behind that the
 //! next does not overwrite.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,8 +19,10 @@ use super::worker::{Cut, LARGE_ROWS};
 use crate::config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::TablePosition;
+use crate::lake::schema::TableDef;
 use crate::lake::{EncodedFile, Lake, LakeFile, Log, Move, Outcome, Owner, StreamId};
 use crate::query::{Catalog, HotFile};
+use crate::replay::DayRule;
 use crate::spool::Spool;
 
 /// Commits one stream.
@@ -90,20 +92,31 @@ impl Flusher {
         };
         let most = self.settings.commit_timeout;
         match tokio::time::timeout(most, self.attempt(cut, tables)).await {
-            Ok(outcome) => outcome,
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => {
+                *prepared = None;
+                Err(Error::store(
+                    "committing",
+                    "storing the files took longer than half of lake.leftover_age; they are stored anew",
+                ))
+            }
+            Ok(Err(error)) => Err(error),
             Err(_) => {
                 Err(Error::store("committing", format!("no end after {most:?} (follow.commit_timeout)")))
             }
         }
     }
 
-    async fn attempt(&mut self, cut: &Cut, tables: &mut [Prepared]) -> Result<()> {
-        self.commit(cut, tables).await?;
+    /// `false` if files are too old to be committed: FRESH.
+    async fn attempt(&mut self, cut: &Cut, tables: &mut [Prepared]) -> Result<bool> {
+        if !self.commit(cut, tables).await? {
+            return Ok(false);
+        }
         self.catalog.refresh().await?;
         let to = cut.to;
         self.with_spool(move |spool| spool.remove_below(to).map(drop)).await?;
         self.board.committed(self.stream.log.name(), to, true);
-        Ok(())
+        Ok(true)
     }
 
     async fn with_spool(&self, work: impl FnOnce(&mut Spool) -> Result<()> + Send + 'static) -> Result<()> {
@@ -115,13 +128,11 @@ impl Flusher {
     /// Merges what is small, and names the files.
     async fn prepare(&self, cut: &Cut) -> Result<Vec<Prepared>> {
         let mut prepared = Vec::with_capacity(self.tables.len());
+        let rule = self.lake.days(self.lake.store.now());
         for position in &self.tables {
-            let mut days: BTreeMap<NaiveDate, Vec<&HotFile>> = BTreeMap::new();
-            for hot in cut.files.iter().filter(|hot| hot.def.name == position.def.name) {
-                days.entry(hot.file.day).or_default().push(hot);
-            }
+            let hot = cut.files.iter().filter(|hot| hot.def.name == position.def.name);
             let mut files = Vec::new();
-            for (day, hot) in days {
+            for ((day, _), hot) in by_day(position.def, hot.collect(), &rule) {
                 for encoded in self.encoded(position, hot).await? {
                     let level = self.lake.level_for(position.def, encoded.stats.rows);
                     files.push(Lake::new_file(level, day, &self.owner, encoded));
@@ -151,7 +162,7 @@ impl Flusher {
         Ok(encoded)
     }
 
-    async fn commit(&mut self, cut: &Cut, prepared: &mut [Prepared]) -> Result<()> {
+    async fn commit(&mut self, cut: &Cut, prepared: &mut [Prepared]) -> Result<bool> {
         if let Some(state) = &cut.state {
             self.lake.put_state(&self.stream, cut.to, state.clone()).await?;
         }
@@ -163,9 +174,9 @@ impl Flusher {
             for file in &mut prepared.files {
                 self.lake.store(table, file).await?;
             }
-            let stream_move = Move { stream: self.stream.clone(), from: position.position, to: cut.to };
-            let attempts = self.lake.settings.commit_attempts;
-            match table.append(&prepared.files, &[stream_move], attempts).await? {
+            let moves = [Move { stream: self.stream.clone(), from: position.position, to: cut.to }];
+            let (beside, attempts) = (position.rests_on(&self.stream), self.lake.settings.commit_attempts);
+            match table.append_beside(&prepared.files, &moves, beside.as_ref(), attempts).await? {
                 Outcome::Committed => {
                     position.position = Some(cut.to);
                     prepared.is_done = true;
@@ -176,13 +187,41 @@ impl Flusher {
                         self.stream, position.def.name
                     )));
                 }
+                Outcome::BesideMoved => {
+                    return Err(Error::Usage(format!(
+                        "an import has brought messages of broker `{}` meanwhile; what it brought is left out",
+                        self.stream.broker_group
+                    )));
+                }
+                Outcome::Stale => return Ok(false),
             }
         }
         if cut.state.is_some() {
             self.lake.drop_states_below(&self.stream, cut.to).await?;
         }
-        Ok(())
+        Ok(true)
     }
+}
+
+/// Hot files of a table by the partition that they go to, and whether its day is that of their rows. The rarest of too
+/// many days share the present day's.
+fn by_day<'a>(
+    def: &TableDef,
+    hot: Vec<&'a HotFile>,
+    rule: &DayRule,
+) -> BTreeMap<(NaiveDate, bool), Vec<&'a HotFile>> {
+    let mut rows: HashMap<NaiveDate, u64> = HashMap::new();
+    for hot in hot.iter().filter(|hot| !hot.file.is_stray(def)) {
+        *rows.entry(hot.file.day).or_default() += hot.file.stats.rows;
+    }
+    let kept = rule.kept_of(&rows);
+    let mut days: BTreeMap<(NaiveDate, bool), Vec<&HotFile>> = BTreeMap::new();
+    for hot in hot {
+        let is_stray = hot.file.is_stray(def) || !kept.contains(&hot.file.day);
+        let day = if is_stray { rule.today().unwrap_or(hot.file.day) } else { hot.file.day };
+        days.entry((day, is_stray)).or_default().push(hot);
+    }
+    days
 }
 
 /// Files of one table, named and perhaps stored.

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::flush::Flusher;
+use super::frames::GAP;
 use super::skip::Skip;
 use super::status::Board;
 use super::stream_replay::{ReplayedRows, StreamReplay};
@@ -31,6 +32,8 @@ use crate::spool::{Frame, OwnedFrame, Spool, SpoolReader, SpoolSettings, SpoolVi
 
 /// Bytes of a frame and a new segment besides the payload, generously.
 const FRAME_OVERHEAD: u64 = 128;
+/// Greatest distance between what two spools count; a power of two less one. A stream can begin anew a million times.
+const MOST_APART: u128 = (1 << 43) - 1;
 /// Cuts that wait for the flusher.
 const CUTS_AHEAD: usize = 1;
 
@@ -189,12 +192,18 @@ impl Pipeline {
         let highest = tables.iter().filter_map(|table| table.position).max().unwrap_or(0);
         // positions that count what was received begin anew behind all tables; offsets of a log stay what they are
         let anew = if stream.log == Log::Pulled { lowest.map(|_| highest) } else { lowest };
-        let is_spooled = covers(&spool, lowest);
+        let is_counted = stream.log == Log::Pulled;
+        // some tables may have their first commit already, and the spool be lost
+        let is_lost = is_counted && highest > 0 && spool.end().is_none();
+        let is_spooled = covers(&spool, lowest) && !is_lost && (!is_counted || has_boundary(&spool, lowest)?);
         let mut begin = lowest;
         if !is_spooled && let Some(anew) = anew {
             tracing::warn!(%stream, position = anew, "the spool does not hold what follows the tables; receiving it");
             spool.reset(anew)?;
             begin = Some(anew);
+        }
+        if is_counted && (!is_spooled || spool.end().is_none()) {
+            begin = Some(begin_apart(&mut spool, highest)?);
         }
         let is_uneven = tables.iter().any(|table| table.position != Some(highest));
         let exact_until = if is_uneven && spool.end().is_none_or(|end| end < highest) { highest } else { 0 };
@@ -361,6 +370,25 @@ fn covers(spool: &Spool, lowest: Option<u64>) -> bool {
         (Some(_), None) => true,
         (Some((start, end)), Some(lowest)) => start <= lowest && lowest <= end,
     }
+}
+
+/// Whether a frame begins at a position, or will: else it is one of another process, which has counted other bytes.
+fn has_boundary(spool: &Spool, position: Option<u64>) -> Result<bool> {
+    let Some(position) = position.filter(|position| spool.end() != Some(*position)) else { return Ok(true) };
+    let first = spool.reader(position)?.next()?;
+    Ok(first.is_some_and(|frame| frame.from == position))
+}
+
+/// Begins to count far behind what was counted before, at a random place: two servers that both receive from a broker
+/// count different bytes, so neither may take a position of the other for one of its own.
+fn begin_apart(spool: &mut Spool, highest: u64) -> Result<u64> {
+    let start = spool.end().unwrap_or(highest);
+    if spool.end().is_none() {
+        spool.reset(start)?;
+    }
+    let apart = (uuid::Uuid::new_v4().as_u128() & MOST_APART) as u64 + 1;
+    spool.append(&Frame { kind: GAP, from: start, to: start + apart, payload: &[] })?;
+    Ok(start)
 }
 
 /// Where the worker begins.

@@ -11,7 +11,7 @@ use crate::ingest::encode;
 use crate::lake::EncodedFile;
 use crate::lake::schema::TableDef;
 use crate::qmq::index_log;
-use crate::replay::{ActionReplay, MessageReplay, RocketMqReplay, Rows};
+use crate::replay::{ActionReplay, DayRule, MessageReplay, RocketMqReplay, Rows};
 use crate::source::{ActionFormat, LogFormat, Step};
 use crate::spool::OwnedFrame;
 
@@ -44,8 +44,8 @@ impl StreamReplay {
             (ReplayedRows::Messages(replay), INDEX) => Ok(index_frame(replay, &mut self.skip, frame)),
             (ReplayedRows::Messages(replay), MESSAGES) => Ok(message_frame(replay, &mut self.skip, frame)),
             (ReplayedRows::Actions(replay), ACTIONS) => Ok(action_frame(replay, &mut self.skip, frame)),
-            (ReplayedRows::RocketMq(replay), _) => super::rocketmq::replay_frame(replay, frame),
             (_, frames::GAP) => Ok(0),
+            (ReplayedRows::RocketMq(replay), _) => super::rocketmq::replay_frame(replay, frame),
             (_, kind) => Err(Error::Invariant(format!(
                 "the spool holds a frame of kind {kind} that does not belong to its stream"
             ))),
@@ -69,6 +69,7 @@ impl StreamReplay {
         &mut self,
         broker_group: &str,
         settings: &config::Lake,
+        days: &DayRule,
     ) -> Result<Vec<(&'static TableDef, NaiveDate, EncodedFile)>> {
         let mut files = Vec::new();
         match &mut self.rows {
@@ -77,7 +78,7 @@ impl StreamReplay {
                 let context = batch.context(broker_group);
                 let tables: [&dyn Rows; 4] = [&batch.contents, &batch.markers, &batch.dead, &batch.messages];
                 for rows in tables {
-                    files.extend(encode(rows, &context, &fitting(rows, settings))?.into_days());
+                    files.extend(encode(rows, &context, &fitting(rows, settings), days)?.into_days());
                 }
             }
             ReplayedRows::Actions(replay) => {
@@ -85,14 +86,14 @@ impl StreamReplay {
                 let context = batch.context(broker_group);
                 let tables: [&dyn Rows; 2] = [&batch.unresolved, &batch.records];
                 for rows in tables {
-                    files.extend(encode(rows, &context, &fitting(rows, settings))?.into_days());
+                    files.extend(encode(rows, &context, &fitting(rows, settings), days)?.into_days());
                 }
             }
             ReplayedRows::RocketMq(replay) => {
                 let batch = replay.take();
                 let context = batch.context(broker_group);
                 for rows in batch.tables() {
-                    files.extend(encode(rows, &context, &fitting(rows, settings))?.into_days());
+                    files.extend(encode(rows, &context, &fitting(rows, settings), days)?.into_days());
                 }
             }
         }

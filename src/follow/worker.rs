@@ -16,7 +16,7 @@ use super::stream_replay::StreamReplay;
 use super::wake::Wake;
 use crate::config;
 use crate::error::Result;
-use crate::lake::{Lake, LakeFile, Level, Owner, StreamId, size_class};
+use crate::lake::{Lake, LakeFile, Level, MergeKey, Owner, StreamId, size_class};
 use crate::query::{Catalog, HotFile};
 use crate::spool::SpoolReader;
 
@@ -158,7 +158,10 @@ impl Worker {
         let Some(to) = since.to else { return Ok(()) };
         let (rows, _) = self.replay.pending();
         if rows > 0 {
-            let encoded = self.replay.encode(&self.stream.broker_group, &self.lake.settings)?;
+            let encoded = {
+                let days = self.lake.days(self.lake.store.now());
+                self.replay.encode(&self.stream.broker_group, &self.lake.settings, &days)?
+            };
             let mut files = Vec::new();
             for (def, day, file) in encoded {
                 since.rows += file.stats.rows;
@@ -241,11 +244,10 @@ impl SinceCut {
 
 /// Small files of one table and day of about the same size, if there are enough of them to merge.
 fn alike(files: &[HotFile]) -> Option<Vec<HotFile>> {
-    let mut classes: std::collections::BTreeMap<(&str, chrono::NaiveDate, u32), Vec<&HotFile>> =
-        Default::default();
+    let mut classes: std::collections::BTreeMap<(&str, MergeKey, u32), Vec<&HotFile>> = Default::default();
     for hot in files.iter().filter(|hot| hot.file.stats.rows < LARGE_ROWS) {
         let class = size_class(hot.file.stats.rows);
-        let same = classes.entry((hot.def.name, hot.file.day, class)).or_default();
+        let same = classes.entry((hot.def.name, hot.file.merge_key(hot.def), class)).or_default();
         same.push(hot);
         if same.len() >= MERGE_FILES {
             return Some(same.iter().map(|hot| (*hot).clone()).collect());

@@ -12,8 +12,7 @@ mod starting;
 mod status;
 mod v1;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
 
 use axum::Router;
 use axum::extract::Request;
@@ -55,7 +54,8 @@ pub struct App {
     /// Posted traces that wait for a commit.
     traces: v1::TraceInbox,
     places: Semaphore,
-    fresh: AtomicBool,
+    /// Why the store did not answer the last time; nothing if it did.
+    unavailable: RwLock<Option<String>>,
 }
 
 impl App {
@@ -68,7 +68,9 @@ impl App {
             sql: SqlEngine::new(catalog.clone(), config.sql.clone())?,
             zone: config.zone()?,
             places: Semaphore::new(config.http.max_concurrency),
-            fresh: AtomicBool::new(true),
+            unavailable: RwLock::new(
+                (!catalog.is_open()).then(|| "the tables are not opened yet".to_owned()),
+            ),
             traces: v1::TraceInbox::default(),
             follow: None,
             catalog,
@@ -92,7 +94,9 @@ impl App {
         let outcome = refresh.await.unwrap_or_else(|_| {
             Err(Error::store("looking for new commits", "no answer within http.timeout"))
         });
-        self.fresh.store(outcome.is_ok(), Ordering::Relaxed);
+        if let Ok(mut unavailable) = self.unavailable.write() {
+            *unavailable = outcome.as_ref().err().map(ToString::to_string);
+        }
         outcome
     }
 
@@ -113,7 +117,13 @@ impl App {
     /// Whether the last look for new commits succeeded.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
-        self.fresh.load(Ordering::Relaxed)
+        self.unavailable().is_none()
+    }
+
+    /// Why the last look for new commits failed, if it did.
+    #[must_use]
+    pub fn unavailable(&self) -> Option<String> {
+        self.unavailable.read().ok().and_then(|reason| reason.clone())
     }
 }
 

@@ -29,16 +29,13 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
             .hint("see `sources` in /api/status")
             .into_response();
     }
-    if app.is_fresh() {
-        return "ready\n".into_response();
-    }
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "store-unavailable",
-        "the store did not answer the last time",
-    )
-    .hint("queries are answered from what is known, as far as the files can be read")
-    .into_response()
+    let Some(reason) = app.unavailable() else { return "ready\n".into_response() };
+    let hint = if app.catalog.is_open() {
+        "queries are answered from what is known, as far as the files can be read"
+    } else {
+        "the server goes on by itself once the tables can be opened"
+    };
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", reason).hint(hint).into_response()
 }
 
 #[derive(Serialize)]

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::lake::schema::{RECORD, UNRESOLVED_ACK};
 use crate::lake::{Lake, StreamId};
-use crate::replay::{AckLimits, AckState, ActionBatch, ActionCounts, ActionReplay};
+use crate::replay::{AckLimits, AckState, ActionBatch, ActionCounts, ActionReplay, DayRule};
 use crate::source::{ActionFormat, LogFormat, LogReader, ReadOptions, Seen, Segments, Skipped};
 
 /// Where replay begins, and where each table stands.
@@ -68,6 +68,7 @@ impl Lake {
         start: ActionStart,
         config: &Config,
         options: &ReadOptions,
+        days: &DayRule,
         summary: &mut Summary,
     ) -> Result<()> {
         let limits = AckLimits::from(&config.acks);
@@ -88,7 +89,7 @@ impl Lake {
             tokio::task::spawn_blocking(move || read(&log, read_options, from, replay, flush_rows, &sender));
         let mut tables = start.tables;
         let mut committing = Ok(());
-        let mut encoding = Box::pin(encode_ahead(flushes, |flush| self.encode_actions(flush, stream)));
+        let mut encoding = Box::pin(encode_ahead(flushes, |flush| self.encode_actions(flush, stream, days)));
         while let Some(encoded) = encoding.next().await {
             committing = match encoded {
                 Ok(encoded) => self.commit_actions(encoded, stream, &mut tables, summary).await,
@@ -110,13 +111,13 @@ impl Lake {
         Ok(())
     }
 
-    async fn encode_actions(&self, flush: Flush, stream: &StreamId) -> Result<EncodedFlush> {
+    async fn encode_actions(&self, flush: Flush, stream: &StreamId, days: &DayRule) -> Result<EncodedFlush> {
         let group = &stream.broker_group;
         let batch = Arc::new(flush.batch);
         let job = |pick: fn(&ActionBatch) -> &dyn crate::replay::Rows| {
-            let (group, settings) = (group.clone(), self.settings.clone());
+            let (group, settings, days) = (group.clone(), self.settings.clone(), days.clone());
             blocking(&batch, move |batch: &ActionBatch| {
-                encode(pick(batch), &batch.context(&group), &settings)
+                encode(pick(batch), &batch.context(&group), &settings, &days)
             })
         };
         let (unresolved, records) =

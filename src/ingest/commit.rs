@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 
 use crate::config;
 use crate::error::{Error, Result};
 use crate::lake::schema::TableDef;
-use crate::lake::{EncodedFile, FileEncoder, Lake, Level, Move, Outcome, Owner, StreamId};
-use crate::replay::{BatchContext, Rows};
+use crate::lake::{Beside, EncodedFile, FileEncoder, Lake, Level, Move, Outcome, Owner, StreamId};
+use crate::replay::{BatchContext, DayRule, Rows};
 
 /// Rows turned into columns at a time.
 const CHUNK_ROWS: usize = 16 * 1024;
@@ -26,6 +26,11 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
+    /// The files with their days and levels.
+    pub(crate) fn into_files(self) -> impl Iterator<Item = (NaiveDate, Level, EncodedFile)> {
+        self.files.into_iter()
+    }
+
     /// The files by table and day.
     pub(crate) fn into_days(self) -> impl Iterator<Item = (&'static TableDef, NaiveDate, EncodedFile)> {
         let def = self.def;
@@ -38,17 +43,37 @@ impl Encoded {
 pub(crate) struct TablePosition {
     pub(crate) def: &'static TableDef,
     pub(crate) position: Option<u64>,
+    /// Where the table stood in the stream that brings rows of the same log, if there is such a stream.
+    pub(crate) beside: Option<Option<u64>>,
 }
 
-/// Sorts and encodes rows, one file a day.
+impl TablePosition {
+    /// What a commit of the stream rests on besides its own position.
+    pub(crate) fn rests_on(&self, stream: &StreamId) -> Option<Beside> {
+        Some(Beside { stream: stream.beside()?, position: self.beside? })
+    }
+}
+
+/// Sorts and encodes rows, one file a day, and one of the rows that `days` gives no day of their own.
 pub(crate) fn encode(
     rows: &dyn Rows,
     context: &BatchContext<'_>,
     settings: &config::Lake,
+    days: &DayRule,
 ) -> Result<Encoded> {
     let def = rows.def();
     let mut files = Vec::new();
-    for day in rows.sorted(context) {
+    let context = &context.clone().with_days(days.clone());
+    let mut sorted = rows.sorted(context);
+    if let Some(narrower) = days.narrower(&sorted) {
+        tracing::warn!(
+            table = def.name,
+            days = sorted.len(),
+            "rows name more days than lake.days_per_commit; the rarest share a file of the present day"
+        );
+        sorted = rows.sorted(&context.clone().with_days(narrower));
+    }
+    for day in sorted {
         let level = Level::of_new(def, day.order.len() as u64, settings.settled_rows);
         let mut encoder = FileEncoder::new(def, settings)?;
         let mut left = day.order.as_slice();
@@ -57,7 +82,7 @@ pub(crate) fn encode(
             encoder.write(&rows.batch(chunk, context)?)?;
             left = rest;
         }
-        files.push((day.day, level, encoder.finish()?));
+        files.push((days.partition(day.day), level, encoder.finish()?));
     }
     Ok(Encoded { def, files })
 }
@@ -91,8 +116,9 @@ impl Lake {
         for (day, level, file) in encoded.files {
             files.push(self.store_file(&table, day, level, &owner, file).await?);
         }
-        let stream_move = Move { stream: stream.clone(), from: position.position, to };
-        match table.append(&files, &[stream_move], self.settings.commit_attempts).await? {
+        let stream_move = [Move { stream: stream.clone(), from: position.position, to }];
+        let (beside, attempts) = (position.rests_on(stream), self.settings.commit_attempts);
+        match table.append_beside(&files, &stream_move, beside.as_ref(), attempts).await? {
             Outcome::Committed => {
                 position.position = Some(to);
                 Ok(true)
@@ -104,7 +130,28 @@ impl Lake {
                     table.def.name
                 )))
             }
+            Outcome::BesideMoved => {
+                self.delete_files(&table, &files).await?;
+                Err(Error::Usage(format!(
+                    "a server that follows broker `{}` has committed its messages while this import was reading them; \
+                     nothing is stored twice, and what was imported before stays. Stop following this broker, or leave \
+                     the import to it, then run the import again",
+                    stream.broker_group
+                )))
+            }
+            Outcome::Stale => {
+                self.delete_files(&table, &files).await?;
+                Err(Error::store(
+                    format!("committing to table `{}`", table.def.name),
+                    "storing the files took longer than half of lake.leftover_age; run this again",
+                ))
+            }
         }
+    }
+
+    /// Which days rows may lie in that are written at `now`.
+    pub(crate) fn days(&self, now: DateTime<Utc>) -> DayRule {
+        DayRule::new(now, self.settings.clock_tolerance, self.settings.days_per_commit)
     }
 
     /// Positions of tables in a stream.
@@ -113,9 +160,14 @@ impl Lake {
         stream: &StreamId,
         defs: [&'static TableDef; N],
     ) -> Result<[TablePosition; N]> {
-        let mut positions = defs.map(|def| TablePosition { def, position: None });
+        let mut positions = defs.map(|def| TablePosition { def, position: None, beside: None });
         for entry in &mut positions {
-            entry.position = self.table(entry.def)?.position(stream).await?;
+            let table = self.table(entry.def)?;
+            // first of all: what the other stream brings from now on is noticed at the commit
+            if let Some(other) = stream.beside() {
+                entry.beside = Some(table.position(&other).await?);
+            }
+            entry.position = table.position(stream).await?;
         }
         Ok(positions)
     }

@@ -11,7 +11,7 @@ use crate::config::{Config, Import};
 use crate::error::{Error, Result};
 use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, RECORD};
 use crate::lake::{Lake, StreamId};
-use crate::replay::{Floors, MessageBatch, MessageCounts, MessageReplay};
+use crate::replay::{DayRule, Floors, MessageBatch, MessageCounts, MessageReplay};
 use crate::source::{
     IndexFormat, LogFormat, LogReader, MessageFormat, MessageSource, ReadOptions, Seen, Segments, Skipped,
 };
@@ -59,6 +59,7 @@ impl Lake {
         start: MessageStart,
         config: &Config,
         options: &ReadOptions,
+        days: &DayRule,
         summary: &mut Summary,
     ) -> Result<()> {
         let (sender, flushes) = mpsc::channel::<Flush>(1);
@@ -97,7 +98,7 @@ impl Lake {
             }
         });
         let mut tables = start.tables;
-        let mut encoding = Box::pin(encode_ahead(flushes, |flush| self.encode_messages(flush, stream)));
+        let mut encoding = Box::pin(encode_ahead(flushes, |flush| self.encode_messages(flush, stream, days)));
         let mut committing = Ok(());
         while let Some(encoded) = encoding.next().await {
             committing = match encoded {
@@ -119,12 +120,17 @@ impl Lake {
         Ok(())
     }
 
-    async fn encode_messages(&self, flush: Flush, stream: &StreamId) -> Result<([Encoded; 4], u64)> {
+    async fn encode_messages(
+        &self,
+        flush: Flush,
+        stream: &StreamId,
+        days: &DayRule,
+    ) -> Result<([Encoded; 4], u64)> {
         let batch = Arc::new(flush.batch);
         let job = |pick: fn(&MessageBatch) -> &dyn crate::replay::Rows| {
-            let (group, settings) = (stream.broker_group.clone(), self.settings.clone());
+            let (group, settings, days) = (stream.broker_group.clone(), self.settings.clone(), days.clone());
             blocking(&batch, move |batch: &MessageBatch| {
-                encode(pick(batch), &batch.context(&group), &settings)
+                encode(pick(batch), &batch.context(&group), &settings, &days)
             })
         };
         let (contents, markers, dead, messages) = tokio::try_join!(

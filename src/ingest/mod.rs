@@ -102,6 +102,7 @@ impl Lake {
             }
             _ => None,
         };
+        let days = self.days(now);
         let action_stream = StreamId::qmq(&request.broker_group, Log::Action);
         let actions_from = match &found.actions {
             Some(segments) => {
@@ -113,11 +114,12 @@ impl Lake {
         };
         if let Some((source, stream, start)) = messages_from {
             progress.enter("messages");
-            self.import_messages(source, &stream, start, config, &options, &mut summary).await?;
+            self.import_messages(source, &stream, start, config, &options, &days, &mut summary).await?;
         }
         if let Some((segments, start)) = actions_from {
             progress.enter("actions");
-            self.import_actions(segments, &action_stream, start, config, &options, &mut summary).await?;
+            self.import_actions(segments, &action_stream, start, config, &options, &days, &mut summary)
+                .await?;
         }
         progress.enter_work("settling", self.bytes_to_settle(now).await?);
         summary.settled = self.settle_with(now, &owner, &|bytes| progress.worked(bytes)).await?;

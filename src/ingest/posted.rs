@@ -1,20 +1,21 @@
-//! Traces that were posted: one stream of its own, whose position counts the bodies taken.
+//! Traces that were posted, by any number of servers at once.
+//!
+//! They come from no log, so their rows have no position: a commit is proven by the names of its files alone. Events that
+//! are stored twice count once when they are read.
 
 use bytes::Bytes;
 
 use super::commit::encode;
 use crate::error::{Error, Result};
-use crate::lake::schema::{MESSAGE_KEY, TRACE};
-use crate::lake::{Lake, Log, StreamId};
+use crate::lake::schema::{MESSAGE_KEY, SYSTEM_ROCKETMQ, TRACE};
+use crate::lake::{Lake, Outcome, Owner};
 use crate::replay::{RocketMqBatch, TraceCarrier};
 
 /// Name under which posted traces are stored in place of a broker's.
 const POSTED: &str = "posted";
-/// Attempts against another server that takes traces for the same tables.
-const ATTEMPTS: usize = 5;
 
 /// Bodies to be committed together.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PostedTraces {
     /// Bodies with the address of the client, where it was told.
     pub bodies: Vec<(Bytes, Option<String>)>,
@@ -29,47 +30,45 @@ impl Lake {
     /// [`Error::Store`]; then nothing, or events without their keys, may be stored, and posting again is right: an event
     /// that is stored twice counts once.
     pub async fn append_posted(&self, posted: &PostedTraces) -> Result<Vec<(u64, u64)>> {
-        let stream = StreamId::rocketmq(POSTED, Log::Posted);
-        for _ in 0..ATTEMPTS {
+        self.store.check_refuses_taken_names().await?;
+        // no process is the only writer of these files, so none could remove those of a killed one: they are never
+        // where a glob sees them at once
+        let settings = crate::config::Lake { settled_rows: usize::MAX, ..self.settings.clone() };
+        let (posted, days) = (posted.clone(), self.days(self.store.now()));
+        // texts of megabytes: not on a thread that answers requests
+        let decode = move || {
             let mut batch = RocketMqBatch::default();
-            let counts = posted
-                .bodies
-                .iter()
-                .map(|(body, client_host)| {
-                    let carrier = TraceCarrier {
-                        id: "",
-                        subject: None,
-                        client_host: client_host.as_deref(),
-                        store_time_ms: posted.time_ms,
-                    };
-                    batch.trace_body(&carrier, body)
-                })
-                .collect();
-            let tables = self.positions(&stream, [&TRACE, &MESSAGE_KEY]).await?;
-            let to = tables.iter().filter_map(|table| table.position).max().unwrap_or(0)
-                + posted.bodies.len() as u64;
-            let (batch, settings) = (std::sync::Arc::new(batch), self.settings.clone());
-            let encoded = {
-                let batch = batch.clone();
-                tokio::task::spawn_blocking(move || {
-                    let [_, traces, _, _, keys] = batch.tables();
-                    let context = batch.context(POSTED);
-                    Ok::<_, Error>([encode(traces, &context, &settings)?, encode(keys, &context, &settings)?])
-                })
-                .await??
-            };
-            let mut lost_race = false;
-            for (encoded, mut table) in encoded.into_iter().zip(tables) {
-                match self.commit_encoded(encoded, &stream, &mut table, to).await {
-                    Ok(_) => {}
-                    Err(Error::Usage(_)) => lost_race = true,
-                    Err(error) => return Err(error),
-                }
+            let bodies = posted.bodies.iter().map(|(body, client_host)| {
+                let carrier = TraceCarrier {
+                    id: "",
+                    subject: None,
+                    client_host: client_host.as_deref(),
+                    store_time_ms: posted.time_ms,
+                };
+                batch.trace_body(&carrier, body)
+            });
+            let counts = bodies.collect();
+            let [_, traces, _, _, keys] = batch.tables();
+            let context = batch.context(POSTED);
+            let traces = encode(traces, &context, &settings, &days)?;
+            Ok::<_, Error>((counts, [traces, encode(keys, &context, &settings, &days)?]))
+        };
+        let (counts, encoded) = tokio::task::spawn_blocking(decode).await??;
+        let owner = Owner::of(SYSTEM_ROCKETMQ, POSTED);
+        for (def, encoded) in [&TRACE, &MESSAGE_KEY].into_iter().zip(encoded) {
+            let table = self.table(def)?;
+            let mut files = Vec::new();
+            for (day, level, file) in encoded.into_files() {
+                files.push(self.store_file(table, day, level, &owner, file).await?);
             }
-            if !lost_race {
-                return Ok(counts);
+            if files.is_empty() {
+                continue;
+            }
+            if table.append(&files, &[], self.settings.commit_attempts).await? != Outcome::Committed {
+                self.delete_files(table, &files).await?;
+                return Err(Error::store("committing traces", "storing them took too long; post them again"));
             }
         }
-        Err(Error::Conflict { table: TRACE.name.to_owned(), attempts: ATTEMPTS })
+        Ok(counts)
     }
 }

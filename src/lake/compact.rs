@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 
-use super::file::LakeFile;
+use super::file::{LakeFile, MergeKey};
 use super::paths::Level;
 use super::table::Outcome;
 use super::{Lake, Owner};
@@ -31,13 +31,14 @@ impl Lake {
     pub async fn compact(&self, now: DateTime<Utc>, least: usize, owner: &Owner) -> Result<Compacted> {
         let mut total = Compacted::default();
         for table in self.tables() {
-            let mut alike: BTreeMap<(NaiveDate, u32), Vec<Arc<LakeFile>>> = BTreeMap::new();
+            let mut alike: BTreeMap<(MergeKey, u32), Vec<Arc<LakeFile>>> = BTreeMap::new();
             for file in table.refresh().await?.files {
                 if file.level == Level::Recent && !self.is_closed(file.day, now) {
-                    alike.entry((file.day, size_class(file.stats.rows))).or_default().push(file);
+                    let class = (file.merge_key(table.def), size_class(file.stats.rows));
+                    alike.entry(class).or_default().push(file);
                 }
             }
-            for ((day, _), mut files) in alike {
+            for ((key, _), mut files) in alike {
                 if files.len() < least.max(2) {
                     continue;
                 }
@@ -47,7 +48,7 @@ impl Lake {
                     let mut merged = Vec::new();
                     while let Some(file) = merge.next().await? {
                         let level = self.level_for(table.def, file.stats.rows);
-                        merged.push(self.store_file(table, day, level, owner, file).await?);
+                        merged.push(self.store_file(table, key.day, level, owner, file).await?);
                     }
                     if table.replace(files, &merged, self.settings.commit_attempts).await?
                         == Outcome::Committed

@@ -20,6 +20,9 @@ use crate::error::Result;
 /// Encoded bytes after which a row group is ended whatever its rows.
 pub(super) const MAX_ROW_GROUP_BYTES: usize = 32 << 20;
 
+/// Bytes of a text from which a bound is cut: a lower bound is a beginning of the text, an upper bound is greater than it.
+pub(super) const MAX_BOUND_BYTES: usize = 256;
+
 /// Bytes of a page of [`Encoding::Document`].
 const DOCUMENT_PAGE_BYTES: usize = 16 << 10;
 /// Most rows of a page of a table that is read by row.
@@ -111,9 +114,9 @@ fn properties(def: &TableDef, settings: &config::Lake) -> Result<WriterPropertie
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(settings.zstd_level)?))
         .set_statistics_enabled(EnabledStatistics::Page)
-        // ids and subjects are short: whole bounds prune exactly
-        .set_column_index_truncate_length(None)
-        .set_statistics_truncate_length(None)
+        // ids and subjects are shorter, so that their bounds prune exactly; keys can have 30 kB, twice in every page
+        .set_column_index_truncate_length(Some(MAX_BOUND_BYTES))
+        .set_statistics_truncate_length(Some(MAX_BOUND_BYTES))
         .set_max_row_group_row_count(Some(row_group_rows))
         .set_data_page_row_count_limit(page_rows)
         .set_write_batch_size(page_rows.min(check_rows))

@@ -6,14 +6,15 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use chrono::{DateTime, NaiveDate, SecondsFormat};
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use deltalake::kernel::{Add, LogicalFileView};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::statistics::Statistics;
 use serde_json::{Value, json};
 
+use super::encode::MAX_BOUND_BYTES;
 use super::paths::{Level, level_of};
-use super::schema::{DAY_COLUMN, TableDef};
+use super::schema::{DAY_COLUMN, FIRST_DAY, LAST_DAY, TableDef};
 use crate::error::{Error, Result};
 
 /// A bound of a column.
@@ -60,6 +61,33 @@ pub struct LakeFile {
     pub stats: FileStats,
     /// The file itself, of one that is in memory only; see [`Level::Hot`].
     pub bytes: Option<Bytes>,
+    /// When storing it began, of one that this process stored.
+    pub(super) stored: Option<DateTime<Utc>>,
+}
+
+/// Files of a table that may be merged: those of the same day, system and origin.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MergeKey {
+    /// UTC day.
+    pub day: NaiveDate,
+    /// Whether their times are of other days; see [`LakeFile::is_stray`].
+    pub is_stray: bool,
+    /// The system of all rows; nothing if an older version has mixed systems.
+    pub system: Option<String>,
+}
+
+impl ColumnStats {
+    /// Whether these can be the statistics of rows with `found`: bounds of long texts are cut.
+    #[must_use]
+    pub fn describe(&self, found: &ColumnStats) -> bool {
+        let fits = |own: &Bound, found: &Bound, is_wide: bool| match found {
+            Bound::Text(text) if text.len() > MAX_BOUND_BYTES => is_wide,
+            _ => own == found,
+        };
+        self.nulls == found.nulls
+            && fits(&self.min, &found.min, self.min <= found.min)
+            && fits(&self.max, &found.max, self.max >= found.max)
+    }
 }
 
 impl FileStats {
@@ -196,6 +224,12 @@ fn bounds(statistics: &Statistics) -> Option<(Bound, Bound)> {
     }
 }
 
+/// UTC day of a time; those beyond the years 1 to 9999 count as the first or last of them.
+fn day_of(ms: i64) -> Option<NaiveDate> {
+    let days = ms.div_euclid(24 * 3600 * 1000).clamp(FIRST_DAY, LAST_DAY);
+    NaiveDate::default().checked_add_signed(chrono::Duration::days(days))
+}
+
 fn bound_json(bound: &Bound, is_time: bool) -> Value {
     match bound {
         Bound::Text(text) => json!(text),
@@ -235,7 +269,44 @@ impl LakeFile {
         let stats = entry.stats().as_deref().and_then(|text| FileStats::from_delta(def, text));
         let stats = stats.ok_or_else(|| broken("statistics"))?;
         let level = level_of(&path);
-        Ok(LakeFile { size: u64::try_from(entry.size()).unwrap_or(0), day, level, stats, path, bytes: None })
+        Ok(LakeFile {
+            size: u64::try_from(entry.size()).unwrap_or(0),
+            day,
+            level,
+            stats,
+            path,
+            bytes: None,
+            stored: None,
+        })
+    }
+
+    /// Whether it was stored less than `most` before `now`; a clock that went back tells nothing.
+    pub(super) fn is_fresh(&self, now: DateTime<Utc>, most: chrono::Duration) -> bool {
+        self.stored.is_none_or(|stored| {
+            let age = now.signed_duration_since(stored);
+            age >= -most && age < most
+        })
+    }
+
+    /// Whether its rows lie in a day that is not theirs, since their own is out of bounds.
+    #[must_use]
+    pub fn is_stray(&self, def: &TableDef) -> bool {
+        let is_of_day = |ms: i64| day_of(ms) == Some(self.day);
+        // a time that the log cannot write has no bounds there
+        let times = self.stats.number_range(def.time_column);
+        times.is_none_or(|(first, last)| !(is_of_day(first) && is_of_day(last)))
+    }
+
+    /// What it may be merged with.
+    #[must_use]
+    pub fn merge_key(&self, def: &TableDef) -> MergeKey {
+        let system = match self.stats.columns.get("system") {
+            Some(ColumnStats { min: Bound::Text(min), max: Bound::Text(max), .. }) if min == max => {
+                Some(min.clone())
+            }
+            _ => None,
+        };
+        MergeKey { day: self.day, is_stray: self.is_stray(def), system }
     }
 
     /// The entry of the Delta log.

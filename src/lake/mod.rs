@@ -18,6 +18,7 @@ mod settle;
 mod sidecar;
 mod store;
 mod stream;
+mod sweep;
 mod table;
 pub mod verify;
 
@@ -28,7 +29,7 @@ use uuid::Uuid;
 
 pub use compact::{Compacted, size_class};
 pub use encode::{EncodedFile, FileEncoder};
-pub use file::{Bound, ColumnStats, FileStats, LakeFile};
+pub use file::{Bound, ColumnStats, FileStats, LakeFile, MergeKey};
 pub use known::{KnownMessage, KnownRecords, RecordPrint};
 pub use merge::{Merge, in_memory};
 pub use owner::{Owner, WriterLock};
@@ -36,9 +37,9 @@ pub use paths::Level;
 pub use retention::Expired;
 pub use settle::Settled;
 pub use sidecar::{LostQueue, Replaced, StreamInfo};
-pub use store::Store;
+pub use store::{Clock, Store};
 pub use stream::{Gap, Log, Move, StreamId};
-pub use table::{Outcome, Snapshot, Table};
+pub use table::{Beside, Outcome, Snapshot, Table};
 
 use crate::config;
 use crate::error::{Error, Result};
@@ -56,9 +57,11 @@ impl Lake {
     /// Opens the tables, creating those that are missing.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::Store`]; [`Error::Config`] if the store cannot hold tables.
     pub async fn open(store: Store, settings: config::Lake) -> Result<Lake> {
-        Lake::open_tables(store, settings, true).await
+        let lake = Lake::unopened(store, settings, true)?;
+        lake.connect().await?;
+        Ok(lake)
     }
 
     /// Opens the tables for reading; creates nothing.
@@ -66,15 +69,32 @@ impl Lake {
     /// # Errors
     /// [`Error::NoData`] if there are none, [`Error::Store`].
     pub async fn open_existing(store: Store, settings: config::Lake) -> Result<Lake> {
-        Lake::open_tables(store, settings, false).await
+        let lake = Lake::unopened(store, settings, false)?;
+        lake.connect().await?;
+        Ok(lake)
     }
 
-    async fn open_tables(store: Store, settings: config::Lake, may_create: bool) -> Result<Lake> {
-        let mut tables = Vec::with_capacity(schema::TABLES.len());
-        for def in schema::TABLES {
-            tables.push(Arc::new(Table::open(&store, def, may_create).await?));
-        }
+    /// The tables, without asking the store: each is opened when it is used first. So a server can start before its
+    /// store does.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the store's URL cannot hold tables.
+    pub fn unopened(store: Store, settings: config::Lake, may_create: bool) -> Result<Lake> {
+        let store = store.with_limit(settings.store_timeout);
+        let tables = schema::TABLES.iter().map(|def| Table::new(&store, def, may_create, &settings));
+        let tables = tables.map(|table| table.map(Arc::new)).collect::<Result<_>>()?;
         Ok(Lake { store, settings, tables })
+    }
+
+    /// Opens what is not open yet.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there are no tables and none shall be made, [`Error::Store`].
+    pub async fn connect(&self) -> Result<()> {
+        for table in &self.tables {
+            table.open().await?;
+        }
+        Ok(())
     }
 
     /// All tables.
@@ -121,6 +141,7 @@ impl Lake {
             level,
             stats: encoded.stats,
             bytes: Some(encoded.bytes),
+            stored: None,
         }
     }
 
@@ -132,6 +153,7 @@ impl Lake {
     pub async fn store(&self, table: &Table, file: &mut LakeFile) -> Result<()> {
         if let Some(bytes) = &file.bytes {
             let path = scan::object_path(&table.folder, &file.path);
+            file.stored = Some(self.store.now());
             self.store.put_durably(&path, bytes.clone()).await?;
             file.bytes = None;
         }
@@ -142,18 +164,6 @@ impl Lake {
     #[must_use]
     pub fn level_for(&self, def: &TableDef, rows: u64) -> Level {
         Level::of_new(def, rows, self.settings.settled_rows)
-    }
-
-    /// Deletes files that no reader within the grace period can still need.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn vacuum(&self) -> Result<usize> {
-        let mut deleted = 0;
-        for table in &self.tables {
-            deleted += table.vacuum(self.settings.grace_period).await?;
-        }
-        Ok(deleted)
     }
 }
 

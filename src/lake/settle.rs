@@ -5,13 +5,13 @@
 //! each in memory at a time, so that a day of any size fits into
 //! `lake.settle_memory`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 
 use super::encode::{MAX_ROW_GROUP_BYTES, row_group_rows};
-use super::file::LakeFile;
+use super::file::{LakeFile, MergeKey};
 use super::merge::widest_row;
 use super::paths::Level;
 use super::schema::TableDef;
@@ -21,6 +21,7 @@ use crate::error::Result;
 
 /// Most files merged in one step.
 const FILES_PER_MERGE: usize = 64;
+
 /// What a settling did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Settled {
@@ -69,31 +70,32 @@ impl Lake {
         let mut total = Settled::default();
         for table in self.tables() {
             let snapshot = table.refresh().await?;
-            let mut days: BTreeMap<NaiveDate, Vec<Arc<LakeFile>>> = BTreeMap::new();
+            let mut days: BTreeMap<MergeKey, Vec<Arc<LakeFile>>> = BTreeMap::new();
             for file in snapshot.files {
                 if file.level == Level::Recent && self.is_closed(file.day, now) {
-                    days.entry(file.day).or_default().push(file);
+                    days.entry(file.merge_key(table.def)).or_default().push(file);
                 }
             }
-            for (day, mut files) in days {
+            total.days += days.keys().map(|key| key.day).collect::<BTreeSet<_>>().len();
+            for (key, mut files) in days {
                 files.sort_by(|a, b| a.path.cmp(&b.path));
                 for files in self.steps(table.def, &files) {
                     let mut merge = self.merge(table, files)?;
                     let mut merged = Vec::new();
                     while let Some(file) = merge.next().await? {
-                        merged.push(self.store_file(table, day, Level::Settled, owner, file).await?);
+                        merged.push(self.store_file(table, key.day, Level::Settled, owner, file).await?);
                     }
                     let attempts = self.settings.commit_attempts;
                     if table.replace(files, &merged, attempts).await? == Outcome::Committed {
                         total.files_before += files.len();
                         total.files_after += merged.len();
                     } else {
-                        // another process has settled them; a plain glob must not meet these rows twice
+                        // another process has settled them, or storing took too long and the next turn tries again; a
+                        // plain glob must not meet these rows twice
                         self.delete_files(table, &merged).await?;
                     }
                     done(files.iter().map(|file| file.size).sum());
                 }
-                total.days += 1;
             }
         }
         Ok(total)

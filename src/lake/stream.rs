@@ -26,8 +26,6 @@ pub enum Log {
     KeyIndex,
     /// Samples of progress from store directories of RocketMQ: their time.
     Samples,
-    /// Trace events that were posted: their number.
-    Posted,
 }
 
 impl Log {
@@ -42,7 +40,6 @@ impl Log {
             Log::Pulled => "pulled",
             Log::KeyIndex => "keyindex",
             Log::Samples => "samples",
-            Log::Posted => "posted",
         }
     }
 }
@@ -69,6 +66,18 @@ impl StreamId {
     #[must_use]
     pub fn rocketmq(broker: &str, log: Log) -> StreamId {
         StreamId { system: super::schema::SYSTEM_ROCKETMQ.to_owned(), broker_group: broker.to_owned(), log }
+    }
+
+    /// The stream that brings rows of the same log, if there is one: a RocketMQ broker's log can be imported and
+    /// followed.
+    #[must_use]
+    pub fn beside(&self) -> Option<StreamId> {
+        let log = match self.log {
+            Log::CommitLog => Log::Pulled,
+            Log::Pulled => Log::CommitLog,
+            _ => return None,
+        };
+        Some(StreamId { log, ..self.clone() })
     }
 
     /// Name of the stream's application transaction in the Delta log.

@@ -6,26 +6,42 @@
 //! **EXACTLY-ONCE**: a commit that moves a stream from `from` to `to` is only made on a snapshot in which
 //! the stream stands at `from`, and only as the snapshot's direct successor. So each stretch of a log
 //! enters a table once, whatever crashes and whoever races.
+//!
+//! **BESIDE**: where two streams bring rows of the same log (import and following of a RocketMQ broker), a commit of
+//! one is made only while the other stands where it stood when its rows were read. So of two writers one loses, and
+//! reads anew what the other has brought.
+//!
+//! **FRESH**: a commit names files only that were stored less than half of `lake.leftover_age` ago. So a file that
+//! is older than the whole and that no commit names will never be named, and may be deleted.
+//!
+//! No lock is held while the store is asked, except that appends of one process queue up behind each other. Merging and
+//! retention do not queue: they never make a commit of rows wait.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use chrono::{DateTime, Utc};
 use deltalake::DeltaTable;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Remove, StructField, Transaction};
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
+use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use tokio::sync::Mutex;
 
 use super::file::LakeFile;
 use super::schema::{DAY_COLUMN, TableDef};
 use super::store::Store;
 use super::stream::{Move, StreamId};
+use crate::config;
 use crate::error::{Error, Result};
+
+/// No version is in doubt.
+const NONE_IN_DOUBT: u64 = u64::MAX;
 
 /// A table of the lake.
 pub struct Table {
@@ -35,7 +51,17 @@ pub struct Table {
     pub folder: Path,
     log: LogStoreRef,
     store: Store,
-    delta: Mutex<DeltaTable>,
+    may_create: bool,
+    /// How long ago files of a commit may have been stored.
+    freshness: chrono::Duration,
+    /// The newest state that is known; never held while the store is asked.
+    known: Mutex<Option<DeltaTable>>,
+    /// Held while the table is opened first.
+    opening: tokio::sync::Mutex<()>,
+    /// Held by an append, so that those of one process do not race.
+    turn: tokio::sync::Mutex<()>,
+    /// First version that is there, although writing it failed: it may not be on the disk yet.
+    in_doubt: AtomicU64,
 }
 
 /// The files of a table at one version.
@@ -58,14 +84,53 @@ pub enum Outcome {
     Committed,
     /// Another writer has moved the stream; nothing was committed.
     Moved,
+    /// The stream that brings rows of the same log has moved; nothing was committed.
+    BesideMoved,
+    /// The files were stored too long ago; nothing was committed. They have to be stored anew, under other names.
+    Stale,
+}
+
+/// Where a stream stood when rows were read that it could have brought, too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beside {
+    /// The stream.
+    pub stream: StreamId,
+    /// Its position; `None` if it had none.
+    pub position: Option<u64>,
+}
+
+/// Files that the log knows.
+pub(super) struct Named {
+    /// Those of the newest version.
+    pub(super) live: HashSet<String>,
+    /// Those that were removed, with the time of it.
+    pub(super) removed: HashMap<String, Option<DateTime<Utc>>>,
+}
+
+/// What a commit does and rests on.
+struct Commit<'a> {
+    actions: Vec<Action>,
+    moves: &'a [Move],
+    beside: Option<&'a Beside>,
+    operation: DeltaOperation,
+    /// Files that it adds.
+    new: &'a [LakeFile],
+    /// Files that have to be live.
+    old: &'a [Arc<LakeFile>],
 }
 
 impl Table {
-    /// Opens the table; if there is none it is created, or refused.
+    /// The table, without asking the store: it is opened when it is used first. If there is none then it is created, or
+    /// refused.
     ///
     /// # Errors
-    /// [`Error::Store`]; [`Error::NoData`] if there is none and it shall not be created.
-    pub async fn open(store: &Store, def: &'static TableDef, may_create: bool) -> Result<Table> {
+    /// [`Error::Config`] if the store's URL cannot hold it.
+    pub fn new(
+        store: &Store,
+        def: &'static TableDef,
+        may_create: bool,
+        settings: &config::Lake,
+    ) -> Result<Table> {
         let folder = store.table_folder(def.name);
         let url = store
             .url
@@ -74,24 +139,75 @@ impl Table {
         let prefixed: Arc<dyn ObjectStore> =
             Arc::new(PrefixStore::new(store.objects.clone(), folder.clone()));
         let log = default_logstore(prefixed, store.objects.clone(), &url, &StorageConfig::default());
-        let mut delta = DeltaTable::new(log.clone());
-        if log.is_delta_table_location().await? {
+        Ok(Table {
+            def,
+            folder,
+            log,
+            store: store.clone(),
+            may_create,
+            freshness: chrono::Duration::from_std(settings.leftover_age / 2).unwrap_or(chrono::Duration::MAX),
+            known: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            in_doubt: AtomicU64::new(NONE_IN_DOUBT),
+        })
+    }
+
+    /// Opens the table, unless it is open.
+    ///
+    /// # Errors
+    /// [`Error::Store`]; [`Error::Usage`] if there is none and it shall not be created.
+    pub async fn open(&self) -> Result<()> {
+        if self.known().is_some() {
+            return Ok(());
+        }
+        let _opening = self.opening.lock().await;
+        if self.known().is_some() {
+            return Ok(());
+        }
+        if self.may_create {
+            self.store.check_refuses_taken_names().await?;
+        }
+        let mut delta = DeltaTable::new(self.log.clone());
+        if self.log.is_delta_table_location().await? {
             delta.load().await?;
-            let missing = missing_columns(&delta, def)?;
-            if may_create && !missing.is_empty() {
+            let missing = missing_columns(&delta, self.def)?;
+            if self.may_create && !missing.is_empty() {
                 // made by an older version; in its files the new columns read as null
                 delta = delta.add_columns().with_fields(missing).await?;
             }
-        } else if may_create {
-            delta = create(log.clone(), def).await?;
+        } else if self.may_create {
+            delta = create(self.log.clone(), self.def).await?;
         } else {
             return Err(Error::NoData(format!(
                 "there is no data at {}, or it lacks table `{}` because an older version made it; run `mqlake import`, \
                  which adds what is missing, or pass another --data",
-                store.url, def.name
+                self.store.url, self.def.name
             )));
         }
-        Ok(Table { def, folder, log, store: store.clone(), delta: Mutex::new(delta) })
+        self.keep(&delta);
+        Ok(())
+    }
+
+    fn known(&self) -> Option<DeltaTable> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers a state, unless a newer one is known.
+    fn keep(&self, delta: &DeltaTable) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().is_none_or(|known| known.version() < delta.version()) {
+            *known = Some(delta.clone());
+        }
+    }
+
+    /// The newest state in the store.
+    async fn newest(&self) -> Result<DeltaTable> {
+        self.open().await?;
+        let mut delta = self.known().unwrap_or_else(|| DeltaTable::new(self.log.clone()));
+        delta.update_state().await?;
+        self.keep(&delta);
+        Ok(delta)
     }
 
     /// Reads new commits and returns the live files.
@@ -107,8 +223,7 @@ impl Table {
     /// # Errors
     /// As [`Table::refresh`].
     pub async fn refresh_with(&self, streams: &[StreamId]) -> Result<Snapshot> {
-        let mut delta = self.delta.lock().await;
-        delta.update_state().await?;
+        let delta = self.newest().await?;
         let state = delta.snapshot()?;
         let files = state
             .log_data()
@@ -130,7 +245,8 @@ impl Table {
     /// # Errors
     /// [`Error::Store`].
     pub async fn latest_version(&self) -> Result<u64> {
-        let known = self.delta.lock().await.version().unwrap_or(0);
+        self.open().await?;
+        let known = self.known().and_then(|delta| delta.version()).unwrap_or(0);
         Ok(self.log.get_latest_version(known).await?)
     }
 
@@ -139,8 +255,7 @@ impl Table {
     /// # Errors
     /// [`Error::Store`].
     pub async fn position(&self, stream: &StreamId) -> Result<Option<u64>> {
-        let mut delta = self.delta.lock().await;
-        delta.update_state().await?;
+        let delta = self.newest().await?;
         self.position_in(&delta, stream).await
     }
 
@@ -149,19 +264,52 @@ impl Table {
         Ok(version.and_then(|v| u64::try_from(v).ok()))
     }
 
+    /// The files that the newest version and its history know.
+    pub(super) async fn named(&self) -> Result<Named> {
+        let delta = self.newest().await?;
+        let state = delta.snapshot()?;
+        let live = state.log_data().iter().map(|view| view.path().into_owned()).collect();
+        let removed = self.removed(&delta).await?;
+        Ok(Named { live, removed })
+    }
+
+    async fn removed(&self, delta: &DeltaTable) -> Result<HashMap<String, Option<DateTime<Utc>>>> {
+        let state = delta.snapshot()?;
+        let tombstones = state.all_tombstones(&self.log).map_ok(|removed| {
+            let at = removed.deletion_timestamp().and_then(DateTime::from_timestamp_millis);
+            (removed.path().into_owned(), at)
+        });
+        Ok(tombstones.try_collect().await?)
+    }
+
     /// Adds files and moves streams, in one commit.
     ///
     /// # Errors
     /// [`Error::Store`]; [`Error::Conflict`] after `attempts` lost races.
     pub async fn append(&self, files: &[LakeFile], moves: &[Move], attempts: usize) -> Result<Outcome> {
+        self.append_beside(files, moves, None, attempts).await
+    }
+
+    /// As [`Table::append`], while another stream stands where it stood: BESIDE.
+    ///
+    /// # Errors
+    /// As [`Table::append`].
+    pub async fn append_beside(
+        &self,
+        files: &[LakeFile],
+        moves: &[Move],
+        beside: Option<&Beside>,
+        attempts: usize,
+    ) -> Result<Outcome> {
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: Some(vec![DAY_COLUMN.to_owned()]),
             predicate: None,
         };
-        let now = chrono::Utc::now().timestamp_millis();
-        let actions: Vec<Action> = files.iter().map(|file| Action::Add(file.to_add(self.def, now))).collect();
-        self.commit(actions, moves, operation, attempts, &[]).await
+        let now = self.store.now().timestamp_millis();
+        let actions = files.iter().map(|file| Action::Add(file.to_add(self.def, now))).collect();
+        let _turn = self.turn.lock().await;
+        self.commit(Commit { actions, moves, beside, operation, new: files, old: &[] }, attempts).await
     }
 
     /// Replaces files by others with the same rows, in one commit.
@@ -169,7 +317,7 @@ impl Table {
     /// # Errors
     /// As [`Table::append`]. [`Outcome::Moved`] means that one of the old files is gone already.
     pub async fn replace(&self, old: &[Arc<LakeFile>], new: &[LakeFile], attempts: usize) -> Result<Outcome> {
-        let now = chrono::Utc::now().timestamp_millis();
+        let now = self.store.now().timestamp_millis();
         let mut actions: Vec<Action> = Vec::with_capacity(old.len() + new.len());
         for file in new {
             let mut add = file.to_add(self.def, now);
@@ -178,7 +326,7 @@ impl Table {
         }
         actions.extend(old.iter().map(|file| remove_action(file, self.def, now, false)));
         let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
-        self.commit(actions, &[], operation, attempts, old).await
+        self.commit(Commit { actions, moves: &[], beside: None, operation, new, old }, attempts).await
     }
 
     /// Drops files with their rows, in one commit.
@@ -186,67 +334,34 @@ impl Table {
     /// # Errors
     /// As [`Table::append`]. [`Outcome::Moved`] means that one of the files is gone already.
     pub async fn expire(&self, old: &[Arc<LakeFile>], attempts: usize) -> Result<Outcome> {
-        let now = chrono::Utc::now().timestamp_millis();
+        let now = self.store.now().timestamp_millis();
         let actions = old.iter().map(|file| remove_action(file, self.def, now, true)).collect();
-        self.commit(actions, &[], DeltaOperation::Delete { predicate: None }, attempts, old).await
+        let operation = DeltaOperation::Delete { predicate: None };
+        self.commit(Commit { actions, moves: &[], beside: None, operation, new: &[], old }, attempts).await
     }
 
-    async fn commit(
-        &self,
-        actions: Vec<Action>,
-        moves: &[Move],
-        operation: DeltaOperation,
-        attempts: usize,
-        must_be_live: &[Arc<LakeFile>],
-    ) -> Result<Outcome> {
-        let mut delta = self.delta.lock().await;
+    async fn commit(&self, commit: Commit<'_>, attempts: usize) -> Result<Outcome> {
         for _ in 0..attempts {
-            delta.update_state().await?;
-            for stream_move in moves {
-                if self.position_in(&delta, &stream_move.stream).await? == stream_move.from {
-                    continue;
-                }
-                // an earlier attempt may have succeeded although the store's answer was lost
-                let is_own = self.is_committed(&delta, &actions, moves).await?;
-                return Ok(if is_own { Outcome::Committed } else { Outcome::Moved });
+            let delta = self.newest().await?;
+            let before = delta.version().unwrap_or(0);
+            if let Some(outcome) = self.hindrance(&delta, &commit).await? {
+                return Ok(outcome);
             }
-            if !must_be_live.is_empty() {
-                let live: std::collections::HashSet<String> =
-                    delta.snapshot()?.log_data().iter().map(|view| view.path().into_owned()).collect();
-                if must_be_live.iter().any(|file| !live.contains(&file.path)) {
-                    return Ok(Outcome::Moved);
-                }
-            }
-            let transactions = moves
-                .iter()
-                .map(|m| Transaction::new(m.stream.application_id(), i64::try_from(m.to).unwrap_or(i64::MAX)))
-                .collect();
-            let builder: CommitBuilder = CommitProperties::default()
-                // no conflict resolution by the library: it would let a repeated position through
-                .with_max_retries(0)
-                .with_application_transactions(transactions)
-                .into();
-            let state = delta.snapshot()?.clone();
-            let commit = builder
-                .with_actions(actions.clone())
-                .build(Some(&state), self.log.clone(), operation.clone())
-                .await;
-            match commit {
-                Ok(done) => {
-                    let version = done.version();
-                    self.force_commit(version).await?;
-                    delta.update_state().await?;
+            match self.attempt(&delta, &commit).await {
+                Ok(()) => {
+                    // it is committed, whether or not it can be read back now
+                    let _ = self.newest().await;
                     return Ok(Outcome::Committed);
                 }
                 Err(error) => {
-                    let before = state.version();
                     if self.log.get_latest_version(before).await? == before {
                         // nothing was committed by anyone: the store failed
-                        return Err(error.into());
+                        return Err(error);
                     }
-                    delta.update_state().await?;
+                    self.in_doubt.fetch_min(before + 1, Ordering::Relaxed);
+                    let delta = self.newest().await?;
                     // the commit itself can have succeeded: its answer was lost, or the checkpoint after it failed
-                    if self.is_committed(&delta, &actions, moves).await? {
+                    if self.is_committed(&delta, &commit).await? {
                         tracing::warn!(table = self.def.name, %error, "committed, but not cleanly");
                         return Ok(Outcome::Committed);
                     }
@@ -256,52 +371,86 @@ impl Table {
         Err(Error::Conflict { table: self.def.name.to_owned(), attempts })
     }
 
-    /// Whether the log already holds these very actions. Where streams move, their positions are the proof: files of
-    /// the commit can have been merged into others since.
-    async fn is_committed(&self, delta: &DeltaTable, actions: &[Action], moves: &[Move]) -> Result<bool> {
-        if moves.is_empty() {
-            let added = actions.iter().find_map(|action| match action {
-                Action::Add(add) => Some(add.path.as_str()),
-                _ => None,
-            });
-            let Some(path) = added else { return Ok(false) };
-            // names are never used twice, and all files of a commit come together
-            return Ok(delta.snapshot()?.log_data().iter().any(|view| view.path() == path));
+    /// What keeps a commit from being made on a state, if anything does.
+    async fn hindrance(&self, delta: &DeltaTable, commit: &Commit<'_>) -> Result<Option<Outcome>> {
+        for stream_move in commit.moves {
+            if self.position_in(delta, &stream_move.stream).await? == stream_move.from {
+                continue;
+            }
+            // an earlier attempt may have succeeded although the store's answer was lost
+            let is_own = self.is_committed(delta, commit).await?;
+            return Ok(Some(if is_own { Outcome::Committed } else { Outcome::Moved }));
         }
-        for stream_move in moves {
-            if self.position_in(delta, &stream_move.stream).await? != Some(stream_move.to) {
-                return Ok(false);
+        if let Some(beside) = commit.beside
+            && self.position_in(delta, &beside.stream).await? != beside.position
+        {
+            return Ok(Some(Outcome::BesideMoved));
+        }
+        if !commit.old.is_empty() {
+            let live: HashSet<String> =
+                delta.snapshot()?.log_data().iter().map(|view| view.path().into_owned()).collect();
+            if commit.old.iter().any(|file| !live.contains(&file.path)) {
+                return Ok(Some(Outcome::Moved));
             }
         }
-        Ok(true)
+        let now = self.store.now();
+        let is_stale = commit.new.iter().any(|file| !file.is_fresh(now, self.freshness));
+        Ok(is_stale.then_some(Outcome::Stale))
     }
 
-    async fn force_commit(&self, version: u64) -> Result<()> {
-        let path = self.folder.clone().join("_delta_log").join(format!("{version:020}.json"));
-        match self.store.force(&path).await {
-            // a checkpoint may already have cleaned the commit away
-            Err(Error::Store { .. }) | Ok(()) => Ok(()),
-            Err(other) => Err(other),
-        }
-    }
-
-    /// Deletes files that no snapshot within `keep` refers to.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn vacuum(&self, keep: std::time::Duration) -> Result<usize> {
-        let mut delta = self.delta.lock().await;
-        delta.update_state().await?;
-        let keep = chrono::Duration::from_std(keep).unwrap_or(chrono::Duration::days(7));
-        let (table, metrics) = delta
-            .clone()
-            .vacuum()
-            .with_retention_period(keep)
-            .with_enforce_retention_duration(false)
-            .with_mode(deltalake::operations::vacuum::VacuumMode::Full)
+    /// One commit on a state, as its direct successor.
+    async fn attempt(&self, delta: &DeltaTable, commit: &Commit<'_>) -> Result<()> {
+        let transactions = commit
+            .moves
+            .iter()
+            .map(|m| Transaction::new(m.stream.application_id(), i64::try_from(m.to).unwrap_or(i64::MAX)))
+            .collect();
+        let builder: CommitBuilder = CommitProperties::default()
+            // no conflict resolution by the library: it would let a repeated position through
+            .with_max_retries(0)
+            .with_application_transactions(transactions)
+            .into();
+        builder
+            .with_actions(commit.actions.clone())
+            .build(Some(delta.snapshot()?), self.log.clone(), commit.operation.clone())
             .await?;
-        *delta = table;
-        Ok(metrics.files_deleted.len())
+        Ok(())
+    }
+
+    /// Whether the log already holds a commit. Its files are the proof, since names are never used twice; another
+    /// process may have merged them since. A commit without files has no rows: there the positions say enough.
+    async fn is_committed(&self, delta: &DeltaTable, commit: &Commit<'_>) -> Result<bool> {
+        let is_there = match commit.new.first() {
+            Some(file) => {
+                let is_live = delta.snapshot()?.log_data().iter().any(|view| view.path() == file.path);
+                is_live || self.removed(delta).await?.contains_key(&file.path)
+            }
+            None if commit.moves.is_empty() => false,
+            None => {
+                let mut are_there = true;
+                for stream_move in commit.moves {
+                    let position = self.position_in(delta, &stream_move.stream).await?;
+                    are_there &= position == Some(stream_move.to);
+                }
+                are_there
+            }
+        };
+        if is_there {
+            self.force_what_is_in_doubt(delta).await?;
+        }
+        Ok(is_there)
+    }
+
+    /// A commit whose write failed and that is there nevertheless may not have reached the disk.
+    async fn force_what_is_in_doubt(&self, delta: &DeltaTable) -> Result<()> {
+        let first = self.in_doubt.load(Ordering::Relaxed);
+        let newest = delta.version().unwrap_or(0);
+        for version in first..=newest {
+            let name = format!("{version:020}.json");
+            self.store.force(&self.folder.clone().join("_delta_log").join(name)).await?;
+        }
+        let _ = self.in_doubt.compare_exchange(first, NONE_IN_DOUBT, Ordering::Relaxed, Ordering::Relaxed);
+        Ok(())
     }
 }
 

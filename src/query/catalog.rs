@@ -5,8 +5,8 @@
 //! and only if it reaches further. Commits end where hot files end, so whichever of "committed" and "dropped
 //! from memory" a query meets first, it sees each row once.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, RwLock};
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use object_store::path::Path;
 
@@ -63,7 +63,7 @@ impl Pinned {
         self.tables
             .iter()
             .find(|table| table.snapshot.def.name == def.name)
-            .ok_or_else(|| Error::store("opening tables", "not ready yet"))
+            .ok_or_else(|| Error::store("opening tables", "not opened yet; /readyz says why"))
     }
 
     /// All tables.
@@ -81,6 +81,8 @@ pub struct Catalog {
     current: RwLock<Current>,
     /// Streams with hot rows; held while snapshots are read, so that each knows the positions of all of them.
     followed: tokio::sync::Mutex<Vec<StreamId>>,
+    /// Files of the last snapshot that was warmed.
+    warmed: Mutex<HashSet<Path>>,
 }
 
 #[derive(Default)]
@@ -113,11 +115,17 @@ impl Catalog {
     /// # Errors
     /// [`Error::Store`].
     pub async fn open(lake: Arc<Lake>, settings: &config::Cache) -> Result<Catalog> {
-        let files = FileCache::new(&lake.store, settings);
-        let (current, followed) = (RwLock::default(), tokio::sync::Mutex::default());
-        let catalog = Catalog { lake, files, current, followed };
+        let catalog = Catalog::unopened(lake, settings);
         catalog.refresh().await?;
         Ok(catalog)
+    }
+
+    /// A catalogue that has not asked the store yet: until [`Catalog::refresh`] succeeds queries are told so.
+    #[must_use]
+    pub fn unopened(lake: Arc<Lake>, settings: &config::Cache) -> Catalog {
+        let files = FileCache::new(&lake.store, settings);
+        let (current, followed) = (RwLock::default(), tokio::sync::Mutex::default());
+        Catalog { lake, files, current, followed, warmed: Mutex::default() }
     }
 
     /// Announces a stream; only then may hot files of it be published. What an earlier life of the stream left in
@@ -166,6 +174,7 @@ impl Catalog {
             };
             snapshots.push((snapshot, table.folder.clone()));
         }
+        let gone = gone_files(&before, &snapshots);
         let dropped = self.change(|current| {
             current.snapshots = snapshots;
             let Current { snapshots, hot, .. } = current;
@@ -175,6 +184,10 @@ impl Catalog {
             dropped
         });
         self.forget(dropped).await;
+        // what was merged or dropped must not take the place of what came instead
+        for path in gone {
+            self.files.forget(&path).await;
+        }
         Ok(())
     }
 
@@ -206,24 +219,49 @@ impl Catalog {
         }
     }
 
-    /// Reads the footers and runs of all files that lookups use, so that no request has to; newest days first.
+    /// Reads the footers and runs of files that lookups use and that are new since the last call, so that no request has
+    /// to: newest days first, as long as the caches have room. Each file is tried once: one that was evicted, or could
+    /// not be read, is read when it is needed.
     ///
     /// # Errors
-    /// [`Error::Store`]; what is missing is read when it is needed.
+    /// [`Error::Store`].
     pub async fn warm(&self) -> Result<()> {
-        for table in self.pin().tables().filter(|table| is_looked_up(table.snapshot.def)) {
-            let mut files = table.snapshot.files.clone();
-            files.sort_by_key(|file| std::cmp::Reverse(file.day));
-            for file in files {
-                let reader = self.files.reader(&table.folder, &file);
-                if table.snapshot.def.sort.first().is_some_and(|key| key.column == "subject") {
-                    self.files.runs(&reader, table.snapshot.def).await?;
-                } else {
-                    reader.index().await?;
-                }
+        for (path, folder, def, file) in self.not_warmed() {
+            if !self.files.has_room().await {
+                return Ok(());
+            }
+            let reader = self.files.reader(&folder, &file);
+            let outcome = if def.sort.first().is_some_and(|key| key.column == "subject") {
+                self.files.runs(&reader, def).await.map(drop)
+            } else {
+                reader.index().await.map(drop)
+            };
+            if let Err(error) = outcome {
+                // nothing waits for this file now; the rest can be as unreadable
+                return Err(Error::store(format!("reading {path} ahead"), error));
             }
         }
         Ok(())
+    }
+
+    /// Files that lookups use and that were not warmed before, newest first; from now on they count as warmed.
+    fn not_warmed(&self) -> Vec<(Path, Path, &'static TableDef, Arc<LakeFile>)> {
+        let pinned = self.pin();
+        let mut live = HashSet::new();
+        let mut new = Vec::new();
+        let mut warmed = self.warmed.lock().unwrap_or_else(PoisonError::into_inner);
+        for table in pinned.tables().filter(|table| is_looked_up(table.snapshot.def)) {
+            for file in &table.snapshot.files {
+                let path = object_path(&table.folder, &file.path);
+                if !warmed.contains(&path) {
+                    new.push((path.clone(), table.folder.clone(), table.snapshot.def, file.clone()));
+                }
+                live.insert(path);
+            }
+        }
+        *warmed = live;
+        new.sort_by_key(|(_, _, _, file)| std::cmp::Reverse(file.day));
+        new
     }
 
     /// Subjects of a table that satisfy a condition.
@@ -244,11 +282,30 @@ impl Catalog {
         Ok(subjects)
     }
 
+    /// Whether the tables have been read.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.current.read().is_ok_and(|current| !current.snapshots.is_empty())
+    }
+
     /// The newest known snapshots and the hot rows beyond them.
     #[must_use]
     pub fn pin(&self) -> Arc<Pinned> {
         self.current.read().map(|current| current.pinned.clone()).unwrap_or_default()
     }
+}
+
+/// Files of the snapshots before that the new ones do not have.
+fn gone_files(before: &Pinned, snapshots: &[(Arc<Snapshot>, Path)]) -> Vec<Path> {
+    let mut gone = Vec::new();
+    for table in before.tables() {
+        let now = snapshots.iter().find(|(snapshot, _)| snapshot.def.name == table.snapshot.def.name);
+        let Some((now, _)) = now.filter(|(now, _)| !Arc::ptr_eq(now, &table.snapshot)) else { continue };
+        let live: HashSet<&str> = now.files.iter().map(|file| file.path.as_str()).collect();
+        let files = table.snapshot.files.iter().filter(|file| !live.contains(file.path.as_str()));
+        gone.extend(files.map(|file| object_path(&table.folder, &file.path)));
+    }
+    gone
 }
 
 fn is_looked_up(def: &TableDef) -> bool {

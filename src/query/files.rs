@@ -32,6 +32,8 @@ use crate::lake::scan::{InMemory, object_path};
 use crate::lake::schema::TableDef;
 use crate::lake::{LakeFile, Store, in_memory};
 
+/// How full of what is read ahead caches may be, in tenths; the rest is for what is asked for.
+const WARM_TENTHS: u64 = 8;
 /// Bytes read from the end of a file to get its footer in one request.
 const FOOTER_HINT_BYTES: usize = 64 * 1024;
 
@@ -100,10 +102,15 @@ impl FileCache {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn runs(&self, reader: &CachedReader, def: &TableDef) -> Result<Arc<FileRuns>> {
+    pub async fn runs(&self, reader: &CachedReader, def: &'static TableDef) -> Result<Arc<FileRuns>> {
         let gather = async {
-            let index = reader.index().await?;
-            FileRuns::gather(reader.clone(), &index, def).await.map(Arc::new)
+            let (index, reader, def) = (reader.index().await?, reader.clone(), def);
+            if reader.bytes.is_some() {
+                return FileRuns::gather(reader, &index, def).await.map(Arc::new);
+            }
+            // whole columns of a file
+            let gathered = async move { FileRuns::gather(reader, &index, def).await.map(Arc::new) };
+            off_the_request_threads(gathered).await?
         };
         self.runs.try_get_with_by_ref(&reader.path, gather).await.map_err(|error: Arc<Error>| {
             Error::store(format!("reading the subjects of {}", reader.path), error)
@@ -116,14 +123,23 @@ impl FileCache {
         let size = reader.size;
         self.indexes
             .try_get_with_by_ref(&reader.path, async move {
-                let parquet = ParquetMetaDataReader::new()
-                    .with_page_index_policy(PageIndexPolicy::Optional)
-                    .with_prefetch_hint(Some(FOOTER_HINT_BYTES))
-                    .load_and_finish(&mut source, size)
-                    .await?;
-                let parquet = Arc::new(parquet);
-                let arrow = ArrowReaderMetadata::try_new(parquet.clone(), ArrowReaderOptions::new())?;
-                Ok(FileIndex { parquet, arrow })
+                let is_hot = source.bytes.is_some();
+                let read = async move {
+                    let parquet = ParquetMetaDataReader::new()
+                        .with_page_index_policy(PageIndexPolicy::Optional)
+                        .with_prefetch_hint(Some(FOOTER_HINT_BYTES))
+                        .load_and_finish(&mut source, size)
+                        .await?;
+                    let parquet = Arc::new(parquet);
+                    let arrow = ArrowReaderMetadata::try_new(parquet.clone(), ArrowReaderOptions::new())?;
+                    Ok(FileIndex { parquet, arrow })
+                };
+                if is_hot {
+                    return read.await;
+                }
+                // an index of megabytes is parsed
+                let read = off_the_request_threads(read).await;
+                read.map_err(|error| ParquetError::External(Box::new(error)))?
             })
             .await
     }
@@ -132,6 +148,15 @@ impl FileCache {
     pub async fn forget(&self, path: &Path) {
         self.indexes.invalidate(path).await;
         self.runs.invalidate(path).await;
+    }
+
+    /// Whether indexes and runs have room for more without evicting what is there.
+    pub(super) async fn has_room(&self) -> bool {
+        self.indexes.run_pending_tasks().await;
+        self.runs.run_pending_tasks().await;
+        let has_room = |used: u64, most: Option<u64>| most.is_none_or(|most| used < most / 10 * WARM_TENTHS);
+        has_room(self.indexes.weighted_size(), self.indexes.policy().max_capacity())
+            && has_room(self.runs.weighted_size(), self.runs.policy().max_capacity())
     }
 
     /// Whether a text can be in a column of a row group, as far as its bloom filter tells.
@@ -175,6 +200,24 @@ impl FileCache {
             bytes: file.bytes.clone(),
         }
     }
+}
+
+/// What keeps threads busy at once. Each of them may wait for a read of a local file, which takes a thread of the same
+/// pool: so it must never be all of them.
+static BUSY: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(16);
+
+/// Does what keeps a thread busy on one that answers no requests. Must not be nested.
+///
+/// # Errors
+/// [`Error::Invariant`] if it panics.
+pub(super) async fn off_the_request_threads<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T> {
+    let runtime = tokio::runtime::Handle::current();
+    let place = BUSY.acquire().await;
+    let done = tokio::task::spawn_blocking(move || runtime.block_on(work)).await?;
+    drop(place);
+    Ok(done)
 }
 
 /// A file, read through the cache.

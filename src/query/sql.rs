@@ -172,6 +172,9 @@ impl SqlEngine {
     }
 
     async fn session(&self) -> Result<SessionContext> {
+        if !self.catalog.is_open() {
+            return Err(Error::store("opening tables", "not opened yet; /readyz says why"));
+        }
         let pinned = self.catalog.pin();
         if let Ok(known) = self.session.lock()
             && let Some((at, context)) = known.as_ref()

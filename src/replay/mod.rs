@@ -20,8 +20,8 @@ pub use rocketmq::{
     RocketMqSettings, Stretch, TableFloor, TraceCarrier, Trail, lost_key_text,
 };
 pub use rows::{
-    BatchContext, ContentRows, DayRows, DeadRows, KeyKind, MessageRow, MessageRows, RecordRows, Rows,
-    UnresolvedRows,
+    BatchContext, ContentRows, DayRows, DayRule, DeadRows, KeyKind, MessageRow, MessageRows, RecordRows,
+    Rows, UnresolvedRows,
 };
 pub(crate) use rows::{NO_TIME, kind_name};
 

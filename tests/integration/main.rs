@@ -16,5 +16,6 @@ mod reports;
 mod rocketmq;
 mod rocketmq_peer;
 mod rocketmq_peer_self;
+mod scenarios;
 mod sql;
 mod support;

@@ -9,6 +9,7 @@ use super::params::Params;
 use super::refusal::Refusal;
 use super::system;
 use crate::error::Result;
+use crate::lake::LakeFile;
 use crate::lake::schema::{MESSAGE, MESSAGE_KEY, SYSTEM_QMQ, SYSTEM_ROCKETMQ};
 use crate::query::lookup::{
     Condition, KeyHit, KeyQuery, MessagePlace, Order, StoredMessage, SubjectQuery, WindowQuery, find,
@@ -286,6 +287,11 @@ fn is_place_of_copies(topic: &str) -> bool {
 /// Time of the newest row of a system, as the statistics of the files tell it.
 pub(super) fn watermark(pinned: &Pinned, system: &str) -> Result<Option<i64>> {
     let table = pinned.table(&MESSAGE)?;
-    let files = table.files.iter().filter(|file| file.stats.may_contain_text("system", system));
-    Ok(files.filter_map(|file| file.stats.number_range("create_time").map(|(_, newest)| newest)).max())
+    let newest = |is_wanted: &dyn Fn(&LakeFile) -> bool| {
+        let files = table.files.iter().filter(|file| is_wanted(file) && !file.is_stray(&MESSAGE));
+        files.filter_map(|file| file.stats.number_range("create_time").map(|(_, newest)| newest)).max()
+    };
+    // older versions have merged systems: of such a file the newest row can be the other's
+    let own = newest(&|file| file.stats.is_always_text("system", system));
+    Ok(own.or_else(|| newest(&|file| file.stats.may_contain_text("system", system))))
 }

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::schema::MESSAGE_KEY;
 use crate::lake::{Lake, Log, StreamId};
-use crate::replay::{QueueOffsets, RocketMqBatch, lost_key_text};
+use crate::replay::{DayRule, QueueOffsets, RocketMqBatch, lost_key_text};
 use crate::rocketmq::host::Host;
 use crate::rocketmq::index_file::{IndexFile, Layout};
 use crate::rocketmq::message_id::OffsetId;
@@ -62,7 +62,7 @@ impl Lake {
             let Gathered { batch, entries, to } = gathered;
             let job = move || {
                 let [.., keys] = batch.tables();
-                encode(keys, &batch.context(&owner), &settings)
+                encode(keys, &batch.context(&owner), &settings, &DayRule::default())
             };
             committing = match tokio::task::spawn_blocking(job).await? {
                 Ok(encoded) => self.commit_encoded(encoded, &stream, &mut position, to).await.map(|is_new| {

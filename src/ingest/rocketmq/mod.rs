@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::lake::schema::SYSTEM_ROCKETMQ;
 use crate::lake::{Gap, Lake, Log, Move, Outcome, Owner, Replaced, Settled, StreamId};
 use crate::replay::{
-    QueueOffsets, ROCKETMQ_TABLES, RocketMqBatch, RocketMqCounts, RocketMqReplay, RocketMqSettings,
+    DayRule, QueueOffsets, ROCKETMQ_TABLES, RocketMqBatch, RocketMqCounts, RocketMqReplay, RocketMqSettings,
     TableFloor,
 };
 use crate::source::Skipped;
@@ -278,8 +278,9 @@ impl Lake {
     ) -> Result<ReadResult> {
         let (sender, flushes) = mpsc::channel::<Flush>(1);
         let reading = tokio::task::spawn_blocking(move || reading.run(replay, &sender));
-        let mut committing = Ok(());
-        let mut encoding = Box::pin(encode_ahead(flushes, |flush| self.encode_rocketmq(flush, stream)));
+        let (days, mut committing) = (self.days(now), Ok(()));
+        let mut encoding =
+            Box::pin(encode_ahead(flushes, |flush| self.encode_rocketmq(flush, stream, &days)));
         while let Some(encoded) = encoding.next().await {
             committing = match encoded {
                 Ok(encoded) => self.commit_rocketmq(encoded, stream, tables, summary).await,
@@ -341,15 +342,15 @@ impl Lake {
         Ok(states)
     }
 
-    async fn encode_rocketmq(&self, flush: Flush, stream: &StreamId) -> Result<EncodedFlush> {
+    async fn encode_rocketmq(&self, flush: Flush, stream: &StreamId, days: &DayRule) -> Result<EncodedFlush> {
         let batch = Arc::new(flush.batch);
         let job = |table: usize| {
-            let (broker, settings) = (stream.broker_group.clone(), self.settings.clone());
+            let (broker, settings, days) = (stream.broker_group.clone(), self.settings.clone(), days.clone());
             blocking(&batch, move |batch: &RocketMqBatch| {
                 let tables = batch.tables();
                 let rows =
                     tables.get(table).ok_or_else(|| Error::Invariant("there are five tables".to_owned()))?;
-                encode(*rows, &batch.context(&broker), &settings)
+                encode(*rows, &batch.context(&broker), &settings, &days)
             })
         };
         let (a, b, c, d, e) = tokio::try_join!(job(0), job(1), job(2), job(3), job(4))?;

@@ -16,7 +16,7 @@ use super::{RocketMqSummary, store_error, unless_damaged};
 use crate::error::{Error, Result};
 use crate::lake::schema::CONSUMER_PROGRESS;
 use crate::lake::{Lake, Log, StreamId};
-use crate::replay::{ProgressSample, QueueOffsets, RocketMqBatch};
+use crate::replay::{DayRule, ProgressSample, QueueOffsets, RocketMqBatch};
 use crate::source::rocketmq::store::StoreDirectory;
 
 impl Lake {
@@ -32,6 +32,7 @@ impl Lake {
         let stream = StreamId::rocketmq(broker, Log::Samples);
         let [mut position] = self.positions(&stream, [&CONSUMER_PROGRESS]).await?;
         let (store, name, settings) = (store.clone(), broker.to_owned(), self.settings.clone());
+        let days = DayRule::default();
         let known = position.position;
         let last = match known {
             Some(known) => self.state(&stream, known).await?,
@@ -49,7 +50,7 @@ impl Lake {
                 return Ok(None);
             }
             let [_, _, progress, ..] = batch.tables();
-            Ok::<_, Error>(Some((encode(progress, &batch.context(&name), &settings)?, to, digest)))
+            Ok::<_, Error>(Some((encode(progress, &batch.context(&name), &settings, &days)?, to, digest)))
         })
         .await??;
         let Some((encoded, to, digest)) = sampled else { return Ok(()) };

@@ -11,11 +11,14 @@ use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 
-use super::super::files::{CachedReader, FileCache, FileIndex};
+use super::super::files::{CachedReader, FileCache, FileIndex, off_the_request_threads};
 use super::super::runs::{FileRuns, Run, span_column};
 use super::condition::Condition;
 use crate::error::{Error, Result};
 use crate::lake::schema::TableDef;
+
+/// Rows that are decoded on the thread that answers: so few that handing them over would take longer.
+const MOST_ROWS_AT_ONCE: usize = 2048;
 
 /// Rows of one row group, as ascending ranges.
 pub(super) type RowRanges = Vec<Range<usize>>;
@@ -207,6 +210,9 @@ pub(super) async fn read(
         .with_batch_size(wanted.clamp(1, 8192))
         .build()
         .map_err(fail)?;
+    if wanted > MOST_ROWS_AT_ONCE {
+        return off_the_request_threads(stream.try_collect()).await?.map_err(fail);
+    }
     stream.try_collect().await.map_err(fail)
 }
 

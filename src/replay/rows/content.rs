@@ -161,7 +161,7 @@ impl Rows for ContentRows {
         let rows = self.subject.iter().zip(&self.kind).zip(&self.sequence).zip(&self.create_time).enumerate();
         by_day(
             rows.map(|(row, (((subject, kind), sequence), time))| {
-                let name = day_and_name(day_of(*time), context.rank(*subject), kind.cast_unsigned());
+                let name = day_and_name(context.day_of(*time), context.rank(*subject), kind.cast_unsigned());
                 [name, ascending(*sequence), last_word(0, 0, row)]
             })
             .collect(),

@@ -122,7 +122,7 @@ impl Rows for KeyRows {
     }
 
     fn sorted(&self, context: &BatchContext<'_>) -> Vec<DayRows> {
-        let day = |row: u32| self.create_time.get(row as usize).map_or(0, |time| day_of(*time));
+        let day = |row: u32| self.create_time.get(row as usize).map_or(0, |time| context.day_of(*time));
         let rank = |row: u32| self.subject.get(row as usize).map_or(0, |subject| context.rank(*subject));
         let time = |row: u32| std::cmp::Reverse(self.create_time.get(row as usize));
         // the first bytes of a key decide most comparisons without following it

@@ -7,8 +7,8 @@ use arrow::record_batch::RecordBatch;
 
 use super::super::names::{Place, constant_column, text_column};
 use super::{
-    BatchContext, DayRows, NameLists, Rows, Texts, batch_of, by_day, day_and_name, day_of, descending,
-    gather, integers, last_word, times,
+    BatchContext, DayRows, NameLists, Rows, Texts, batch_of, by_day, day_and_name, descending, gather,
+    integers, last_word, times,
 };
 use crate::error::Result;
 use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, TableDef};
@@ -92,7 +92,7 @@ impl Rows for MessageRows {
         let rows = self.columns.subject.iter().zip(&self.columns.create_time).enumerate();
         by_day(
             rows.map(|(row, (subject, time))| {
-                let name = day_and_name(day_of(*time), context.rank(*subject), 0);
+                let name = day_and_name(context.day_of(*time), context.rank(*subject), 0);
                 [name, descending(*time), last_word(0, 0, row)]
             })
             .collect(),
@@ -146,7 +146,7 @@ impl Rows for DeadRows {
         let rows = c.subject.iter().zip(&c.consumer_group).zip(&c.create_time).enumerate();
         by_day(
             rows.map(|(row, ((subject, group), time))| {
-                let name = day_and_name(day_of(*time), context.rank(*subject), 0);
+                let name = day_and_name(context.day_of(*time), context.rank(*subject), 0);
                 [name, u64::from(context.rank(*group)), descending(*time), last_word(0, 0, row)]
             })
             .collect(),

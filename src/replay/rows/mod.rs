@@ -4,6 +4,7 @@
 //! sort order through a permutation; the columns themselves never move.
 
 mod content;
+mod days;
 mod key;
 mod message;
 mod progress;
@@ -25,6 +26,7 @@ use arrow::record_batch::RecordBatch;
 use chrono::NaiveDate;
 
 pub use content::ContentRows;
+pub use days::DayRule;
 pub use key::KeyKind;
 pub(super) use key::{KeyRow, KeyRows};
 pub use message::{DeadRows, MessageRow, MessageRows};
@@ -37,10 +39,8 @@ pub use unresolved::UnresolvedRows;
 
 use super::names::Names;
 use crate::error::Result;
-use crate::lake::schema::{FIRST_DAY, LAST_DAY, TableDef};
+use crate::lake::schema::TableDef;
 
-/// Milliseconds of a day.
-const DAY_MS: i64 = 24 * 3600 * 1000;
 /// Marks a time that is not known.
 pub(crate) const NO_TIME: i64 = i64::MIN;
 
@@ -54,7 +54,7 @@ pub struct DayRows {
 }
 
 /// What names and constants a batch's rows refer to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct BatchContext<'a> {
     /// `qmq`.
     pub system: &'a str,
@@ -68,6 +68,7 @@ pub struct BatchContext<'a> {
     pub ranks: Vec<u32>,
     /// The messages that keys belong to.
     stored: Option<&'a StoredRows>,
+    days: DayRule,
 }
 
 /// Rows of one table.
@@ -103,7 +104,15 @@ impl<'a> BatchContext<'a> {
     #[must_use]
     pub fn new(system: &'a str, broker_group: &'a str, names: &'a Names) -> BatchContext<'a> {
         let (dictionary, ranks) = (names.dictionary(), names.ranks());
-        BatchContext { system, broker_group, names, dictionary, ranks, stored: None }
+        BatchContext {
+            system,
+            broker_group,
+            names,
+            dictionary,
+            ranks,
+            stored: None,
+            days: DayRule::default(),
+        }
     }
 
     /// With the messages that keys belong to.
@@ -112,17 +121,20 @@ impl<'a> BatchContext<'a> {
         BatchContext { stored: Some(stored), ..self }
     }
 
+    /// With a rule for the days that rows lie in.
+    #[must_use]
+    pub(crate) fn with_days(self, days: DayRule) -> BatchContext<'a> {
+        BatchContext { days, ..self }
+    }
+
+    fn day_of(&self, time_ms: i64) -> i32 {
+        self.days.day_of(time_ms)
+    }
+
     fn rank(&self, number: u32) -> u32 {
         // an absent name sorts first
         self.ranks.get(number as usize).map_or(0, |rank| rank + 1)
     }
-}
-
-/// UTC day of a time, as days since the epoch.
-///
-/// A producer's clock can say anything; days stay between the years 1 and 9999, which every engine can read.
-fn day_of(time_ms: i64) -> i32 {
-    i32::try_from(time_ms.div_euclid(DAY_MS).clamp(FIRST_DAY, LAST_DAY)).unwrap_or(0)
 }
 
 fn date_of(day: i32) -> NaiveDate {

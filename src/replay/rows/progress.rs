@@ -4,7 +4,7 @@ use arrow::array::{ArrayRef, Int64Array};
 use arrow::record_batch::RecordBatch;
 
 use super::super::names::{constant_column, text_column};
-use super::{BatchContext, DayRows, Rows, batch_of, day_of, small_integers, split_days, times};
+use super::{BatchContext, DayRows, Rows, batch_of, small_integers, split_days, times};
 use crate::error::Result;
 use crate::lake::schema::{CONSUMER_PROGRESS, TableDef};
 
@@ -64,7 +64,7 @@ impl Rows for ProgressRows {
             .enumerate()
             .map(|(at, row)| {
                 let names = (context.rank(row.subject), context.rank(row.consumer_group));
-                (day_of(row.sample_time_ms), names, row.queue_id, row.sample_time_ms, at as u32)
+                (context.day_of(row.sample_time_ms), names, row.queue_id, row.sample_time_ms, at as u32)
             })
             .collect();
         order.sort_unstable();

@@ -7,8 +7,8 @@ use arrow::record_batch::RecordBatch;
 
 use super::super::names::{Place, constant_column, text_column};
 use super::{
-    BatchContext, DayRows, Rows, ascending, batch_of, by_day, day_and_name, day_of, gather, integers,
-    last_word, times,
+    BatchContext, DayRows, Rows, ascending, batch_of, by_day, day_and_name, gather, integers, last_word,
+    times,
 };
 use crate::error::Result;
 use crate::lake::schema::{RECORD, TableDef};
@@ -66,7 +66,7 @@ impl Rows for RecordRows {
                     let subject = context.rank(at(&self.subject, row));
                     let group = context.rank(at(&self.consumer_group, row));
                     // beyond the table's order: a group's pull before its ack, then as in the log
-                    let name = day_and_name(day_of(*time), subject, kind.cast_unsigned());
+                    let name = day_and_name(context.day_of(*time), subject, kind.cast_unsigned());
                     [name, ascending(*sequence), last_word(group, *action, row)]
                 },
             );

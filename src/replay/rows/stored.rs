@@ -11,8 +11,7 @@ use super::super::names::{NO_NAME, Names, constant_column, text_column};
 use super::stored_json::{Number, PropertyMap, StoredJson, kind_name};
 use super::{
     BatchContext, DayRows, NO_NUMBER, NO_TIME, NameLists, Rows, Texts, batch_of, by_day, day_and_name,
-    day_of, descending, gather, integers, last_word, list_builder, map_builder, small_integers, split_keys,
-    times,
+    descending, gather, integers, last_word, list_builder, map_builder, small_integers, split_keys, times,
 };
 use crate::error::{Error, Result};
 use crate::lake::schema::{MESSAGE, TableDef};
@@ -291,7 +290,7 @@ impl Rows for StoredRows {
         let rows = rows.filter(|(_, (_, is_row))| **is_row);
         by_day(
             rows.map(|(row, ((subject, time), _))| {
-                let name = day_and_name(day_of(*time), context.rank(*subject), 0);
+                let name = day_and_name(context.day_of(*time), context.rank(*subject), 0);
                 [name, descending(*time), last_word(0, 0, row)]
             })
             .collect(),

@@ -7,7 +7,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::super::names::{NO_NAME, Names, constant_column, text_column};
 use super::key::head;
-use super::{BatchContext, DayRows, Rows, Texts, batch_of, day_of, list_builder, split_days, split_keys};
+use super::{BatchContext, DayRows, Rows, Texts, batch_of, list_builder, split_days, split_keys};
 use crate::error::Result;
 use crate::lake::schema::{TRACE, TableDef};
 use crate::rocketmq::trace::event::MessageEvent;
@@ -191,13 +191,15 @@ impl Rows for TraceRows {
         self.rows.len()
     }
 
-    fn sorted(&self, _context: &BatchContext<'_>) -> Vec<DayRows> {
+    fn sorted(&self, context: &BatchContext<'_>) -> Vec<DayRows> {
         let id = |row: u32| self.msg_id.get(row as usize).as_bytes();
         let mut order: Vec<(i32, u64, i64, u32)> = self
             .rows
             .iter()
             .zip(0..)
-            .map(|(row, at)| (day_of(row.store_time), head(self.msg_id.get(at as usize)), row.store_time, at))
+            .map(|(row, at)| {
+                (context.day_of(row.store_time), head(self.msg_id.get(at as usize)), row.store_time, at)
+            })
             .collect();
         order.sort_unstable_by(|a, b| {
             (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| id(a.3).cmp(id(b.3))).then((a.2, a.3).cmp(&(b.2, b.3)))

@@ -7,8 +7,8 @@ use arrow::record_batch::RecordBatch;
 
 use super::super::names::{Place, constant_column, text_column};
 use super::{
-    BatchContext, DayRows, Rows, ascending, batch_of, by_day, day_and_name, day_of, gather, integers,
-    last_word, times,
+    BatchContext, DayRows, Rows, ascending, batch_of, by_day, day_and_name, gather, integers, last_word,
+    times,
 };
 use crate::error::Result;
 use crate::lake::schema::{TableDef, UNRESOLVED_ACK};
@@ -58,7 +58,7 @@ impl Rows for UnresolvedRows {
         let rows = self.subject.iter().zip(&self.consumer_group).zip(&self.action_time).enumerate();
         by_day(
             rows.map(|(row, ((subject, group), time))| {
-                let name = day_and_name(day_of(*time), context.rank(*subject), 0);
+                let name = day_and_name(context.day_of(*time), context.rank(*subject), 0);
                 [name, u64::from(context.rank(*group)), ascending(*time), last_word(0, 0, row)]
             })
             .collect(),

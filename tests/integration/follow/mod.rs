@@ -26,7 +26,7 @@ use crate::support::{self, rows, week};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Settings that follow every group of a peer, quick enough for tests.
-fn config(home: &Path, peer: &Peer) -> Config {
+pub fn config(home: &Path, peer: &Peer) -> Config {
     let mut config = support::config(&home.join("data"));
     config.follow.spool = Some(home.join("spool"));
     config.follow.flush_every = Duration::from_millis(300);
@@ -52,13 +52,13 @@ fn source(peer: &Peer, group: &str) -> QmqSource {
 }
 
 /// A server that follows, in this process.
-struct Following {
+pub struct Following {
     follow: Arc<Follow>,
     server: Server,
 }
 
 impl Following {
-    async fn start(config: &Config) -> Following {
+    pub async fn start(config: &Config) -> Following {
         let store = Store::open(&config.data, &config.storage).unwrap();
         Following::over(store, config).await
     }
@@ -102,13 +102,13 @@ impl Following {
     }
 
     /// Waits until queries see everything that the peer shows.
-    async fn wait_until_caught_up(&self, peer: &Peer) {
+    pub async fn wait_until_caught_up(&self, peer: &Peer) {
         for group in peer.groups() {
             self.wait("caught up", |following| following.has_seen(&group, peer.visible(&group))).await;
         }
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.follow.stop(PATIENCE).await;
     }
 
@@ -154,7 +154,7 @@ const COMPARED: [(&str, &str); 5] = [
 ];
 
 /// The tables equal those of an import of the same logs, which the truth files prove.
-async fn assert_equals_import(data: &Path) {
+pub async fn assert_equals_import(data: &Path) {
     assert_equal(data, &week::lake()).await;
     let lake = support::open(&support::config(data)).await;
     let report = lake.verify().await.unwrap();

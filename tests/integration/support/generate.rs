@@ -90,6 +90,20 @@ pub fn store(root: &Path, messages: u64, seed: u64) -> Expected {
     expected
 }
 
+/// Id of the message of that number in a store of [`store_at`].
+pub fn id_at(number: usize) -> String {
+    format!("240520.000000.10.0.0.1.78.{number}")
+}
+
+/// Writes a store with one message for each of these create times, all of subject `clocks`.
+pub fn store_at(root: &Path, times: &[i64]) {
+    let mut log = SegmentedLog::new(&root.join("messagelog"), message_log::SEGMENT_BYTES as u64, 0);
+    for (number, time) in times.iter().enumerate() {
+        let body = content("clocks", &id_at(number), *time, 20);
+        log.message(*time, FIRST_SEQUENCE + number as i64, "clocks", &body);
+    }
+}
+
 fn content(subject: &str, id: &str, now: i64, body_bytes: usize) -> Vec<u8> {
     let text = "x".repeat(body_bytes.min(60_000));
     let parts: Vec<(String, &str)> =

@@ -57,6 +57,12 @@ impl Server {
         Server(router(Arc::new(App::new(catalog, config, clock).unwrap())))
     }
 
+    /// Over routes.
+    pub fn of(routes: axum::Router) -> Server {
+        mqlake::http::install_metrics().unwrap();
+        Server(routes)
+    }
+
     /// With something that follows clusters.
     pub fn following(catalog: Arc<Catalog>, config: Config, follow: Arc<mqlake::follow::Follow>) -> Server {
         mqlake::http::install_metrics().unwrap();

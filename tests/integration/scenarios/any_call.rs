@@ -1,0 +1,119 @@
+//! A store that fails at any call: an error before or after the effect, or no answer at all. Whatever call it is, after
+//! one more run over a store that works the rows are those of an undisturbed one.
+//!
+//! By default about 20 calls are failed in each way, another selection for each; `MQLAKE_TEST_EVERY_CALL=1` fails every
+//! one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mqlake::config::Config;
+use mqlake::error::Result;
+use mqlake::ingest::{ImportRequest, PostedTraces, Progress};
+use mqlake::lake::{Lake, Owner, Store};
+
+use super::shims::{Counting, Failure};
+use super::{Place, over_every_store};
+use crate::support::{generate, week_end};
+
+/// Bound of calls that are answered.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+over_every_store!(a_store_that_fails_at_any_call_loses_and_doubles_nothing);
+
+fn settings() -> Config {
+    let mut config = Config::default();
+    config.import.flush_rows = 250;
+    config.lake.settled_rows = 120;
+    config
+}
+
+fn posted(id: &str) -> PostedTraces {
+    let fields = [
+        "Pub",
+        "1700000000000",
+        "region",
+        "group",
+        "order",
+        id,
+        "tag",
+        id,
+        "10.0.0.1:10911",
+        "5",
+        "3",
+        "0",
+        "offset",
+        "true",
+        "10.0.0.2",
+    ];
+    let body = fields.join("\u{1}") + "\u{2}";
+    PostedTraces { bodies: vec![(body.into(), None)], time_ms: week_end().timestamp_millis() }
+}
+
+/// What a process does: it imports, takes a trace, and keeps the tables in shape.
+async fn run(store: Store, logs: &std::path::Path, patience: Duration) -> Result<()> {
+    let mut config = settings();
+    config.lake.store_timeout = patience;
+    let lake = Lake::open(store, config.lake.clone()).await?;
+    let request =
+        ImportRequest { store: logs.to_path_buf(), broker_group: "gen".to_owned(), skip_corrupt: false };
+    lake.import(&request, &config, Arc::new(Progress::default()), week_end()).await?;
+    lake.append_posted(&posted("one")).await?;
+    let owner = Owner::of("qmq", "(upkeep)");
+    let _lock = lake.become_writer(&owner).await?;
+    lake.compact(week_end(), 2, &owner).await?;
+    lake.settle(week_end(), &owner).await?;
+    lake.vacuum().await?;
+    Ok(())
+}
+
+/// All rows, an event that was posted again counting once, as it does when traces are read.
+async fn rows(place: &Place) -> Vec<(&'static str, Vec<String>)> {
+    let mut rows = Vec::new();
+    for def in mqlake::lake::schema::TABLES {
+        let distinct = if ["trace", "message_key"].contains(&def.name) { "DISTINCT" } else { "" };
+        let statement = format!("SELECT {distinct} * EXCLUDE (dt) FROM {}", def.name);
+        rows.push((def.name, place.rows(&statement).await));
+    }
+    rows
+}
+
+/// A place of the same kind.
+fn another(place: &Place) -> Place {
+    if place.has_locks() {
+        Place::disk()
+    } else if place.is_s3() {
+        Place::s3()
+    } else {
+        Place::memory()
+    }
+}
+
+async fn a_store_that_fails_at_any_call_loses_and_doubles_nothing(place: Place) {
+    let logs = place.own("logs");
+    generate::store(&logs, 600, 11);
+    let mut counting = None;
+    let store = place.store_through(|inner| counting.insert(Counting::new(inner)).clone());
+    run(store, &logs, PATIENCE).await.unwrap();
+    let calls = counting.unwrap().calls();
+    let wanted = rows(&place).await;
+    assert!(wanted.iter().all(|(name, rows)| !rows.is_empty() || *name == "consumer_progress"), "{calls}");
+    let is_thorough = std::env::var("MQLAKE_TEST_EVERY_CALL").is_ok();
+    let step = if is_thorough { 1 } else { calls / if place.is_s3() { 5 } else { 20 } };
+    for (offset, failure) in [(0, Failure::Before), (3, Failure::LostAnswer), (7, Failure::Hang)] {
+        for at in (offset % step..calls).step_by(step) {
+            let place = another(&place);
+            let store = place.store_through(|inner| Counting::failing(inner, Some((at, failure))));
+            // it may fail, and it may get over it
+            let patience = if failure == Failure::Hang { Duration::from_millis(300) } else { PATIENCE };
+            let _ = run(store, &logs, patience).await;
+            run(place.store(), &logs, PATIENCE)
+                .await
+                .unwrap_or_else(|error| panic!("{failure:?} at {at}: {error}"));
+            for ((name, found), (_, wanted)) in rows(&place).await.iter().zip(&wanted) {
+                assert!(found == wanted, "{failure:?} at {at}: {name}: {} of {}", found.len(), wanted.len());
+            }
+            place.assert_sound().await;
+        }
+    }
+}
