@@ -223,7 +223,6 @@ fn tables_of(log: Log) -> Vec<&'static TableDef> {
         Log::CommitLog | Log::Pulled => vec![&CONTENT, &TRACE, &CONSUMER_PROGRESS, &MESSAGE, &MESSAGE_KEY],
         Log::KeyIndex => vec![&MESSAGE_KEY],
         Log::Samples => vec![&CONSUMER_PROGRESS],
-        Log::Posted => vec![&TRACE, &MESSAGE_KEY],
     }
 }
 

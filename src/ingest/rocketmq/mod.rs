@@ -143,7 +143,8 @@ impl Lake {
                     flush_bytes: usize::try_from(config.import.flush_bytes.as_u64()).unwrap_or(usize::MAX),
                     progress: progress.clone(),
                 };
-                self.read_rocketmq(reading, replay, &stream, &mut tables, &mut summary).await?
+                self.read_rocketmq(reading, replay, &self.days(now), &stream, &mut tables, &mut summary)
+                    .await?
             }
             Resumed::Nothing { offsets, end } => ReadResult { offsets, end, ..ReadResult::default() },
         };
@@ -257,7 +258,7 @@ impl Lake {
             let moves = [Move { stream: stream.clone(), from: table.position, to: position }];
             match self.table(table.def)?.append(&[], &moves, self.settings.commit_attempts).await? {
                 Outcome::Committed => table.position = Some(position),
-                Outcome::Moved => {
+                Outcome::Moved | Outcome::BesideMoved | Outcome::Stale => {
                     return Err(Error::Usage(format!(
                         "another process is importing {stream}; one writer per broker, please"
                     )));
@@ -272,15 +273,15 @@ impl Lake {
         &self,
         reading: Reading,
         replay: RocketMqReplay,
+        days: &DayRule,
         stream: &StreamId,
         tables: &mut [TablePosition; 5],
         summary: &mut RocketMqSummary,
     ) -> Result<ReadResult> {
         let (sender, flushes) = mpsc::channel::<Flush>(1);
         let reading = tokio::task::spawn_blocking(move || reading.run(replay, &sender));
-        let (days, mut committing) = (self.days(now), Ok(()));
-        let mut encoding =
-            Box::pin(encode_ahead(flushes, |flush| self.encode_rocketmq(flush, stream, &days)));
+        let mut committing = Ok(());
+        let mut encoding = Box::pin(encode_ahead(flushes, |flush| self.encode_rocketmq(flush, stream, days)));
         while let Some(encoded) = encoding.next().await {
             committing = match encoded {
                 Ok(encoded) => self.commit_rocketmq(encoded, stream, tables, summary).await,

@@ -10,7 +10,7 @@ use super::message::MessageRow;
 use super::stored::StoredRow;
 use super::{
     BatchContext, DayRows, NO_NUMBER, NO_OFFSET, NO_TIME, NameLists, Rows, Texts, ascending, batch_of,
-    by_day, day_and_name, day_of, gather, integers, last_word, map_builder, offsets, small_integers, times,
+    by_day, day_and_name, gather, integers, last_word, map_builder, offsets, small_integers, times,
 };
 use crate::error::Result;
 use crate::lake::schema::{CONTENT, TableDef};

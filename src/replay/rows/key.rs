@@ -8,8 +8,8 @@ use arrow::record_batch::RecordBatch;
 
 use super::super::names::{constant_column, text_column};
 use super::{
-    BatchContext, DayRows, Rows, Texts, batch_of, day_of, gather, integers, offsets, small_integers,
-    split_days, times,
+    BatchContext, DayRows, Rows, Texts, batch_of, gather, integers, offsets, small_integers, split_days,
+    times,
 };
 use crate::error::Result;
 use crate::lake::schema::{MESSAGE_KEY, TableDef};

@@ -1,7 +1,7 @@
 //! A store that fails at any call: an error before or after the effect, or no answer at all. Whatever call it is, after
 //! one more run over a store that works the rows are those of an undisturbed one.
 //!
-//! By default about 20 calls are failed in each way, another selection for each; `MQLAKE_TEST_EVERY_CALL=1` fails every
+//! By default about 10 calls are failed in each way, another selection for each; `MQLAKE_TEST_EVERY_CALL=1` fails every
 //! one.
 
 use std::sync::Arc;
@@ -97,9 +97,14 @@ async fn a_store_that_fails_at_any_call_loses_and_doubles_nothing(place: Place) 
     run(store, &logs, PATIENCE).await.unwrap();
     let calls = counting.unwrap().calls();
     let wanted = rows(&place).await;
-    assert!(wanted.iter().all(|(name, rows)| !rows.is_empty() || *name == "consumer_progress"), "{calls}");
+    for (name, rows) in &wanted {
+        assert!(
+            !rows.is_empty() || !["message", "record", "trace"].contains(name),
+            "{name} of {calls} calls"
+        );
+    }
     let is_thorough = std::env::var("MQLAKE_TEST_EVERY_CALL").is_ok();
-    let step = if is_thorough { 1 } else { calls / if place.is_s3() { 5 } else { 20 } };
+    let step = if is_thorough { 1 } else { calls / if place.is_s3() { 5 } else { 10 } };
     for (offset, failure) in [(0, Failure::Before), (3, Failure::LostAnswer), (7, Failure::Hang)] {
         for at in (offset % step..calls).step_by(step) {
             let place = another(&place);
