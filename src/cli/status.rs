@@ -178,6 +178,8 @@ fn print_text(status: &Value) {
                 // brokers of RocketMQ count messages, those of QMQ bytes
                 match stream.get("lag_messages").and_then(Value::as_u64) {
                     Some(messages) => format!("{messages} messages"),
+                    // nobody knows what a broker has that is away
+                    None if stream.get("lag_bytes").is_none_or(Value::is_null) => "unknown".to_owned(),
                     None =>
                         format!("{} bytes, {} s", number(stream, "lag_bytes"), seconds(stream, "lag_seconds")),
                 },

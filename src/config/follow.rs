@@ -64,6 +64,10 @@ pub struct Follow {
     /// requests), 100 ms to 1 day; default 60 s.
     #[serde(with = "humantime_serde")]
     pub silence_alarm: Duration,
+    /// How long something that is over stands as an alarm, with its time: messages that were gone before they were
+    /// read, offsets that a broker used again; 1 s to 1 day, default 1 day.
+    #[serde(with = "humantime_serde")]
+    pub alarm_for: Duration,
     /// Longest time for fetching one message body from a broker, 1 ms to 1 day; default 1 s.
     #[serde(with = "humantime_serde")]
     pub detail_timeout: Duration,
@@ -89,6 +93,7 @@ impl Default for Follow {
             hot_bytes: ByteSize::mib(256),
             commit_timeout: Duration::from_secs(120),
             silence_alarm: Duration::from_secs(60),
+            alarm_for: Duration::from_secs(24 * 60 * 60),
             detail_timeout: Duration::from_secs(1),
         }
     }
@@ -108,6 +113,7 @@ impl Follow {
             ("follow.flush_every", self.flush_every, millis(10)),
             ("follow.commit_timeout", self.commit_timeout, millis(100)),
             ("follow.silence_alarm", self.silence_alarm, millis(100)),
+            ("follow.alarm_for", self.alarm_for, millis(1000)),
             ("follow.detail_timeout", self.detail_timeout, millis(1)),
         ];
         for (name, value, least) in durations {
@@ -145,7 +151,7 @@ mod tests {
     #[test]
     fn a_value_outside_its_bounds_is_refused_by_name() {
         type Change = fn(&mut Follow);
-        let cases: [(&str, Change); 10] = [
+        let cases: [(&str, Change); 11] = [
             ("follow.spool ", |f| f.spool = Some(PathBuf::new())),
             ("follow.spool_max ", |f| f.spool_max = ByteSize(1)),
             ("follow.spool_segment ", |f| f.spool_segment = ByteSize::gib(5)),
@@ -155,6 +161,7 @@ mod tests {
             ("follow.max_frame ", |f| f.max_frame = ByteSize::gib(2)),
             ("follow.flush_rows ", |f| f.flush_rows = 0),
             ("follow.flush_bytes ", |f| f.flush_bytes = ByteSize::mib(257)),
+            ("follow.alarm_for ", |f| f.alarm_for = Duration::from_secs(86_401)),
             ("follow.silence_alarm ", |f| f.silence_alarm = Duration::from_secs(86_401)),
         ];
         for (name, change) in cases {

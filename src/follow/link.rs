@@ -21,6 +21,7 @@ use super::index;
 use super::pause::IdlePause;
 use super::pipeline::Pipeline;
 use super::runs::Runs;
+use super::same_log::{has_actions_of, has_messages_of};
 use super::status::Board;
 use super::stretch::{self, StretchError};
 use crate::config::{self, ContentPolicy};
@@ -295,11 +296,54 @@ impl Link<'_> {
                 self.pause(ALARMED_PAUSE).await;
                 continue;
             }
+            if let Some(frame) = self.messages.last_frame().await?
+                && frame.to <= position
+            {
+                let answer = self.client.message(as_offset(frame.from)).await?;
+                let is_there = as_position(answer.start_offset) == frame.from;
+                if is_there && has_messages_of(&frame, &answer.data) == Some(false) {
+                    self.alarm_replaced(self.messages, "message log", frame.from).await;
+                    continue;
+                }
+            }
             self.board.clear_alarm("message log");
             self.board.clear_alarm(RESET_MESSAGES);
             return Ok(Some(position));
         }
         Ok(None)
+    }
+
+    /// Waits until the action log has what was received last, or a stop is asked for.
+    async fn probe_actions(&self, pipeline: &Pipeline) -> Result<(), LinkError> {
+        while !self.is_stopping() {
+            let Some(frame) = pipeline.last_frame().await? else { return Ok(()) };
+            let answer = match self.actions_client.action(as_offset(frame.from)).await {
+                Ok(answer) => answer,
+                // whoever asks for more notices it, too, and tells
+                Err(error) if error.is_silence() => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
+            let is_there = as_position(answer.start_offset) == frame.from;
+            if !is_there || has_actions_of(&frame, &answer.data) != Some(false) {
+                return Ok(());
+            }
+            self.alarm_replaced(pipeline, "action log", frame.from).await;
+        }
+        Ok(())
+    }
+
+    async fn alarm_replaced(&self, pipeline: &Pipeline, alarm: &'static str, from: u64) {
+        let log = pipeline.stream.log.name();
+        self.board.alarm(
+            alarm,
+            format!(
+                "the broker's {log} log has other records at offset {from} than those that were followed: it was cut and \
+                 written again, or belongs to another group. Nothing is appended. To accept the new log stop the server \
+                 and run: mqlake seek --broker-group {} --stream {log} --to start",
+                pipeline.stream.broker_group,
+            ),
+        );
+        self.pause(ALARMED_PAUSE).await;
     }
 
     /// Reads the message log itself from `position`; returns where to go on.
@@ -358,6 +402,7 @@ impl Link<'_> {
 
     async fn action_loop(&self, pipeline: &Pipeline) -> Result<(), LinkError> {
         let mut idle = IdlePause::new(self.settings.idle_pause_min, self.settings.idle_pause_max);
+        self.probe_actions(pipeline).await?;
         let mut begun = pipeline.received();
         let mut tail = ActionTail::new(begun.unwrap_or(0));
         let mut answered = Instant::now();

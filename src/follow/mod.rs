@@ -25,6 +25,7 @@ mod pause;
 mod pipeline;
 mod rocketmq;
 mod runs;
+mod same_log;
 mod seek;
 mod skip;
 mod source;
@@ -80,12 +81,7 @@ impl Follow {
     /// # Errors
     /// [`Error::Config`] if the HTTP client cannot be set up. What goes wrong later is told by the boards.
     pub fn start(config: Arc<Config>, lake: Arc<Lake>, catalog: Arc<Catalog>) -> Result<Follow> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(config.follow.connect_timeout)
-            .build()
-            .map_err(|error| Error::Config(format!("the HTTP client cannot start: {error}")))?;
+        let http = http_client(&config)?;
         let (stop, give_up) = (CancellationToken::new(), CancellationToken::new());
         let shared = pipeline::Shared {
             lake,
@@ -138,6 +134,12 @@ impl Follow {
     pub fn status(&self) -> Vec<SourceStatus> {
         let qmq = self.sources.iter().map(|(_, board)| board.status());
         qmq.chain(self.rocketmq.iter().flat_map(RocketMqCluster::status)).collect()
+    }
+
+    /// Why a source cannot be followed until an operator does something: it does not let in who is asking.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        self.rocketmq.iter().find_map(RocketMqCluster::refusal)
     }
 
     /// Whether every source follows or says why not.
@@ -234,6 +236,16 @@ impl Follow {
         let found = self.details.payloads(&urls, broker_group, subject, &[sequence]).await?;
         found.into_iter().find(|(known, _)| *known == sequence).map(|(_, payload)| payload)
     }
+}
+
+/// What asks metaservers and detail servers.
+fn http_client(config: &Config) -> Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(config.follow.connect_timeout)
+        .build()
+        .map_err(|error| Error::Config(format!("the HTTP client cannot start: {error}")))
 }
 
 /// Sends messages to one topic, broker by broker in turn.

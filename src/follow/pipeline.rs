@@ -58,6 +58,8 @@ pub(super) struct Pipeline {
     spool: Arc<Mutex<Spool>>,
     view: SpoolView,
     most_spooled: u64,
+    /// The last frame with records, once it was looked for.
+    last: Mutex<Option<OwnedFrame>>,
     /// Held by an append for as long as it really runs, whoever waits for it.
     appending: Arc<tokio::sync::Mutex<()>>,
     wake: Arc<Wake>,
@@ -134,22 +136,23 @@ impl Pipeline {
         let states = lake.states_at(&stream, &tables).await?;
         let imported = StreamId::rocketmq(&stream.broker_group, Log::CommitLog);
         let imported_tables = lake.positions(&imported, ROCKETMQ_TABLES).await?;
-        let imported_states = lake.states_at(&imported, &imported_tables).await?;
         let at_lowest = lowest(&tables).and_then(|position| states.get(&position));
         let mut offsets = at_lowest.map(|offsets| (**offsets).clone()).unwrap_or_default();
         if let Some(position) = lowest(&imported_tables) {
             // an import has read these queues further, or alone
-            offsets.go_on_after(&QueueOffsets::from_bytes(&lake.state(&imported, position).await?)?);
+            let other = QueueOffsets::from_bytes(&lake.state(&imported, position).await?)?;
+            offsets.go_on_after(&other, position);
         }
-        let is_uneven = tables.iter().any(|table| table.position != lowest(&tables));
+        // queues are pulled from the lowest place on: what stands further has more already
+        let imports = lake.states_at(&imported, &imported_tables).await?;
         let mut floors: [TableFloor; 5] = Default::default();
         for ((floor, table), imported) in floors.iter_mut().zip(&tables).zip(&imported_tables) {
             floor.position = table.position.unwrap_or(0);
-            let state = imported.position.and_then(|end| Some((end, imported_states.get(&end)?)));
-            let end = state.map_or(0, |(end, state)| state.trail.offset(end));
-            floor.physical = i64::try_from(end).unwrap_or(i64::MAX);
-            if is_uneven {
-                floor.queues = table.position.and_then(|position| states.get(&position).cloned());
+            if is_uneven(&tables) {
+                floor.read.extend(table.position.and_then(|position| states.get(&position).cloned()));
+            }
+            if is_uneven(&imported_tables) {
+                floor.read.extend(imported.position.and_then(|position| imports.get(&position).cloned()));
             }
         }
         let settings = RocketMqSettings {
@@ -259,6 +262,7 @@ impl Pipeline {
             spool,
             view,
             most_spooled: settings.max_bytes,
+            last: Mutex::default(),
             appending: Arc::default(),
             wake,
             stop,
@@ -288,23 +292,51 @@ impl Pipeline {
         self.view.bytes() + bytes as u64 + FRAME_OVERHEAD <= self.most_spooled
     }
 
-    /// What the spool holds behind the tables, in order.
-    pub(super) async fn spooled(&self) -> Result<Vec<Result<OwnedFrame>>> {
+    /// Goes through what the spool holds behind the tables, in order, one frame at a time: it can be more than memory.
+    pub(super) async fn fold_spooled<T: Send + 'static>(
+        &self,
+        mut folded: T,
+        each: impl Fn(&mut T, &OwnedFrame) + Send + 'static,
+    ) -> Result<T> {
         let (view, begin, end) = (self.view.clone(), self.begin, self.view.end());
-        let Some(begin) = begin.or_else(|| self.view.start()) else { return Ok(Vec::new()) };
+        let Some(begin) = begin.or_else(|| self.view.start()) else { return Ok(folded) };
         tokio::task::spawn_blocking(move || {
             let mut reader = view.reader(begin)?;
-            let mut frames = Vec::new();
             while let Some(frame) = reader.next()? {
-                let is_last = Some(frame.to) == end;
-                frames.push(Ok(frame));
-                if is_last {
+                each(&mut folded, &frame);
+                if Some(frame.to) == end {
                     break;
                 }
             }
-            Ok(frames)
+            Ok(folded)
         })
         .await?
+    }
+
+    /// The last frame with records that was received, if it is known: after a start that of the spool.
+    pub(super) async fn last_frame(&self) -> Result<Option<OwnedFrame>> {
+        if let Some(last) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(Some(last.clone()));
+        }
+        let (view, end) = (self.view.clone(), self.view.end());
+        let Some(start) = view.start().filter(|start| Some(*start) != end) else { return Ok(None) };
+        let last = tokio::task::spawn_blocking(move || {
+            let mut reader = view.reader(start)?;
+            let mut last = None;
+            while let Some(frame) = reader.next()? {
+                let is_end = Some(frame.to) == end;
+                if !frame.payload.is_empty() {
+                    last = Some(frame);
+                }
+                if is_end {
+                    break;
+                }
+            }
+            Ok::<_, Error>(last)
+        })
+        .await??;
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&last);
+        Ok(last)
     }
 
     /// Bytes in the spool.
@@ -318,6 +350,10 @@ impl Pipeline {
     /// [`Error::Limit`] if the spool is full, others if its disk fails.
     pub(super) async fn append(&self, kind: u8, from: u64, to: u64, payload: bytes::Bytes) -> Result<()> {
         let spool = self.spool.clone();
+        if !payload.is_empty() && self.stream.log != Log::Pulled {
+            let last = OwnedFrame { kind, from, to, payload: payload.clone() };
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+        }
         let place = self.appending.clone().lock_owned().await;
         tokio::task::spawn_blocking(move || {
             let _place = place;
@@ -357,6 +393,11 @@ impl Pipeline {
         let (worked, flushed) = tokio::join!(worker, flusher);
         worked?.and(flushed?)
     }
+}
+
+/// Whether tables of one stream stand at different positions.
+fn is_uneven(tables: &[TablePosition]) -> bool {
+    tables.iter().any(|table| table.position != lowest(tables))
 }
 
 fn lowest(tables: &[TablePosition]) -> Option<u64> {

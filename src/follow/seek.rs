@@ -20,6 +20,31 @@ pub enum SeekTarget {
     Offset(u64),
 }
 
+/// Refuses an offset beyond the log of the broker. One that cannot be asked proves nothing.
+async fn check_end(config: &Config, group: &str, log: Log, to: u64) -> Result<()> {
+    let http = super::http_client(config)?;
+    for source in &config.qmq {
+        match super::source::log_bounds(source, config, &http, group, log).await {
+            Ok(Some((begin, end))) if to > end => {
+                let holds = match begin {
+                    Some(begin) if end > 0 => format!("holds offsets {begin} to {end}"),
+                    _ => "is empty".to_owned(),
+                };
+                return Err(Error::Usage(format!(
+                    "offset {to} lies beyond the {} log of broker group `{group}`, which {holds}; nothing was moved",
+                    log.name()
+                )));
+            }
+            Ok(Some(_)) => return Ok(()),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(source = source.label(), %error, "whether the log reaches so far could not be asked");
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Moves a stream; returns the position before and after, or `None` if the stream has none.
 ///
 /// # Errors
@@ -65,6 +90,9 @@ pub async fn seek(
             "offset {to} lies before {from}, up to which the log is stored already; only `start` goes back, for a log \
              that was recreated"
         )));
+    }
+    if let SeekTarget::Offset(to) = target {
+        check_end(config, group, log, to).await?;
     }
     // from here to the end a crash leaves a mark that nobody follows past
     lake.put_stream_info(&StreamInfo { seeking: true, ..info.clone() }).await?;

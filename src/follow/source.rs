@@ -16,7 +16,7 @@ use super::pause::Backoff;
 use super::pipeline::{Pipeline, Shared, spool_folder};
 use super::runs::Runs;
 use super::status::Board;
-use crate::config::QmqSource;
+use crate::config::{Config, QmqSource};
 use crate::error::{Error, Result};
 use crate::lake::schema::SYSTEM_QMQ;
 use crate::lake::{Log, Owner, StreamId, WriterLock};
@@ -249,36 +249,15 @@ impl Source {
     }
 
     fn identity(&self) -> Result<Identity> {
-        let host = match &self.settings.host_name {
-            Some(host) => host.clone(),
-            None => match &self.shared.config.surroundings.qmq_host {
-                Some(host) => host.clone(),
-                None => hostname::get()
-                    .map_err(|error| {
-                        Error::Config(format!("the host name is not known ({error}); set host_name"))
-                    })?
-                    .to_string_lossy()
-                    .into_owned(),
-            },
-        };
-        Ok(Identity { host, port: self.settings.broker_port })
+        identity(&self.settings, &self.shared.config)
     }
 
     fn metaserver(&self) -> Metaserver {
-        let timeouts = MetaserverTimeouts {
-            connect: self.shared.config.follow.connect_timeout,
-            request: self.settings.request_timeout,
-            ..MetaserverTimeouts::default()
-        };
-        Metaserver::new(self.settings.meta_server_endpoint.clone(), self.http.clone(), timeouts)
+        metaserver(&self.settings, &self.shared.config, &self.http)
     }
 
     fn connection_settings(&self) -> ConnectionSettings {
-        ConnectionSettings {
-            connect_timeout: self.shared.config.follow.connect_timeout,
-            request_timeout: self.settings.request_timeout,
-            max_frame: usize::try_from(self.shared.config.follow.max_frame.as_u64()).unwrap_or(usize::MAX),
-        }
+        connection_settings(&self.settings, &self.shared.config)
     }
 
     /// What went wrong, with what an operator can do about it.
@@ -296,6 +275,70 @@ impl Source {
             host = identity.host,
             port = identity.port,
         )
+    }
+}
+
+/// What the slave's log of a broker group holds: its first offset, if it has any, and its end.
+///
+/// `None` if this source does not follow the group.
+///
+/// # Errors
+/// If the metaserver or the slave cannot be asked.
+pub(super) async fn log_bounds(
+    settings: &QmqSource,
+    config: &Config,
+    http: &reqwest::Client,
+    group: &str,
+    log: Log,
+) -> Result<Option<(Option<u64>, u64)>, LinkError> {
+    let identity = identity(settings, config)?;
+    let meta = metaserver(settings, config, http).acquire(&identity).await?;
+    if meta.group != group {
+        return Ok(None);
+    }
+    check_meta(&meta, &identity).map_err(LinkError::Cluster)?;
+    let connection = Connection::open(&meta.sync_address, &connection_settings(settings, config)).await?;
+    let client = SyncClient::new(connection);
+    let ends = client.heartbeat(0, 0).await?;
+    // where it begins is only shown
+    let (begin, end) = match log {
+        Log::Action => (client.action(0).await, ends.action),
+        _ => (client.message(-1).await, ends.message),
+    };
+    let begin = begin.ok().and_then(|answer| u64::try_from(answer.start_offset).ok());
+    Ok(Some((begin, u64::try_from(end).unwrap_or(0))))
+}
+
+fn identity(settings: &QmqSource, config: &Config) -> Result<Identity> {
+    let host = match &settings.host_name {
+        Some(host) => host.clone(),
+        None => match &config.surroundings.qmq_host {
+            Some(host) => host.clone(),
+            None => hostname::get()
+                .map_err(|error| {
+                    Error::Config(format!("the host name is not known ({error}); set host_name"))
+                })?
+                .to_string_lossy()
+                .into_owned(),
+        },
+    };
+    Ok(Identity { host, port: settings.broker_port })
+}
+
+fn metaserver(settings: &QmqSource, config: &Config, http: &reqwest::Client) -> Metaserver {
+    let timeouts = MetaserverTimeouts {
+        connect: config.follow.connect_timeout,
+        request: settings.request_timeout,
+        ..MetaserverTimeouts::default()
+    };
+    Metaserver::new(settings.meta_server_endpoint.clone(), http.clone(), timeouts)
+}
+
+fn connection_settings(settings: &QmqSource, config: &Config) -> ConnectionSettings {
+    ConnectionSettings {
+        connect_timeout: config.follow.connect_timeout,
+        request_timeout: settings.request_timeout,
+        max_frame: usize::try_from(config.follow.max_frame.as_u64()).unwrap_or(usize::MAX),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -10,6 +10,10 @@ use crate::lake::Gap;
 
 /// Gaps remembered per source.
 const MOST_GAPS: usize = 100;
+/// Events of one kind that are shown.
+const MOST_EVENTS: usize = 8;
+/// Events remembered.
+const MOST_KEPT: usize = 256;
 /// Maxima remembered per stream, to tell the lag in seconds.
 const MOST_MAXIMA: usize = 3600;
 
@@ -72,6 +76,17 @@ pub struct Board(Mutex<State>);
 struct State {
     status: SourceStatus,
     times: BTreeMap<&'static str, Times>,
+    /// What happened and is over, but has to be known.
+    events: VecDeque<Event>,
+    /// Whether who asks is refused as a whole.
+    is_refused: bool,
+}
+
+#[derive(Debug)]
+struct Event {
+    about: &'static str,
+    what: String,
+    until: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +94,8 @@ struct Times {
     answer: Option<Instant>,
     commit: Option<Instant>,
     maxima: VecDeque<(Instant, u64)>,
+    /// Whether the end of the broker's log was told since the source follows.
+    is_current: bool,
 }
 
 impl Board {
@@ -93,7 +110,12 @@ impl Board {
             gaps: Vec::new(),
             alarms: BTreeMap::new(),
         };
-        Board(Mutex::new(State { status, times: BTreeMap::new() }))
+        Board(Mutex::new(State {
+            status,
+            times: BTreeMap::new(),
+            events: VecDeque::new(),
+            is_refused: false,
+        }))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -105,21 +127,40 @@ impl Board {
     pub fn status(&self) -> SourceStatus {
         let now = Instant::now();
         let mut state = self.lock();
-        let State { status, times } = &mut *state;
+        let State { status, times, events, .. } = &mut *state;
+        let is_following = status.state == "following";
         for stream in &mut status.streams {
             let times = times.entry(stream.log).or_default();
             let age = |time: Option<Instant>| time.map(|time| (now - time).as_secs_f64());
             stream.last_answer_seconds = age(times.answer);
             stream.last_commit_seconds = age(times.commit);
+            (stream.lag_bytes, stream.lag_seconds) = (None, None);
+            if !is_following {
+                // whatever the broker has by now, nobody knows it
+                stream.lag_messages = None;
+            }
             let (Some(end), visible) = (stream.broker_end, stream.visible.unwrap_or(0)) else { continue };
             while times.maxima.front().is_some_and(|(_, end)| *end <= visible) {
                 times.maxima.pop_front();
             }
-            stream.lag_bytes = Some(end.saturating_sub(visible));
-            stream.lag_seconds =
-                Some(times.maxima.front().map_or(0.0, |(time, _)| (now - *time).as_secs_f64()));
+            if is_following && times.is_current {
+                stream.lag_bytes = Some(end.saturating_sub(visible));
+                stream.lag_seconds =
+                    Some(times.maxima.front().map_or(0.0, |(time, _)| (now - *time).as_secs_f64()));
+            }
         }
-        status.clone()
+        events.retain(|event| event.until > now);
+        let mut status = status.clone();
+        for about in events.iter().map(|event| event.about) {
+            status.alarms.entry(about).or_insert_with(|| told(events, about));
+        }
+        status
+    }
+
+    /// Its label.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.lock().status.name.clone()
     }
 
     /// Whether it follows, or says why not.
@@ -129,14 +170,24 @@ impl Board {
         state.status.state == "following" || state.status.problem.is_some()
     }
 
+    /// Why nothing at all can be followed, if the source is refused as who it says it is.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        let state = self.lock();
+        state.status.problem.clone().filter(|_| state.is_refused)
+    }
+
     pub(super) fn connecting(&self) {
-        self.lock().status.state = "connecting";
+        let mut state = self.lock();
+        state.status.state = "connecting";
+        state.times.values_mut().for_each(|times| times.is_current = false);
     }
 
     pub(super) fn following(&self, address: &str) {
         let mut state = self.lock();
         state.status.state = "following";
         state.status.problem = None;
+        state.is_refused = false;
         state.status.address = Some(address.to_owned());
     }
 
@@ -144,6 +195,25 @@ impl Board {
         let mut state = self.lock();
         state.status.state = state_name;
         state.status.problem = Some(what);
+        state.is_refused = false;
+        state.times.values_mut().for_each(|times| times.is_current = false);
+    }
+
+    /// Who asks is not let in: nobody but an operator can help.
+    pub(super) fn refused(&self, what: String) {
+        self.problem("waiting", what);
+        self.lock().is_refused = true;
+    }
+
+    /// Something happened that is over but has to be known: it is an alarm for a while, with its time.
+    pub(super) fn event(&self, about: &'static str, what: String, alarm_for: Duration) {
+        tracing::error!(about, "{what}");
+        let time = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        let Some(until) = Instant::now().checked_add(alarm_for) else { return };
+        let mut state = self.lock();
+        state.events.push_back(Event { about, what: format!("{time} {what}"), until });
+        let excess = state.events.len().saturating_sub(MOST_KEPT);
+        state.events.drain(..excess);
     }
 
     pub(super) fn group(&self, group: &str, gaps: Vec<Gap>) {
@@ -198,7 +268,7 @@ impl Board {
 
     fn stream(&self, log: &'static str, change: impl FnOnce(&mut StreamState, &mut Times)) {
         let mut state = self.lock();
-        let State { status, times } = &mut *state;
+        let State { status, times, .. } = &mut *state;
         if let Some(stream) = status.streams.iter_mut().find(|stream| stream.log == log) {
             change(stream, times.entry(log).or_default());
         }
@@ -230,8 +300,14 @@ impl Board {
         self.stream(log, |stream, _| stream.spooled_bytes = bytes);
     }
 
-    pub(super) fn lag_messages(&self, log: &'static str, messages: u64) {
-        self.stream(log, |stream, _| stream.lag_messages = Some(messages));
+    pub(super) fn lag_messages(&self, log: &'static str, messages: Option<u64>) {
+        self.stream(log, |stream, _| stream.lag_messages = messages);
+    }
+
+    /// End of what queries see of a stream.
+    pub(super) fn visible_end(&self, log: &'static str) -> Option<u64> {
+        let state = self.lock();
+        state.status.streams.iter().find(|stream| stream.log == log)?.visible
     }
 
     pub(super) fn unusable(&self, log: &'static str, count: u64) {
@@ -241,6 +317,7 @@ impl Board {
     pub(super) fn broker_end(&self, log: &'static str, end: u64) {
         self.stream(log, |stream, times| {
             stream.broker_end = Some(end);
+            times.is_current = true;
             if times.maxima.back().is_none_or(|(_, known)| *known < end) {
                 times.maxima.push_back((Instant::now(), end));
             }
@@ -248,5 +325,66 @@ impl Board {
                 times.maxima.remove(1);
             }
         });
+    }
+}
+
+/// The events of a kind, the newest first.
+fn told(events: &VecDeque<Event>, about: &'static str) -> String {
+    let all: Vec<&str> =
+        events.iter().rev().filter(|event| event.about == about).map(|event| event.what.as_str()).collect();
+    let mut text = all.iter().take(MOST_EVENTS).copied().collect::<Vec<_>>().join("; ");
+    if all.len() > MOST_EVENTS {
+        text.push_str(&format!("; and {} before", all.len() - MOST_EVENTS));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_alarms_with_their_time_until_they_are_old() {
+        let board = Board::new("test".to_owned());
+        for number in 0..10 {
+            board.event("holes", format!("hole {number}"), Duration::from_secs(3600));
+        }
+        board.event("went back", "gone".to_owned(), Duration::ZERO);
+        let alarms = board.status().alarms;
+        assert_eq!(alarms.keys().collect::<Vec<_>>(), [&"holes"]);
+        let holes: Vec<&str> = alarms["holes"].split("; ").collect();
+        assert_eq!(holes.len(), 9, "{holes:?}");
+        assert!(holes[0].ends_with("Z hole 9") && holes[8] == "and 2 before", "{holes:?}");
+    }
+
+    #[test]
+    fn the_lag_is_unknown_while_the_broker_is_away() {
+        let board = Board::new("test".to_owned());
+        board.add_stream("message");
+        let lag = || board.status().streams[0].lag_bytes;
+        board.following("127.0.0.1:1");
+        assert_eq!(lag(), None);
+        board.broker_end("message", 100);
+        board.visible("message", 40);
+        assert_eq!(lag(), Some(60));
+        board.problem("waiting", "away".to_owned());
+        assert_eq!(lag(), None);
+        board.connecting();
+        board.following("127.0.0.1:1");
+        assert_eq!(lag(), None);
+        board.broker_end("message", 100);
+        assert_eq!(lag(), Some(60));
+    }
+
+    #[test]
+    fn a_refusal_is_told_until_somebody_is_let_in() {
+        let board = Board::new("test".to_owned());
+        board.refused("who are you".to_owned());
+        assert_eq!(board.refusal().as_deref(), Some("who are you"));
+        board.problem("waiting", "away".to_owned());
+        assert_eq!(board.refusal(), None);
+        board.refused("who are you".to_owned());
+        board.following("127.0.0.1:1");
+        assert_eq!(board.refusal(), None);
     }
 }

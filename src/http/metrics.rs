@@ -94,6 +94,7 @@ pub(super) async fn render(State(app): State<Arc<App>>) -> Response {
 
 fn text() -> Response {
     let text = RECORDER.get().map(PrometheusHandle::render).unwrap_or_default();
+    let text: String = text.split_inclusive('\n').filter(|line| !line.ends_with(" NaN\n")).collect();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -118,13 +119,14 @@ fn render_source(source: &SourceStatus) {
         let (log, label) = (stream.log, name.clone());
         metrics::gauge!("mqlake_follow_spool_bytes", "source" => label.clone(), "log" => log)
             .set(stream.spooled_bytes as f64);
-        if let Some(bytes) = stream.lag_bytes {
-            metrics::gauge!("mqlake_follow_lag_bytes", "source" => label.clone(), "log" => log)
-                .set(bytes as f64);
-        }
-        if let Some(seconds) = stream.lag_seconds {
-            metrics::gauge!("mqlake_follow_lag_seconds", "source" => label.clone(), "log" => log)
-                .set(seconds);
+        // what is not known now has to go; a gauge cannot, but one that is no number is not rendered
+        let lags = [
+            ("mqlake_follow_lag_bytes", stream.lag_bytes.map(|bytes| bytes as f64)),
+            ("mqlake_follow_lag_seconds", stream.lag_seconds),
+            ("mqlake_follow_lag_messages", stream.lag_messages.map(|messages| messages as f64)),
+        ];
+        for (metric, lag) in lags {
+            metrics::gauge!(metric, "source" => label.clone(), "log" => log).set(lag.unwrap_or(f64::NAN));
         }
         if let Some(seconds) = stream.last_commit_seconds {
             metrics::gauge!("mqlake_follow_last_commit_seconds", "source" => label, "log" => log)

@@ -22,11 +22,17 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The tables are open, the store answers, and every source is followed or says why not.
+/// The tables are open, the store answers, and every source is followed or says why not; but a source that refuses who
+/// is asking is not waited for by anybody but an operator.
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     if app.follow.as_ref().is_some_and(|follow| !follow.is_explained()) {
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "connecting", "a source is not connected yet")
             .hint("see `sources` in /api/status")
+            .into_response();
+    }
+    if let Some(why) = app.follow.as_ref().and_then(|follow| follow.refusal()) {
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "source-refused", why)
+            .hint("queries are answered from what is stored; see `sources` in /api/status")
             .into_response();
     }
     let Some(reason) = app.unavailable() else { return "ready\n".into_response() };
@@ -113,7 +119,8 @@ async fn gather(app: &App) -> Status {
     Status {
         version: env!("CARGO_PKG_VERSION"),
         data: lake.store.url.to_string(),
-        ready: app.is_fresh() && app.follow.as_ref().is_none_or(|follow| follow.is_explained()),
+        ready: app.is_fresh()
+            && app.follow.as_ref().is_none_or(|follow| follow.is_explained() && follow.refusal().is_none()),
         tables,
         streams,
         problem,

@@ -4,7 +4,8 @@
 //! explained, retried, and never end the process.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +20,8 @@ use super::super::pipeline::{Pipeline, Shared};
 use super::super::status::Board;
 use super::progress::sample;
 use super::queue::QueueFollower;
+use super::stored::Stored;
+use super::troubles::Troubles;
 use crate::config::RocketMqSource;
 use crate::error::{Error, Result};
 use crate::lake::schema::SYSTEM_ROCKETMQ;
@@ -35,6 +38,13 @@ const FULL_PAUSE: Duration = Duration::from_millis(100);
 /// What a frame counts besides its payload.
 const FRAME_WEIGHT: u64 = 32;
 
+/// How far ahead the broker's clock can be before it is told: no zone and no drift comes to a day.
+const CLOCK_AHEAD_MS: i64 = 24 * 60 * 60 * 1000;
+/// Topics that an alarm names.
+const MOST_TOPICS: usize = 10;
+/// Alarm of topics without the permission to read.
+const UNREADABLE: &str = "unreadable topics";
+
 /// Topic, queue, and where it ended.
 type QueueEnd = (String, i32, Result<Option<QueuePlace>>);
 
@@ -48,6 +58,15 @@ pub(super) struct BrokerFollower {
     pub(super) shared: Shared,
     pub(super) board: Arc<Board>,
     pub(super) address: watch::Receiver<String>,
+}
+
+/// The topics of a broker that are to be followed.
+#[derive(Default)]
+struct Topics {
+    /// Number of queues of each.
+    wanted: BTreeMap<String, i32>,
+    /// Those that nobody may read, with their permission.
+    closed: Vec<(String, i32)>,
 }
 
 /// An open stream.
@@ -95,11 +114,9 @@ impl BrokerFollower {
         let gaps = lake.rocketmq_gaps(&self.name).await?;
         self.board.group(&self.name, gaps);
         let stream = StreamId::rocketmq(&self.name, Log::Pulled);
-        let (pipeline, mut offsets) =
+        let (pipeline, offsets) =
             Pipeline::rocketmq(&self.shared, &self.settings, &self.board, stream.clone()).await?;
-        for frame in pipeline.spooled().await? {
-            super::frames::follow_offsets(&mut offsets, &frame?);
-        }
+        let offsets = pipeline.fold_spooled(offsets, super::frames::follow_offsets).await?;
         let gaps = Gaps::new(lake.clone(), self.board.clone(), SYSTEM_ROCKETMQ, self.name.clone());
         let inbox = Inbox {
             stream,
@@ -107,11 +124,13 @@ impl BrokerFollower {
             board: self.board.clone(),
             gaps,
             address: self.address.clone(),
+            stored: Stored::new(self.shared.catalog.clone(), self.name.clone()),
+            troubles: Troubles::new(self.board.clone(), LOG),
             wait: self.settings.suspend,
+            look_every: self.settings.discover_every,
             retry: (self.shared.config.follow.retry_min, self.shared.config.follow.retry_max),
+            alarm_for: self.shared.config.follow.alarm_for,
             placing: tokio::sync::Mutex::default(),
-            failing: Mutex::default(),
-            behind: Mutex::default(),
         };
         Ok(Open { inbox: Arc::new(inbox), offsets, _lock: lock })
     }
@@ -135,9 +154,10 @@ impl BrokerFollower {
             }
             if looked.is_none_or(|looked| looked.elapsed() >= self.settings.discover_every) {
                 looked = Some(Instant::now());
-                match self.wanted().await {
-                    Ok(wanted) => {
+                match self.topics().await {
+                    Ok(Topics { wanted, closed }) => {
                         self.board.following(&inbox.address());
+                        self.tell_closed(&closed);
                         if sampled.is_none_or(|sampled| sampled.elapsed() >= self.settings.progress_every) {
                             sampled = Some(Instant::now());
                             let topics: Vec<String> = wanted.keys().cloned().collect();
@@ -147,9 +167,7 @@ impl BrokerFollower {
                         }
                         self.reconcile(inbox, &wanted, &mut queues, &mut tasks, &offsets, &stop);
                     }
-                    Err(error) => {
-                        self.board.problem("waiting", format!("asking for topics: {error}"));
-                    }
+                    Err(error) => self.tell_refusal(&error),
                 }
             }
             tokio::select! {
@@ -160,9 +178,9 @@ impl BrokerFollower {
                         Ok((topic, queue_id, Ok(place))) => {
                             // a queue that comes back goes on where it was
                             if let Some(place) = place {
-                                offsets.advance(&topic, queue_id, place.next, place.physical);
-                                offsets.set(&topic, queue_id, place.next);
+                                offsets.put(&topic, queue_id, place);
                             }
+                            inbox.troubles.ended(&topic, queue_id);
                             queues.remove(&(topic, queue_id));
                         }
                         Ok((_, _, Err(error))) => break Err(error),
@@ -185,18 +203,66 @@ impl BrokerFollower {
         outcome
     }
 
-    /// Topics to be followed, with the number of their queues on this broker.
-    async fn wanted(&self) -> Result<BTreeMap<String, i32>, RemoteError> {
+    /// Topics to be followed, with the number of their queues on this broker, and those that may not be read.
+    async fn topics(&self) -> Result<Topics, RemoteError> {
         let address = self.address.borrow().clone();
         let configs: Vec<TopicConfig> = self.client.all_topic_configs(&address).await?;
         // a topic named as its cluster or broker is one of the system
         let names = [self.name.as_str()];
         let clusters = [self.cluster.as_str()];
-        let wanted = configs.into_iter().filter(|topic| {
-            let is_system = is_system_topic(&topic.name, &clusters, &names);
-            topic.perm & PERM_READ != 0 && self.settings.wants(&topic.name, is_system)
-        });
-        Ok(wanted.map(|topic| (topic.name, topic.read)).collect())
+        let mut topics = Topics::default();
+        for topic in configs {
+            if !self.settings.wants(&topic.name, is_system_topic(&topic.name, &clusters, &names)) {
+                continue;
+            }
+            if topic.perm & PERM_READ == 0 {
+                topics.closed.push((topic.name, topic.perm));
+            } else {
+                topics.wanted.insert(topic.name, topic.read);
+            }
+        }
+        topics.closed.sort();
+        Ok(topics)
+    }
+
+    /// Says which topics nobody may read: old brokers make those of dead letters so.
+    fn tell_closed(&self, closed: &[(String, i32)]) {
+        metrics::gauge!("mqlake_follow_unreadable_topics", "source" => self.board.name())
+            .set(closed.len() as f64);
+        if closed.is_empty() {
+            return self.board.clear_alarm(UNREADABLE);
+        }
+        let mut named: Vec<String> = closed
+            .iter()
+            .take(MOST_TOPICS)
+            .map(|(topic, perm)| format!("{topic} (permission {perm})"))
+            .collect();
+        if closed.len() > MOST_TOPICS {
+            named.push(format!("and {} more", closed.len() - MOST_TOPICS));
+        }
+        self.board.alarm(
+            UNREADABLE,
+            format!(
+                "the broker lets nobody read {}, so nothing of it is followed. To follow it: mqadmin updateTopicPerm -n \
+                 {} -b {} -t TOPIC -p 6. To leave it out: exclude_topics",
+                named.join(", "),
+                self.settings.name_servers.join(";"),
+                *self.address.borrow(),
+            ),
+        );
+    }
+
+    /// Says why the broker did not tell its topics.
+    fn tell_refusal(&self, error: &RemoteError) {
+        let what = format!("asking for topics: {error}");
+        if self.board.status().problem.as_ref() != Some(&what) {
+            tracing::warn!(broker = self.name, "{what}");
+        }
+        if error.is_permission() {
+            self.board.refused(format!("{what}. Look at access_key and secret_key of the source"));
+        } else {
+            self.board.problem("waiting", what);
+        }
     }
 
     fn reconcile(
@@ -220,6 +286,7 @@ impl BrokerFollower {
                 }
                 let token = stop.child_token();
                 queues.insert((topic.clone(), queue_id), token.clone());
+                inbox.troubles.began(topic, queue_id);
                 let follower = QueueFollower {
                     topic: topic.clone(),
                     queue_id,
@@ -227,6 +294,10 @@ impl BrokerFollower {
                     client: self.client.clone(),
                     inbox: inbox.clone(),
                     stop: token,
+                    // the first question is for the last record
+                    is_behind: true,
+                    is_blind: false,
+                    seen_from: None,
                 };
                 let topic = topic.clone();
                 tasks.spawn(async move { (topic, queue_id, follower.run().await) });
@@ -242,14 +313,14 @@ pub(super) struct Inbox {
     board: Arc<Board>,
     gaps: Gaps,
     address: watch::Receiver<String>,
+    stored: Stored,
+    troubles: Troubles,
     wait: Duration,
+    look_every: Duration,
     retry: (Duration, Duration),
+    alarm_for: Duration,
     /// Held while a frame gets its place in the stream.
     placing: tokio::sync::Mutex<()>,
-    /// Queues that cannot be pulled.
-    failing: Mutex<HashMap<(String, i32), String>>,
-    /// Messages of each queue that were not received when the broker last answered.
-    behind: Mutex<HashMap<(String, i32), u64>>,
 }
 
 impl Inbox {
@@ -296,61 +367,96 @@ impl Inbox {
         self.stream.to_string()
     }
 
-    /// The broker answered a pull.
-    pub(super) fn answered(&self, topic: &str, queue_id: i32) {
+    /// How often topics are looked at.
+    pub(super) fn look_every(&self) -> Duration {
+        self.look_every
+    }
+
+    /// End of what was received.
+    pub(super) fn received(&self) -> Option<u64> {
+        self.pipeline.received()
+    }
+
+    /// What is stored of the broker.
+    pub(super) fn stored(&self) -> &Stored {
+        &self.stored
+    }
+
+    /// Waits until queries see what was received up to a position; `false` if a stop came first.
+    pub(super) async fn wait_until_visible(&self, position: u64, stop: &CancellationToken) -> bool {
+        self.stored.wait_for(position, || self.board.visible_end(LOG), stop).await
+    }
+
+    /// The broker answered a pull; the queue has so many messages more.
+    pub(super) fn answered(&self, topic: &str, queue_id: i32, behind: i64) {
         self.board.answered(LOG);
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        if failing.is_empty() || failing.remove(&(topic.to_owned(), queue_id)).is_none() {
-            return;
-        }
-        match failing.values().next() {
-            Some(other) => self.board.alarm("pulling", other.clone()),
-            None => self.board.clear_alarm("pulling"),
-        }
+        self.troubles.answered(topic, queue_id, behind);
     }
 
-    /// How many messages of a queue are still to be received.
-    pub(super) fn behind(&self, topic: &str, queue_id: i32, messages: i64) {
-        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
-        behind.insert((topic.to_owned(), queue_id), u64::try_from(messages).unwrap_or(0));
-        let all = behind.values().sum();
-        drop(behind);
-        self.board.lag_messages(LOG, all);
-    }
-
-    /// A pull failed.
-    pub(super) fn failed(&self, topic: &str, queue_id: i32, error: &RemoteError) {
-        let advice = if error.is_permission() {
-            "; it needs the rights Sub and Get on the topic and Sub on the group TOOLS_CONSUMER"
-        } else {
-            ""
+    /// The broker refused a pull, or did not answer.
+    pub(super) fn refused(&self, topic: &str, queue_id: i32, error: &RemoteError) {
+        let is_closed = error.remark().is_some_and(|remark| remark.contains("pulling message is forbidden"));
+        let advice = match error.is_permission() {
+            true if is_closed => {
+                "; the broker lets nobody read it: see `mqadmin updateTopicPerm` and the broker's brokerPermission"
+            }
+            true => "; it needs the rights Sub and Get on the topic and Sub on the group TOOLS_CONSUMER",
+            false => "",
         };
-        let what = format!("topic {topic}: {error}{advice}");
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        failing.insert((topic.to_owned(), queue_id), what.clone());
-        if failing.len() == 1 {
-            self.board.alarm("pulling", what);
-        }
+        self.failed(topic, queue_id, format!("{error}{advice}"));
+    }
+
+    /// A queue cannot be followed at present.
+    pub(super) fn failed(&self, topic: &str, queue_id: i32, what: String) {
+        self.troubles.failed(topic, queue_id, what);
     }
 
     /// Messages were gone before they could be read.
     pub(super) fn hole(&self, gap: Gap) {
-        self.board.alarm(
-            "holes",
-            format!("{}: offsets {} to {} were removed before they were read", gap.stream, gap.from, gap.to),
-        );
+        let what =
+            format!("{}: offsets {} to {} were removed before they were read", gap.stream, gap.from, gap.to);
+        self.board.event("holes", what, self.alarm_for);
         self.gaps.note(gap);
     }
 
-    /// A queue became shorter than what was read of it.
-    pub(super) fn went_back(&self, topic: &str, queue_id: i32, asked: i64, to: i64) {
-        self.board.alarm(
-            "went back",
+    /// Whether a time of the broker lies beyond all differences of clocks and zones.
+    pub(super) fn is_ahead(&self, time_ms: i64) -> bool {
+        time_ms > chrono::Utc::now().timestamp_millis().saturating_add(CLOCK_AHEAD_MS)
+    }
+
+    /// The broker's clock jumped: rows of that time are in partitions that retention does not reach for long.
+    pub(super) fn clock_is_ahead(&self, topic: &str, queue_id: i32, offset: i64, time_ms: i64) {
+        let time = chrono::DateTime::from_timestamp_millis(time_ms)
+            .map_or_else(|| format!("{time_ms} ms"), |time| time.to_rfc3339());
+        self.board.event(
+            "clock",
             format!(
-                "{}/{topic}/{queue_id} ended before offset {asked}, up to which it was read: the topic was made anew, or a \
-                 crash of the broker lost its end. Reading goes on at {to}",
+                "{}/{topic}/{queue_id}: the message at offset {offset} was stored at {time} by the broker's clock, more than \
+                 a day ahead of this server's; it is in the partition of that day, and the newest times that answers tell \
+                 are of then. Look at both clocks",
                 self.stream
             ),
+            self.alarm_for,
+        );
+    }
+
+    /// Records that were read are not those of the queue any more; it ends at `end` now.
+    pub(super) fn went_back(&self, topic: &str, queue_id: i32, replaced: Range<i64>, end: i64) {
+        let Range { start, end: reached } = replaced;
+        let now = if end >= reached {
+            "other records have their place".to_owned()
+        } else {
+            format!("the queue ends at {end} now, and other records will have their place")
+        };
+        self.board.event(
+            "went back",
+            format!(
+                "{}/{topic}/{queue_id}: offsets {start} to {reached} were read, but the broker has them no more; {now}. It lost \
+                 the end of its log, or the topic or the broker was made anew. What was read stays stored; reading goes on \
+                 at {start}",
+                self.stream
+            ),
+            self.alarm_for,
         );
         metrics::counter!("mqlake_follow_went_back_total", "group" => self.stream.broker_group.clone())
             .increment(1);

@@ -33,7 +33,12 @@ pub(super) async fn run(cluster: &RocketMqCluster, shared: &Shared) {
                 cluster.settings.discover_every
             }
             Err(error) => {
-                cluster.board.problem("waiting", format!("finding brokers: {error}"));
+                let what = format!("finding brokers: {error}");
+                if error.is_permission() {
+                    cluster.board.refused(format!("{what}. Look at access_key and secret_key of the source"));
+                } else {
+                    cluster.board.problem("waiting", what);
+                }
                 // what is known is followed on; brokers do not need the name server
                 tracing::warn!(cluster = cluster.settings.label(), "{error}");
                 backoff.next()

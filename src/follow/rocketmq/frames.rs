@@ -4,14 +4,17 @@
 //! |---|---|
 //! | [`PULLED`] | `str16 topic`, `i32 queue`, `i64 next offset`, then records as received |
 //! | [`PROGRESS`] | JSON: a [`Sample`] |
+//! | [`PLACED`] | JSON: a [`Placed`] |
 //!
-//! A [`PULLED`] frame without records says that reading goes on elsewhere: over a hole, or at offsets used again.
+//! A [`PULLED`] frame without records says that reading goes on elsewhere: over a hole. A [`PLACED`] frame says where
+//! reading goes on, and which record is the last one before: at offsets that are used again, or behind records that are
+//! stored already.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::replay::{ProgressSample, QueueOffsets, RocketMqReplay};
+use crate::replay::{ProgressSample, QueueOffsets, QueuePlace, RocketMqReplay};
 use crate::rocketmq::record::records;
 use crate::spool::OwnedFrame;
 
@@ -19,6 +22,8 @@ use crate::spool::OwnedFrame;
 pub(super) const PULLED: u8 = 10;
 /// How far groups are, and what queues hold.
 pub(super) const PROGRESS: u8 = 11;
+/// Where a queue goes on.
+pub(super) const PLACED: u8 = 12;
 
 /// How far groups were at one moment.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -31,6 +36,25 @@ pub(super) struct Sample {
     pub(super) offsets: Vec<(String, String, i32, i64)>,
     /// Topic, queue, first offset, next offset to be written.
     pub(super) queues: Vec<(String, i32, i64, i64)>,
+}
+
+/// Where reading of a queue goes on.
+#[derive(Debug, Serialize, Deserialize)]
+struct Placed {
+    topic: String,
+    queue_id: i32,
+    place: QueuePlace,
+}
+
+/// That reading goes on at a place.
+pub(super) fn placed(topic: &str, queue_id: i32, place: &QueuePlace) -> Result<Bytes> {
+    let placed = Placed { topic: topic.to_owned(), queue_id, place: *place };
+    serde_json::to_vec(&placed).map(Bytes::from).map_err(|error| Error::Invariant(error.to_string()))
+}
+
+fn parse_placed(payload: &[u8]) -> Result<Placed> {
+    serde_json::from_slice(payload)
+        .map_err(|error| Error::Invariant(format!("the spool holds a damaged place of a queue: {error}")))
 }
 
 /// What a pull brought.
@@ -78,6 +102,11 @@ pub(in crate::follow) fn replay_frame(replay: &mut RocketMqReplay, frame: &Owned
             add_sample(replay, frame.from, &sample);
             Ok(0)
         }
+        PLACED => {
+            let Placed { topic, queue_id, place } = parse_placed(&frame.payload)?;
+            replay.offsets.put(&topic, queue_id, place);
+            Ok(0)
+        }
         kind => Err(Error::Invariant(format!(
             "the spool holds a frame of kind {kind} that does not belong to its stream"
         ))),
@@ -115,12 +144,17 @@ fn add_sample(replay: &mut RocketMqReplay, position: u64, sample: &Sample) {
 
 /// Moves queue offsets as a frame says, without its rows.
 pub(super) fn follow_offsets(offsets: &mut QueueOffsets, frame: &OwnedFrame) {
+    if frame.kind == PLACED
+        && let Ok(Placed { topic, queue_id, place }) = parse_placed(&frame.payload)
+    {
+        offsets.put(&topic, queue_id, place);
+    }
     if frame.kind != PULLED {
         return;
     }
     let Some((topic, queue_id, next, bytes)) = parse(&frame.payload) else { return };
     for record in records(bytes).flatten() {
-        offsets.advance(topic, queue_id, next, record.position);
+        offsets.read(topic, &record, next);
     }
     offsets.set(topic, queue_id, next);
 }
@@ -137,12 +171,23 @@ mod tests {
         assert_eq!(parse(&payload), Some(("%RETRY%订单", 3, 42, &b"records"[..])));
     }
 
+    #[test]
+    fn a_place_comes_back_as_it_was_put() {
+        let place = QueuePlace { next: 7, reread_to: Some(9), stored: Some(5), ..QueuePlace::default() };
+        let payload = placed("%RETRY%订单", 3, &place).unwrap();
+        let mut offsets = QueueOffsets::default();
+        follow_offsets(&mut offsets, &OwnedFrame { kind: PLACED, from: 0, to: 1, payload });
+        assert_eq!(offsets.get("%RETRY%订单", 3), Some(place));
+    }
+
     proptest! {
         #[test]
         fn arbitrary_bytes_are_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = parse(&bytes);
-            let frame = OwnedFrame { kind: PULLED, from: 0, to: 1, payload: Bytes::from(bytes) };
-            follow_offsets(&mut QueueOffsets::default(), &frame);
+            for kind in [PULLED, PLACED] {
+                let frame = OwnedFrame { kind, from: 0, to: 1, payload: Bytes::from(bytes.clone()) };
+                follow_offsets(&mut QueueOffsets::default(), &frame);
+            }
         }
     }
 }

@@ -16,6 +16,9 @@ mod cluster;
 mod frames;
 mod progress;
 mod queue;
+mod stored;
+mod troubles;
+mod went_back;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -109,6 +112,18 @@ impl RocketMqCluster {
             return vec![self.board.status()];
         }
         brokers.values().map(|broker| broker.board.status()).collect()
+    }
+
+    /// Why a broker lets nothing be followed, if one refuses who is asking.
+    pub(super) fn refusal(&self) -> Option<String> {
+        let brokers = self.brokers();
+        match brokers.is_empty() {
+            true => self.board.refusal(),
+            false => brokers.values().find_map(|broker| {
+                let why = broker.board.refusal()?;
+                Some(format!("{}: {why}", broker.board.name()))
+            }),
+        }
     }
 
     /// Whether every broker follows or says why not.

@@ -2,19 +2,27 @@
 //!
 //! Offsets are compared with what is expected, whatever the answer's code: what is missing is a hole, and a hole is
 //! shown and written down.
+//!
+//! **SAME-RECORD**: nothing that a pull brings is kept before the last record read was seen at its place, the same in
+//! position, time and content. A broker that lost the end of its log, or a topic that was made anew, uses offsets
+//! again; producers may have gone past the place of this queue before it asks. Then [`super::went_back`] finds out where
+//! reading has to go on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::pause::Backoff;
 use super::broker::Inbox;
-use super::frames::pulled;
-use crate::error::{Error, Result};
+use super::frames::{PLACED, PULLED, placed, pulled};
+use crate::error::Error;
 use crate::lake::Gap;
 use crate::replay::QueuePlace;
 use crate::rocketmq::properties::names;
-use crate::rocketmq::record::records;
+use crate::rocketmq::record::{Record, records};
 use crate::rocketmq::remoting::codes::response;
 use crate::rocketmq::remoting::requests::{Pull, PullRequest, PullStatus};
 use crate::source::rocketmq::remote::{Client, RemoteError};
@@ -32,6 +40,12 @@ pub(super) struct QueueFollower {
     pub(super) inbox: Arc<Inbox>,
     /// Cancelled when the queue is gone or nothing more is to be received.
     pub(super) stop: CancellationToken,
+    /// Whether more is known to be there: then the last record is asked for together with what comes after it.
+    pub(super) is_behind: bool,
+    /// Whether the last record, or one behind it, cannot be read, and so not be compared.
+    pub(super) is_blind: bool,
+    /// End of the stream when reading went back: what is to be compared is visible from there on.
+    pub(super) seen_from: Option<u64>,
 }
 
 /// What a pull means for the place of a queue.
@@ -43,19 +57,56 @@ enum Step {
     End,
     /// Offsets up to this one are gone.
     Hole { to: i64 },
-    /// The queue ends before the offset that was asked for: at this one.
-    Shorter { end: i64, begin: i64 },
+    /// The queue ends before the offset that was asked for.
+    Shorter,
 }
 
 fn judge(asked: i64, pull: &Pull, first: Option<i64>) -> Step {
     match (pull.status, first) {
         (PullStatus::Found, Some(first)) => Step::Records { first, next: pull.next.max(first + 1) },
-        (PullStatus::OffsetMoved, _) if pull.next < asked => {
-            Step::Shorter { end: pull.next, begin: pull.min }
-        }
+        // an old broker says 0 for the next offset while the first message is there: the end is what counts
+        (PullStatus::OffsetMoved, _) if pull.max < asked => Step::Shorter,
         (PullStatus::NotFound, _) => Step::End,
         _ if pull.next > asked => Step::Hole { to: pull.next },
         _ => Step::End,
+    }
+}
+
+/// What became of the last record of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Last {
+    /// It is there; so many bytes of the answer.
+    Same(usize),
+    /// Retention removed it, so far as can be told.
+    Removed,
+    /// What is there cannot be read.
+    Unreadable,
+    /// Another record has its place.
+    Another,
+    /// The queue ends before it, says a master.
+    Shorter,
+    /// The queue seems to end before it.
+    PerhapsShorter,
+    /// Nothing can be told: a slave that is behind.
+    Unknown,
+}
+
+/// What an answer to a pull from the last record on says of it.
+pub(super) fn judge_last(place: &QueuePlace, asked: i64, pull: &Pull) -> Last {
+    match records(&pull.body).next() {
+        Some(Ok(record)) if place.is_last(&record) => Last::Same(record.size()),
+        // a later record of the same log: those before it are gone
+        Some(Ok(record)) if record.queue_offset > asked && record.position > place.physical => Last::Removed,
+        Some(Ok(_)) => Last::Another,
+        Some(Err(_)) => Last::Unreadable,
+        None if pull.min > asked => Last::Removed,
+        None => match pull.status {
+            PullStatus::OffsetMoved if pull.max <= asked => Last::Shorter,
+            PullStatus::NotFound if pull.max <= asked => Last::PerhapsShorter,
+            // all that is left from there on is being removed
+            PullStatus::RetryImmediately if pull.next > asked => Last::Removed,
+            _ => Last::Unknown,
+        },
     }
 }
 
@@ -64,12 +115,17 @@ impl QueueFollower {
     ///
     /// # Errors
     /// Of what is received only: those of the broker are explained and tried again.
-    pub(super) async fn run(mut self) -> Result<Option<QueuePlace>> {
+    pub(super) async fn run(mut self) -> Result<Option<QueuePlace>, Error> {
         let settings = self.inbox.retry();
         let mut backoff = Backoff::new(settings.0, settings.1);
+        let mut gone_since: Option<Instant> = None;
+        if self.place.is_some_and(|place| place.reread_to.is_some()) {
+            self.seen_from = self.inbox.received();
+        }
         while !self.stop.is_cancelled() {
             let pause = match self.pull_once().await {
                 Ok(true) => {
+                    gone_since = None;
                     backoff.reset();
                     continue;
                 }
@@ -77,13 +133,22 @@ impl QueueFollower {
                 Ok(false) => backoff.next(),
                 Err(Failure::Stopped) => break,
                 Err(Failure::Own(error)) => return Err(error),
+                Err(Failure::Lookup(error)) => {
+                    let what = format!("comparing with what is stored: {error}");
+                    self.inbox.failed(&self.topic, self.queue_id, what);
+                    backoff.next()
+                }
                 Err(Failure::Remote(error)) => {
-                    if is_gone(&error) {
-                        // the next look at the broker's topics decides
-                        self.stop.cancelled().await;
-                        break;
+                    // a topic that was removed ends this queue at a next look at the broker's topics; one that was made
+                    // anew meanwhile, or that the broker has not loaded yet, is asked for again
+                    let is_gone_for = gone_since.filter(|_| is_gone(&error)).map(|since| since.elapsed());
+                    if !is_gone(&error) || is_gone_for.is_some_and(|time| time > self.inbox.look_every() * 2)
+                    {
+                        self.inbox.refused(&self.topic, self.queue_id, &error);
                     }
-                    self.inbox.failed(&self.topic, self.queue_id, &error);
+                    gone_since = is_gone(&error).then(|| gone_since.unwrap_or_else(Instant::now));
+                    // whoever answers next is asked for the last record first
+                    self.is_behind = true;
                     backoff.next()
                 }
             };
@@ -95,55 +160,110 @@ impl QueueFollower {
         Ok(self.place)
     }
 
-    /// One pull; `false` if it brought nothing although the broker did not wait.
+    /// Offset of the last record, if it can be asked for.
+    fn comparable(&self) -> Option<(QueuePlace, i64)> {
+        let place = self.place.filter(|_| !self.is_blind)?;
+        Some((place, place.last_offset()?))
+    }
+
+    /// One step; `false` if it brought nothing although the broker did not wait.
     async fn pull_once(&mut self) -> Result<bool, Failure> {
+        match self.comparable() {
+            Some((place, last)) if self.is_behind => self.pull_from_last(&place, last).await,
+            _ => self.pull_next().await,
+        }
+    }
+
+    /// Pulls the last record and what comes after it in one answer.
+    async fn pull_from_last(&mut self, place: &QueuePlace, last: i64) -> Result<bool, Failure> {
+        let pull = self.pull(last, MOST_MESSAGES, Duration::ZERO).await?;
+        match judge_last(place, last, &pull) {
+            Last::Same(size) if pull.next > place.next => {
+                let rest = Pull { body: pull.body.slice(size..), ..pull };
+                self.take(place.next, &rest).await
+            }
+            // the last record alone fills an answer, it is the last of all, or nobody has it
+            Last::Same(_) | Last::Removed => {
+                self.is_behind = false;
+                Ok(true)
+            }
+            verdict => self.without_last(verdict, &pull).await,
+        }
+    }
+
+    /// Pulls what comes after the last record, waiting for it at the end, then looks whether the last record is there.
+    async fn pull_next(&mut self) -> Result<bool, Failure> {
         // of a queue that was never read the broker says where it begins; asking for that needs further rights
         let asked = self.place.map_or(0, |place| place.next);
         let pull = self.pull(asked, MOST_MESSAGES, self.inbox.wait()).await?;
-        self.inbox.answered(&self.topic, self.queue_id);
+        if judge(asked, &pull, None) == Step::Shorter {
+            return self.go_back(&pull).await;
+        }
+        if let Some((place, last)) = self.comparable() {
+            let check = self.pull(last, 1, Duration::ZERO).await?;
+            match judge_last(&place, last, &check) {
+                Last::Same(_) => return self.take(asked, &pull).await,
+                Last::Removed => {}
+                verdict => return self.without_last(verdict, &check).await,
+            }
+        }
+        // without the last record its place has to do: a log only grows
+        let physical = self.place.map_or(-1, |place| place.physical);
+        let first = records(&pull.body).flatten().next();
+        if first.is_some_and(|first| physical >= 0 && first.position <= physical) {
+            return self.go_back(&pull).await;
+        }
+        self.take(asked, &pull).await
+    }
+
+    /// Goes on where the last record was not found.
+    async fn without_last(&mut self, verdict: Last, pull: &Pull) -> Result<bool, Failure> {
+        match verdict {
+            Last::Same(_) | Last::Removed => Ok(true),
+            Last::Unreadable => {
+                self.is_blind = true;
+                Ok(true)
+            }
+            Last::Another | Last::Shorter => self.go_back(pull).await,
+            Last::PerhapsShorter => {
+                // one offset further a master says that there is no such offset; a slave only that it has nothing
+                let beyond = self.pull(pull.max.saturating_add(1), 1, Duration::ZERO).await?;
+                match beyond.status {
+                    PullStatus::OffsetMoved if beyond.max == pull.max => self.go_back(pull).await,
+                    _ => Ok(false),
+                }
+            }
+            Last::Unknown => Ok(false),
+        }
+    }
+
+    /// Takes what a pull brought, the place being proved.
+    async fn take(&mut self, asked: i64, pull: &Pull) -> Result<bool, Failure> {
         let first = records(&pull.body).flatten().next().map(|record| record.queue_offset);
-        self.inbox.behind(&self.topic, self.queue_id, pull.max.saturating_sub(asked.max(pull.next)));
-        match judge(asked, &pull, first) {
+        let mut is_progress = true;
+        match judge(asked, pull, first) {
             Step::Records { first, next } => {
                 self.note_hole(asked, first);
                 for (from, to) in holes_within(&pull.body, next) {
                     self.tell_hole(from, to);
                 }
-                let last = records(&pull.body).flatten().map(|record| record.position).last();
                 self.put(next, &pull.body).await?;
-                self.place = Some(QueuePlace { next, physical: last.unwrap_or(-1) });
-                Ok(true)
             }
-            Step::End => Ok(pull.status == PullStatus::NotFound),
+            // the broker waited, unless it is a slave
+            Step::End | Step::Shorter => is_progress = pull.status == PullStatus::NotFound,
             Step::Hole { to } => {
                 self.note_hole(asked, to);
-                self.put(to, &[]).await?;
-                self.go_on_at(to);
-                Ok(true)
-            }
-            Step::Shorter { end, begin } => {
-                let to = self.after_loss(end, begin).await?;
-                self.inbox.went_back(&self.topic, self.queue_id, asked, to);
-                self.put(to, &[]).await?;
-                self.go_on_at(to);
-                Ok(true)
+                self.put_frame(PULLED, pulled(&self.topic, self.queue_id, to, &[])).await?;
+                self.place = Some(QueuePlace { next: to, ..self.place.unwrap_or_default() });
             }
         }
+        let next = self.place.map_or(0, |place| place.next);
+        self.is_behind = pull.max > next && is_progress && pull.status == PullStatus::Found;
+        self.inbox.answered(&self.topic, self.queue_id, pull.max.saturating_sub(next));
+        Ok(is_progress)
     }
 
-    /// Where to go on in a queue that became shorter. If its last record is one that was read, a crash of the broker cut
-    /// off what came after it; else the topic was made anew.
-    async fn after_loss(&self, end: i64, begin: i64) -> Result<i64, Failure> {
-        let Some(QueuePlace { physical, .. }) = self.place else { return Ok(begin) };
-        if end <= begin {
-            return Ok(end.max(0));
-        }
-        let last = self.pull(end - 1, 1, std::time::Duration::ZERO).await?;
-        let known = records(&last.body).flatten().next().is_some_and(|record| record.position <= physical);
-        Ok(if known { end } else { begin })
-    }
-
-    async fn pull(&self, offset: i64, most: u16, wait: std::time::Duration) -> Result<Pull, Failure> {
+    pub(super) async fn pull(&self, offset: i64, most: u16, wait: Duration) -> Result<Pull, Failure> {
         let request = PullRequest {
             topic: &self.topic,
             queue_id: self.queue_id,
@@ -160,14 +280,43 @@ impl QueueFollower {
         }
     }
 
-    async fn put(&self, next: i64, records: &[u8]) -> Result<(), Failure> {
-        let payload = pulled(&self.topic, self.queue_id, next, records);
-        self.inbox.put(super::frames::PULLED, payload, &self.stop).await.map_err(Failure::Own)
+    /// Keeps the records of an answer and moves the place behind them.
+    async fn put(&mut self, next: i64, body: &Bytes) -> Result<(), Failure> {
+        let place = self.place.unwrap_or_default();
+        let mut walk = records(body);
+        let all: Vec<Record<'_>> = walk.by_ref().map_while(Result::ok).collect();
+        let is_whole = walk.offset() == body.len();
+        let reread_to = place.reread_to.filter(|to| *to > next);
+        let new = match all.last() {
+            Some(last) => QueuePlace { reread_to, ..QueuePlace::behind(last, next) },
+            None => QueuePlace { next, reread_to, ..place },
+        };
+        self.is_blind = !is_whole;
+        let stored = self.stored_already(&place, &all).await?;
+        if stored.is_empty() {
+            self.put_frame(PULLED, pulled(&self.topic, self.queue_id, next, body)).await?;
+        } else {
+            let mut kept = Vec::with_capacity(body.len());
+            all.iter().filter(|record| !stored.contains(&record.queue_offset)).for_each(|record| {
+                kept.extend_from_slice(record.bytes);
+            });
+            kept.extend_from_slice(body.get(walk.offset()..).unwrap_or_default());
+            if !kept.is_empty() {
+                self.put_frame(PULLED, pulled(&self.topic, self.queue_id, next, &kept)).await?;
+            }
+            self.put_frame(PLACED, placed(&self.topic, self.queue_id, &new)?).await?;
+        }
+        if !place.stored.is_some_and(|stored| self.inbox.is_ahead(stored))
+            && let Some(first) = all.iter().find(|record| self.inbox.is_ahead(record.store_timestamp))
+        {
+            self.inbox.clock_is_ahead(&self.topic, self.queue_id, first.queue_offset, first.store_timestamp);
+        }
+        self.place = Some(new);
+        Ok(())
     }
 
-    fn go_on_at(&mut self, next: i64) {
-        let physical = self.place.map_or(-1, |place| place.physical);
-        self.place = Some(QueuePlace { next, physical });
+    pub(super) async fn put_frame(&self, kind: u8, payload: Bytes) -> Result<(), Failure> {
+        self.inbox.put(kind, payload, &self.stop).await.map_err(Failure::Own)
     }
 
     /// Shows that offsets were gone before they could be read; nothing was read before the first.
@@ -210,9 +359,11 @@ fn holes_within(body: &[u8], next: i64) -> Vec<(i64, i64)> {
 }
 
 /// Why a pull brought nothing.
-enum Failure {
+pub(super) enum Failure {
     /// The broker or the way to it.
     Remote(RemoteError),
+    /// What is stored cannot be compared with at present.
+    Lookup(Error),
     /// What was received cannot be kept.
     Own(Error),
     /// Nothing more is to be received.
@@ -225,6 +376,12 @@ impl From<RemoteError> for Failure {
     }
 }
 
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Own(error)
+    }
+}
+
 /// Whether the broker says that it does not have the topic or queue.
 fn is_gone(error: &RemoteError) -> bool {
     matches!(error.code(), Some(response::TOPIC_NOT_EXIST | response::INVALID_PARAMETER))
@@ -232,10 +389,8 @@ fn is_gone(error: &RemoteError) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
-    use crate::rocketmq::record::Record;
+    use crate::rocketmq::record_encode::encode;
 
     fn pull(status: PullStatus, next: i64, min: i64, max: i64) -> Pull {
         Pull { status, next, min, max, body: Bytes::new() }
@@ -257,7 +412,9 @@ mod tests {
             ("removed, nothing left", 5, pull(RetryImmediately, 20, 0, 20), None, Step::Hole { to: 20 }),
             ("removed and trimmed", 5, pull(OffsetMoved, 10, 10, 20), None, Step::Hole { to: 10 }),
             ("a slave out of range", 5, pull(RetryImmediately, 5, 0, 3), None, Step::End),
-            ("made anew", 50, pull(OffsetMoved, 3, 0, 3), None, Step::Shorter { end: 3, begin: 0 }),
+            ("made anew", 50, pull(OffsetMoved, 3, 0, 3), None, Step::Shorter),
+            ("made anew, of an old broker", 50, pull(OffsetMoved, 0, 0, 3), None, Step::Shorter),
+            ("emptied", 50, pull(OffsetMoved, 0, 0, 0), None, Step::Shorter),
         ];
         for (what, asked, pull, first, step) in cases {
             assert_eq!(judge(asked, &pull, first), step, "{what}");
@@ -265,12 +422,49 @@ mod tests {
     }
 
     #[test]
+    fn what_became_of_the_last_record() {
+        use PullStatus::{Found, NotFound, OffsetMoved, RetryImmediately};
+        let record = |queue_offset, position, store_timestamp| Record {
+            topic: b"T",
+            queue_offset,
+            position,
+            store_timestamp,
+            ..Record::default()
+        };
+        let place = QueuePlace::behind(&record(9, 900, 50), 10);
+        let found = |record: &Record<'_>| {
+            let mut body = Vec::new();
+            encode(&mut body, record);
+            Pull { body: body.into(), ..pull(Found, 20, 0, 20) }
+        };
+        let size = found(&record(9, 900, 50)).body.len();
+        let cases = [
+            ("there", found(&record(9, 900, 50)), Last::Same(size)),
+            ("another time", found(&record(9, 900, 60)), Last::Another),
+            ("another place", found(&record(9, 850, 60)), Last::Another),
+            ("removed in silence", found(&record(12, 1200, 60)), Last::Removed),
+            ("of a log made anew", found(&record(12, 700, 60)), Last::Another),
+            ("removed and trimmed", pull(OffsetMoved, 12, 12, 20), Last::Removed),
+            ("nothing left", pull(RetryImmediately, 20, 0, 20), Last::Removed),
+            ("cut off", pull(OffsetMoved, 4, 0, 4), Last::Shorter),
+            ("cut off, of an old broker", pull(OffsetMoved, 0, 0, 4), Last::Shorter),
+            ("cut off by one", pull(NotFound, 9, 0, 9), Last::PerhapsShorter),
+            ("a slave that is behind", pull(RetryImmediately, 9, 0, 4), Last::Unknown),
+            ("not dispatched yet", pull(NotFound, 9, 0, 12), Last::Unknown),
+        ];
+        for (what, answer, verdict) in cases {
+            assert_eq!(judge_last(&place, 9, &answer), verdict, "{what}");
+        }
+        let garbage = Pull { body: Bytes::from_static(b"garbage"), ..pull(Found, 20, 0, 20) };
+        assert_eq!(judge_last(&place, 9, &garbage), Last::Unreadable);
+    }
+
+    #[test]
     fn holes_within_an_answer() {
         let body = |offsets: &[i64]| {
             let mut body = Vec::new();
             for offset in offsets {
-                let record = Record { topic: b"T", queue_offset: *offset, ..Record::default() };
-                crate::rocketmq::record_encode::encode(&mut body, &record);
+                encode(&mut body, &Record { topic: b"T", queue_offset: *offset, ..Record::default() });
             }
             body
         };

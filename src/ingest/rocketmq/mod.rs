@@ -315,7 +315,7 @@ impl Lake {
         for ((floor, table), other) in floors.iter_mut().zip(tables).zip(&other) {
             floor.position = table.position.unwrap_or(0);
             if other.position != message.position {
-                floor.queues = state(other);
+                floor.read.extend(state(other));
                 floor.beside = Some(state(message).unwrap_or_default());
             }
         }

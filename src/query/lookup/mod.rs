@@ -7,6 +7,7 @@
 mod condition;
 mod find;
 mod keys;
+mod marks;
 mod newest;
 mod pages;
 mod places;
@@ -18,6 +19,7 @@ pub use condition::Condition;
 pub(crate) use condition::Numbers;
 pub use find::{find, find_anywhere};
 pub use keys::{KeyHit, KeyQuery, key_hits, messages_of, messages_with_key};
+pub use marks::{Mark, marks};
 pub use newest::{NewestQuery, newest};
 pub use places::{Place, rows_at};
 pub(crate) use rows::numbers;

@@ -45,10 +45,9 @@ const MAX_TOLD_BYTES: usize = 4096;
 pub struct TableFloor {
     /// Position of the table in this stream.
     pub position: u64,
-    /// Up to this physical offset the other stream brought it.
-    pub physical: i64,
-    /// What the other stream brought, or this one where frames are not known any more, by queue.
-    pub queues: Option<Arc<QueueOffsets>>,
+    /// What was read of each queue when the table was committed last: by the broker's other stream, and by this one
+    /// where frames are not known any more.
+    pub read: Vec<Arc<QueueOffsets>>,
     /// What the other stream brought to `message`, where that is not what it brought to this table.
     pub beside: Option<Arc<QueueOffsets>>,
 }
@@ -62,19 +61,13 @@ impl TableFloor {
         // records of the oldest transactions have no place in a queue
         let is_queued =
             !matches!(record.sys_flag.transaction(), Transaction::Prepared | Transaction::Rollback);
-        let covers = |queues: &Option<Arc<QueueOffsets>>| {
-            is_queued
-                && queues
-                    .as_ref()
-                    .is_some_and(|queues| queues.covers(topic, record.queue_id, record.queue_offset))
-        };
-        match is_known {
-            None => record.position < self.physical || covers(&self.queues),
-            Some(is_known) => {
-                // only where a crash left tables apart is one without the rows of another
-                let own = covers(&self.queues);
-                if self.beside.is_some() && own != covers(&self.beside) { own } else { is_known }
-            }
+        let covers = |queues: &Arc<QueueOffsets>| is_queued && queues.covers(topic, record);
+        let own = self.read.iter().any(covers);
+        match (is_known, &self.beside) {
+            (None, _) => own,
+            // only where a crash left tables apart is one without the rows of another
+            (Some(_), Some(beside)) if own != covers(beside) => own,
+            (Some(is_known), _) => is_known,
         }
     }
 }
@@ -362,7 +355,7 @@ impl RocketMqReplay {
         if record.sys_flag.transaction() != Transaction::Prepared
             && record.sys_flag.transaction() != Transaction::Rollback
         {
-            self.offsets.advance(&topic, record.queue_id, next, record.position);
+            self.offsets.read(&topic, record, next);
         }
     }
 

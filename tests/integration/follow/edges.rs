@@ -202,6 +202,88 @@ async fn e12_an_offset_where_no_record_begins_is_alarmed_and_not_asked_for() {
     assert_eq!(scene.peer.counters("g1").index.requests, asked);
 }
 
+/// A log that was cut and written again can have a record, or its end, at the very place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_was_written_again_up_to_the_own_place_is_alarmed() {
+    let pulls =
+        |consumer: &str| -> Vec<u8> { (0..6).flat_map(|n| action(consumer, n, pull(n, n, n))).collect() };
+    let scene = Scene::of(orders(0..9), pulls("c")).await;
+    let following = scene.follow().await;
+    let others: Vec<u8> = (0..9).flat_map(|n| message("order", n, "order", &format!("ix{n}"))).collect();
+    let logs = GroupLogs::from_bytes("g1", vec![(0, others)], vec![(0, pulls("d"))]);
+    scene.peer.replace_logs("g1", logs);
+    scene.peer.reveal_all();
+    scene.peer.drop_connections();
+    for alarm in ["message log", "action log"] {
+        following.wait(alarm, |f| f.source("g1").alarms.contains_key(alarm)).await;
+        let told = following.source("g1").alarms[alarm].clone();
+        assert!(told.contains("has other records at offset"), "{told}");
+        assert!(told.contains("mqlake seek --broker-group g1"), "{told}");
+    }
+    assert_eq!(ids(&following).await, names(0..9), "nothing is appended");
+    following.stop().await;
+    assert!(scene.seek(Log::Message, SeekTarget::Start).await.is_some());
+    assert!(scene.seek(Log::Action, SeekTarget::Start).await.is_some());
+    let following = scene.follow().await;
+    assert_eq!(following.count("message").await, 18);
+    following.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seek_beyond_the_log_is_refused_with_what_the_log_holds() {
+    let scene = Scene::of(orders(0..9), action("c", 1, pull(0, 1, 7))).await;
+    scene.follow().await.stop().await;
+    let (message, action) = scene.peer.ends("g1");
+    let lake = support::open(&scene.config).await;
+    for (log, name, end) in [(Log::Message, "message", message), (Log::Action, "action", action)] {
+        for beyond in [end + 1, 1 << 60] {
+            let target = SeekTarget::Offset(beyond);
+            let error = seek(&lake, &scene.config, "g1", log, target).await.unwrap_err().to_string();
+            let holds = format!("the {name} log of broker group `g1`, which holds offsets 0 to {end}");
+            assert!(error.contains(&format!("offset {beyond} lies beyond {holds}")), "{error}");
+        }
+        let moved = seek(&lake, &scene.config, "g1", log, SeekTarget::Offset(end)).await.unwrap();
+        assert_eq!(moved, Some((end, end)));
+    }
+    // nothing was moved by what was refused
+    let following = scene.follow().await;
+    assert_eq!(ids(&following).await, names(0..9));
+    following.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lag_is_unknown_while_the_slave_is_away() {
+    let scene = Scene::of(orders(0..9), action("c", 1, pull(0, 1, 7))).await;
+    let mut config = scene.config.clone();
+    // metrics are those of the whole process
+    config.qmq[0].name = Some("away".to_owned());
+    let following = Following::start(&config).await;
+    let has_lag = |f: &Following| {
+        let source = f.source("g1");
+        !source.streams.is_empty()
+            && source.streams.iter().all(|s| s.lag_bytes == Some(0) && s.lag_seconds.is_some())
+    };
+    following.wait("the lag is known", has_lag).await;
+    let lags = |text: &str| {
+        let is_lag =
+            |line: &&str| line.starts_with("mqlake_follow_lag_") && line.contains(r#"source="away""#);
+        text.lines().filter(is_lag).count()
+    };
+    assert_eq!(lags(&following.server.get("/metrics").await.text()), 4);
+    let Scene { _home, peer, .. } = scene;
+    drop(peer);
+    let has_none = |f: &Following| {
+        f.source("g1").streams.iter().all(|s| s.lag_bytes.is_none() && s.lag_seconds.is_none())
+    };
+    following.wait("the lag is unknown", has_none).await;
+    let status = following.server.get("/api/status").await.json();
+    for stream in status["sources"][0]["streams"].as_array().unwrap() {
+        assert!(stream["lag_bytes"].is_null() && stream["lag_seconds"].is_null(), "{status}");
+    }
+    assert_eq!(lags(&following.server.get("/metrics").await.text()), 0);
+    following.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e13_the_first_request_begins_at_the_broker_s_minimum() {
     let logs = GroupLogs::from_bytes(

@@ -3,9 +3,12 @@
 mod crash;
 mod edges;
 mod life;
+mod losses;
+mod memory;
 mod refusals;
 mod rocketmq;
 mod store_faults;
+mod told;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +26,7 @@ use crate::support::http::Server;
 use crate::support::{self, rows, week};
 
 /// Bound of every wait; reached only by a defect.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Settings that follow every group of a peer, quick enough for tests.
 pub fn config(home: &Path, peer: &Peer) -> Config {

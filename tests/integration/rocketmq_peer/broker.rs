@@ -19,6 +19,7 @@ pub fn now_ms() -> i64 {
 /// Offsets by (topic, group) and queue id.
 pub(super) type Offsets = BTreeMap<(String, String), BTreeMap<i32, i64>>;
 
+#[derive(Clone)]
 pub(super) struct Broker {
     pub(super) name: String,
     pub(super) cluster: String,
@@ -40,6 +41,8 @@ pub(super) struct Broker {
     /// Offsets of delay levels.
     pub(super) delay_offsets: BTreeMap<i32, i64>,
     pub(super) boot_time: i64,
+    /// Pulls by topic that are still to be answered as if there were no such topic.
+    pub(super) missed: BTreeMap<String, u32>,
 }
 
 impl Broker {
@@ -60,6 +63,7 @@ impl Broker {
             pending: Offsets::new(),
             delay_offsets: BTreeMap::new(),
             boot_time: now_ms(),
+            missed: BTreeMap::new(),
         }
     }
 

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 const MARKER_BYTES: i64 = 8;
 
 /// What a broker knows of a stored record without reading it.
+#[derive(Clone)]
 pub(super) struct Stored {
     pub(super) raw: Vec<u8>,
     pub(super) physical: i64,
@@ -18,12 +19,14 @@ pub(super) struct Stored {
 }
 
 /// An item of the key index.
+#[derive(Clone, Copy)]
 struct Item {
     record: usize,
     /// Store time in whole seconds after the first one of the index file, as milliseconds since the Unix epoch.
     time: i64,
 }
 
+#[derive(Clone)]
 pub(super) struct Log {
     records: Vec<Stored>,
     /// Number of visible records.
@@ -104,6 +107,14 @@ impl Log {
         let file = self.index_files.partition_point(|(first, _)| *first <= physical);
         let file = file.checked_sub(1).map(|file| self.index_files[file].1);
         file.unwrap_or_else(|| self.records[0].store_time)
+    }
+
+    /// Leaves the first so many records; the next one takes the place of the first that is gone.
+    pub(super) fn truncate(&mut self, records: usize) {
+        self.records.truncate(records);
+        self.visible = self.visible.min(records);
+        self.end = self.records.last().map_or(self.start, |last| last.physical + last.raw.len() as i64);
+        self.index.values_mut().for_each(|items| items.retain(|item| item.record < records));
     }
 
     /// Whether retention left it and it is visible.

@@ -83,6 +83,18 @@ fn look(broker: &mut Broker, settings: &ClusterSettings, request: &Frame) -> Ans
         broker.groups.insert(group.to_owned());
     }
     broker.check_group(group)?;
+    if settings.closed_brokers {
+        let remark = format!("the broker[127.0.0.1:{}] pulling message is forbidden", broker.port);
+        return refuse(Response::error(NO_PERMISSION, remark));
+    }
+    if settings.denied_topics.iter().any(|denied| denied == topic) {
+        let remark = format!("User:reader has no permission to access Topic:{topic} from 127.0.0.1");
+        return refuse(Response::error(NO_PERMISSION, remark));
+    }
+    if let Some(times) = broker.missed.get_mut(topic).filter(|times| **times > 0) {
+        *times -= 1;
+        return refuse(Response::no_topic(topic));
+    }
     let config = broker.topic(topic)?;
     if !config.is_readable() {
         return refuse(Response::error(
@@ -105,11 +117,23 @@ fn look(broker: &mut Broker, settings: &ClusterSettings, request: &Frame) -> Ans
         Some(target) => Found::nothing(PULL_OFFSET_MOVED, "OFFSET_RESET", target),
         None => find(broker, settings, (topic, queue, offset), most, wanted.as_deref()),
     };
+    let found = as_configured(found, settings, offset, view.min);
     let response =
         Response { code: found.code, remark: Some(found.status.to_owned()), ..Response::body(found.body) };
     let response = response.field("suggestWhichBrokerId", 0).field("nextBeginOffset", found.next);
     let response = response.field("minOffset", view.min).field("maxOffset", view.max);
     Ok(response.field("topicSysFlag", 0).field("groupSysFlag", 0))
+}
+
+/// An answer about an offset that is out of range, in the words of the kind of broker.
+fn as_configured(mut found: Found, settings: &ClusterSettings, offset: i64, min: i64) -> Found {
+    if found.code == PULL_OFFSET_MOVED && settings.slaves {
+        (found.code, found.next) = (PULL_RETRY, offset);
+    }
+    if found.status == "OFFSET_OVERFLOW_BADLY" && settings.old_brokers && min == 0 {
+        found.next = 0;
+    }
+    found
 }
 
 struct Found {

@@ -12,7 +12,7 @@ pub(super) struct Entry {
     pub(super) record: usize,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Queue {
     entries: Vec<Entry>,
     /// Lowest offset that the consume queue still has.
@@ -31,6 +31,16 @@ impl Queue {
             self.min = entry.offset;
         }
         self.entries.push(entry);
+    }
+
+    /// Only the first so many records of the log are left.
+    pub(super) fn truncate(&mut self, records: usize) {
+        self.entries.retain(|entry| entry.record < records);
+    }
+
+    /// The last entries are gone; their records are not.
+    pub(super) fn drop_last(&mut self, entries: usize) {
+        self.entries.truncate(self.entries.len().saturating_sub(entries));
     }
 
     /// Retention reaches the consume queue.

@@ -28,6 +28,15 @@ pub struct ClusterSettings {
     pub topic_list: bool,
     /// Whether searches by time know boundaries; if not, they answer the nearer neighbour.
     pub boundaries: bool,
+    /// Whether brokers say 0 for the next offset to whoever asks beyond a queue whose first message is there, as those
+    /// before 4.9 do.
+    pub old_brokers: bool,
+    /// Whether brokers answer as slaves that serve pulls: what is out of range is code 20 and the offset asked for.
+    pub slaves: bool,
+    /// Whether brokers let nobody read (`brokerPermission`).
+    pub closed_brokers: bool,
+    /// Topics that the user of `acl`, or anybody without one, has no rights to.
+    pub denied_topics: Vec<String>,
     /// The user that brokers know; without one they answer anybody. The name server always does.
     pub acl: Option<Acl>,
     /// Most messages of a pull.
@@ -59,6 +68,10 @@ impl Default for ClusterSettings {
             old_routes: false,
             topic_list: true,
             boundaries: true,
+            old_brokers: false,
+            slaves: false,
+            closed_brokers: false,
+            denied_topics: Vec::new(),
             acl: None,
             batch_messages: 32,
             batch_bytes: 256 << 10,
