@@ -93,6 +93,9 @@ pub enum Error {
     /// A SQL statement that cannot be run.
     #[error("{0}")]
     Sql(String),
+    /// What runs statements ended or cannot be started.
+    #[error("{0}")]
+    Engine(String),
     /// Data in the lake is not what its invariants say.
     #[error("{0}")]
     Invariant(String),
@@ -109,7 +112,9 @@ impl Error {
             Error::Usage(_) | Error::Config(_) | Error::NoData(_) | Error::Sql(_) => ErrorKind::Usage,
             Error::Input { .. } => ErrorKind::Input,
             Error::Corrupt { .. } => ErrorKind::Corrupt,
-            Error::Store { .. } | Error::Busy(_) | Error::Peer(_) => ErrorKind::Unavailable,
+            Error::Store { .. } | Error::Busy(_) | Error::Peer(_) | Error::Engine(_) => {
+                ErrorKind::Unavailable
+            }
             Error::Conflict { .. } => ErrorKind::Conflict,
             Error::Limit(_) => ErrorKind::Limit,
             Error::Invariant(_) => ErrorKind::Invariant,

@@ -44,6 +44,7 @@ use self::signals::Stop;
 use crate::config::{Config, Ignored, Loaded, Origin, Variables};
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Store};
+use crate::query::{WORKER_COMMAND, run_worker};
 
 /// Message history for QMQ and RocketMQ: follows running clusters or imports the stores of brokers into Parquet
 /// tables, and answers lookups, traces and SQL over them; for QMQ also the HTTP API of its backup server.
@@ -110,6 +111,9 @@ enum Command {
     Seek(seek::Seek),
     Config(config::ConfigCommand),
     Demo(demo::Demo),
+    /// Run statements for a server, which starts this by itself
+    #[command(name = WORKER_COMMAND, hide = true)]
+    SqlWorker,
 }
 
 /// Threads for short work that blocks, such as writing to disk.
@@ -120,6 +124,11 @@ const MOST_BLOCKING_THREADS: usize = 64;
 pub fn main() -> ExitCode {
     let matches = Arguments::command().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if matches!(arguments.command, Command::SqlWorker) {
+        // it has threads of its own, and its output is for a server
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        return run_worker();
+    }
     // what the variable says is not what the user said
     let is_data_given = matches.value_source("data") == Some(ValueSource::CommandLine);
     logging::start(&arguments.common.log, arguments.common.log_json);
@@ -188,6 +197,7 @@ async fn run(arguments: Arguments, is_data_given: bool, stop: Stop) -> Result<Ex
         Command::Sql(command) => command.run(config).await,
         Command::Verify(command) => command.run(config).await,
         Command::Demo(demo) => demo.run(None, stop).await,
+        Command::SqlWorker => Ok(run_worker()),
     }
 }
 

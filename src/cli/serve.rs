@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::follow::Follow;
 use crate::http::{App, Clock, Door, LenientListener, install_metrics, router, tidy_metrics};
 use crate::lake::Lake;
-use crate::query::Catalog;
+use crate::query::{Catalog, Program};
 
 /// Follow the configured clusters, if there are any, and serve the HTTP APIs and SQL over the tables
 ///
@@ -160,6 +160,7 @@ fn sources(config: &Config) -> String {
 /// A server whose tables are open.
 struct Running {
     follow: Arc<Follow>,
+    app: Arc<App>,
     refresher: JoinHandle<()>,
 }
 
@@ -173,16 +174,36 @@ impl Running {
     ) -> Result<Running> {
         let (lake, catalog) = open(config, door, explained).await?;
         let follow = Arc::new(Follow::start(Arc::new(config.clone()), lake, catalog.clone())?);
-        let app = Arc::new(App::new(catalog, config.clone(), clock)?.with_follow(follow.clone()));
+        let app = App::new(catalog, config.clone(), clock)?.with_follow(follow.clone());
+        let app = Arc::new(app.with_sql_workers(this_program())?);
+        if let Some(sql) = app.isolated_sql() {
+            sql.prepare();
+        }
         let refresher = tokio::spawn(keep_fresh(app.clone(), config.http.refresh));
-        door.open(router(app));
-        Ok(Running { follow, refresher })
+        door.open(router(app.clone()));
+        Ok(Running { follow, app, refresher })
     }
 
     async fn stop(self, grace: Duration) {
         self.follow.stop(grace).await;
+        if let Some(sql) = self.app.isolated_sql() {
+            sql.stop().await;
+        }
         self.refresher.abort();
     }
+}
+
+/// Workers for SQL kept ready: the next statement finds one while another is being started.
+const WARM_WORKERS: usize = 2;
+
+/// What runs statements: this program, also if its file was replaced in the meantime.
+fn this_program() -> Program {
+    let running = std::path::PathBuf::from("/proc/self/exe");
+    let path = match std::env::current_exe() {
+        Ok(path) if path.is_file() => path,
+        _ => running,
+    };
+    Program { path, warm: WARM_WORKERS }
 }
 
 /// The tables, as soon as there are any: asked for again and again while the store is away or empty.

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use super::open_existing_lake;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::http::{distinct_names, renamed};
 use crate::query::{Catalog, SqlEngine};
 
 /// Run one SQL statement and print its rows
@@ -55,6 +56,14 @@ impl Sql {
 fn render(batches: &[RecordBatch], format: Format) -> Result<Vec<u8>> {
     let fail = |error: arrow::error::ArrowError| Error::Sql(format!("the rows cannot be printed: {error}"));
     let nulls = || arrow::json::WriterBuilder::new().with_explicit_nulls(true);
+    let named: Vec<RecordBatch>;
+    let batches = match format {
+        Format::Json | Format::Ndjson => {
+            named = batches.iter().map(distinct).collect::<Result<_>>()?;
+            &named
+        }
+        Format::Table | Format::Csv => batches,
+    };
     match format {
         Format::Table => {
             let options = arrow::util::display::FormatOptions::default();
@@ -77,4 +86,9 @@ fn render(batches: &[RecordBatch], format: Format) -> Result<Vec<u8>> {
         }
         Format::Csv => crate::http::csv_text(batches),
     }
+}
+
+/// An object of JSON has each name once.
+fn distinct(batch: &RecordBatch) -> Result<RecordBatch> {
+    renamed(batch, &distinct_names(batch.schema_ref()))
 }

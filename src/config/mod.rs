@@ -193,6 +193,7 @@ impl Config {
             return Err(Error::Config("lake.zstd_level must be between 1 and 22".into()));
         }
         self.lake.check()?;
+        self.sql.check()?;
         qmq::check(&self.qmq)?;
         rocketmq::check(&self.rocketmq)?;
         self.follow.check()?;

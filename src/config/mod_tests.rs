@@ -275,6 +275,23 @@ fn the_example_lists_every_setting_of_the_new_sections_with_its_default() {
     assert_eq!(toml::to_string(&config).unwrap(), toml::to_string(&plain).unwrap());
 }
 
+#[test]
+fn the_example_lists_every_setting_of_sql_with_its_default() {
+    let keys = example("[sql]", "[cache]");
+    let config = load(&keys).unwrap();
+    let listed: toml::Table = keys.parse().unwrap();
+    assert_eq!(listed["sql"].as_table().unwrap().len(), 11, "every key is listed:\n{keys}");
+    let plain = Sql { spill_dir: config.sql.spill_dir.clone(), ..Sql::default() };
+    assert_eq!(toml::to_string(&config.sql).unwrap(), toml::to_string(&plain).unwrap());
+    assert!(Sql::default().spill_dir.is_none());
+    for (setting, name) in
+        [("max_row = \"1B\"", "sql.max_row"), ("max_statement = \"1GiB\"", "sql.max_statement")]
+    {
+        let error = load(&format!("[sql]\n{setting}\n")).unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+    }
+}
+
 /// The part of the example from `start` to `end`, with its settings and headers in force.
 fn example(start: &str, end: &str) -> String {
     let example = include_str!("../../mqlake.example.toml");

@@ -1,12 +1,13 @@
 //! The sections of the server, the importer, the tables and the queries. They only hold values.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
-use super::limits::{self, LONGEST, exact_size};
+use super::limits::{self, LONGEST, exact_size, size};
 use crate::error::Result;
 
 /// `[http]`
@@ -131,6 +132,20 @@ pub struct Sql {
     /// Memory of all statements together.
     #[serde(serialize_with = "exact_size")]
     pub memory: ByteSize,
+    /// Most bytes of one answer.
+    #[serde(serialize_with = "exact_size")]
+    pub max_bytes: ByteSize,
+    /// Most bytes of one row of an answer.
+    #[serde(serialize_with = "exact_size")]
+    pub max_row: ByteSize,
+    /// Folder below which statements spill; default: the system's for temporary files.
+    pub spill_dir: Option<PathBuf>,
+    /// Most bytes that one statement spills.
+    #[serde(serialize_with = "exact_size")]
+    pub spill_max: ByteSize,
+    /// Time from which a statement is logged as slow.
+    #[serde(with = "humantime_serde")]
+    pub slow: Duration,
     /// Statements running at once; more wait.
     pub max_concurrency: usize,
     /// Longest statement.
@@ -227,9 +242,22 @@ impl Default for Sql {
             max_rows: 1_000_000,
             timeout: Duration::from_secs(60),
             memory: ByteSize::mib(512),
+            max_bytes: ByteSize::gib(1),
+            max_row: ByteSize::mib(8),
+            spill_dir: None,
+            spill_max: ByteSize::gib(4),
+            slow: Duration::from_secs(5),
             max_concurrency: 8,
             max_statement: ByteSize::mib(1),
         }
+    }
+}
+
+impl Sql {
+    /// What goes to another process in one piece has to be small enough for that.
+    pub(super) fn check(&self) -> Result<()> {
+        size("sql.max_statement", self.max_statement, ByteSize::b(1)..=ByteSize::mib(32))?;
+        size("sql.max_row", self.max_row, ByteSize::kib(1)..=ByteSize::mib(24))
     }
 }
 

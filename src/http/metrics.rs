@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::App;
+use super::{App, sql_metrics};
 use crate::error::{Error, Result};
 use crate::follow::SourceStatus;
 
@@ -37,6 +37,7 @@ pub fn install() -> Result<()> {
         .install_recorder()
         .map_err(|error| failed(error.to_string()))?;
     let _ = RECORDER.set(handle);
+    sql_metrics::describe();
     metrics::gauge!("mqlake_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(())
 }
@@ -87,6 +88,9 @@ pub(super) async fn render(State(app): State<Arc<App>>) -> Response {
     }
     for (cache, bytes) in app.catalog.files.bytes() {
         metrics::gauge!("mqlake_cache_bytes", "cache" => cache).set(bytes as f64);
+    }
+    if let Some(sql) = app.isolated_sql() {
+        sql_metrics::render(&sql.usage(), &app.config.sql);
     }
     metrics::gauge!("mqlake_store_reachable").set(if app.is_fresh() { 1.0 } else { 0.0 });
     text()

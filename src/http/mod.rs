@@ -8,6 +8,7 @@ mod lenient_io;
 mod metrics;
 mod problem;
 mod sql;
+mod sql_metrics;
 mod starting;
 mod status;
 mod v1;
@@ -27,12 +28,13 @@ pub use lenient_io::{LenientIo, LenientListener};
 pub use metrics::{install as install_metrics, tidy as tidy_metrics};
 pub use problem::Problem;
 pub use sql::csv_text;
+pub(crate) use sql::{distinct_names, renamed};
 pub use starting::Door;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::follow::Follow;
-use crate::query::{Catalog, SqlEngine};
+use crate::query::{Catalog, IsolatedSql, Program, SqlEngine, SqlRows};
 
 /// The current time.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -41,8 +43,10 @@ pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 pub struct App {
     /// Snapshots and files.
     pub catalog: Arc<Catalog>,
-    /// SQL.
+    /// SQL of our own statements.
     pub sql: SqlEngine,
+    /// SQL of anybody's statements.
+    isolated: Option<IsolatedSql>,
     /// Settings.
     pub config: Config,
     /// Zone of dates without a zone.
@@ -73,6 +77,7 @@ impl App {
             ),
             traces: v1::TraceInbox::default(),
             follow: None,
+            isolated: None,
             catalog,
             config,
             clock,
@@ -83,6 +88,33 @@ impl App {
     #[must_use]
     pub fn with_follow(self, follow: Arc<Follow>) -> App {
         App { follow: Some(follow), ..self }
+    }
+
+    /// With statements of `/api/sql` in processes of their own. Without, they run in this one, where nothing bounds
+    /// the memory of their expressions: for embedding only.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Config`] if there is no folder to spill to.
+    pub fn with_sql_workers(self, program: Program) -> Result<App> {
+        let isolated = IsolatedSql::new(self.catalog.clone(), self.config.sql.clone(), program)?;
+        Ok(App { isolated: Some(isolated), ..self })
+    }
+
+    /// The engine of `/api/sql`, if it runs statements in processes of their own.
+    #[must_use]
+    pub fn isolated_sql(&self) -> Option<&IsolatedSql> {
+        self.isolated.as_ref()
+    }
+
+    /// Runs a statement of anybody; `request` is what the log calls it.
+    ///
+    /// # Errors
+    /// Those of [`IsolatedSql::query`].
+    pub async fn run_sql(&self, statement: &str, request: &str) -> Result<SqlRows> {
+        match &self.isolated {
+            Some(isolated) => isolated.query(statement, request).await,
+            None => self.sql.query(statement).await,
+        }
     }
 
     /// Looks for new commits, and remembers whether the store answered.
@@ -132,7 +164,7 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(legacy::routes())
         .merge(v1::routes())
-        .route("/api/sql", get(sql::get_sql).post(sql::post_sql))
+        .merge(sql::routes())
         .route("/api/status", get(status::status))
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))

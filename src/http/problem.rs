@@ -57,6 +57,9 @@ impl From<Error> for Problem {
             ErrorKind::Unavailable if matches!(error, Error::Busy(_)) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "overloaded")
             }
+            ErrorKind::Unavailable if matches!(error, Error::Engine(_)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "sql-unavailable")
+            }
             ErrorKind::Unavailable if matches!(error, Error::Peer(_)) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "broker-unavailable")
             }
@@ -72,6 +75,8 @@ impl From<Error> for Problem {
             StatusCode::SERVICE_UNAVAILABLE => {
                 tracing::warn!(%error, "request not answered");
                 problem.hint(match code {
+                    "sql-unavailable" => "try again; /readyz tells whether SQL can serve",
+                    "overloaded" => "try again later",
                     "broker-unavailable" => "try again; /api/status tells how the brokers are",
                     _ => "try again; /readyz tells when the store answers",
                 })

@@ -35,6 +35,11 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
             .hint("queries are answered from what is stored; see `sources` in /api/status")
             .into_response();
     }
+    if let Some(trouble) = app.isolated_sql().and_then(crate::query::IsolatedSql::trouble) {
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "sql-unavailable", trouble)
+            .hint("everything but /api/sql is answered")
+            .into_response();
+    }
     let Some(reason) = app.unavailable() else { return "ready\n".into_response() };
     let hint = if app.catalog.is_open() {
         "queries are answered from what is known, as far as the files can be read"

@@ -268,16 +268,13 @@ impl LakeFile {
             .ok_or_else(|| broken(DAY_COLUMN))?;
         let stats = entry.stats().as_deref().and_then(|text| FileStats::from_delta(def, text));
         let stats = stats.ok_or_else(|| broken("statistics"))?;
-        let level = level_of(&path);
-        Ok(LakeFile {
-            size: u64::try_from(entry.size()).unwrap_or(0),
-            day,
-            level,
-            stats,
-            path,
-            bytes: None,
-            stored: None,
-        })
+        Ok(LakeFile::named(path, u64::try_from(entry.size()).unwrap_or(0), day, stats))
+    }
+
+    /// A file that somebody stored; its level is in its path.
+    #[must_use]
+    pub fn named(path: String, size: u64, day: NaiveDate, stats: FileStats) -> LakeFile {
+        LakeFile { level: level_of(&path), path, size, day, stats, bytes: None, stored: None }
     }
 
     /// Whether it was stored less than `most` before `now`; a clock that went back tells nothing.

@@ -74,7 +74,11 @@ pub fn writer_lock(owner: &str) -> String {
 /// Level of a data file, from its path relative to its table.
 #[must_use]
 pub fn level_of(path: &str) -> Level {
-    if path.starts_with("recent/") { Level::Recent } else { Level::Settled }
+    match path.split('/').next() {
+        Some("hot") => Level::Hot,
+        Some("recent") => Level::Recent,
+        _ => Level::Settled,
+    }
 }
 
 /// The sidecar that says what a broker group was read from.

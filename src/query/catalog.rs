@@ -30,7 +30,7 @@ pub struct PinnedTable {
 
 impl PinnedTable {
     /// Files of rows that are not committed yet.
-    pub fn hot_files(&self) -> impl Iterator<Item = &Arc<LakeFile>> {
+    pub fn hot_files(&self) -> impl Iterator<Item = &Arc<LakeFile>> + Clone {
         self.files.iter().skip(self.snapshot.files.len())
     }
 }
@@ -55,6 +55,11 @@ pub struct Pinned {
 }
 
 impl Pinned {
+    /// Tables that were pinned elsewhere.
+    pub(super) fn of(tables: Vec<PinnedTable>) -> Pinned {
+        Pinned { tables }
+    }
+
     /// One table.
     ///
     /// # Errors
@@ -286,6 +291,17 @@ impl Catalog {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.current.read().is_ok_and(|current| !current.snapshots.is_empty())
+    }
+
+    /// Refuses what needs the tables before they have been read.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn check_open(&self) -> Result<()> {
+        match self.is_open() {
+            true => Ok(()),
+            false => Err(Error::store("opening tables", "not opened yet; /readyz says why")),
+        }
     }
 
     /// The newest known snapshots and the hot rows beyond them.

@@ -88,6 +88,11 @@ impl FileCache {
         }
     }
 
+    /// The store that files are read from.
+    pub(super) fn store(&self) -> Arc<dyn ObjectStore> {
+        self.objects.clone()
+    }
+
     /// Bytes in memory, by cache.
     #[must_use]
     pub fn bytes(&self) -> [(&'static str, u64); 3] {

@@ -5,9 +5,12 @@
 mod catalog;
 mod files;
 mod functions;
+mod isolated;
+mod limits;
 pub mod lookup;
 mod page_cache;
 mod provider;
+mod rows;
 mod runs;
 mod session;
 mod sql;
@@ -15,6 +18,9 @@ pub mod trace_graph;
 
 pub use catalog::{Catalog, HotFile, Pinned, PinnedTable};
 pub use files::{CachedReader, FileCache, FileIndex};
+pub use isolated::{IsolatedSql, Program, Usage, WORKER_COMMAND, run_worker};
+pub(crate) use limits::too_long;
+pub use rows::SqlRows;
 pub use runs::{FileRuns, Run, span_column};
 pub use session::views;
-pub use sql::{SqlEngine, SqlRows};
+pub use sql::SqlEngine;

@@ -1,4 +1,5 @@
-//! A table of the lake for DataFusion: the files of one snapshot and the hot ones, pruned by their statistics.
+//! A table of the lake for DataFusion: the files of the statement's snapshot and the hot ones, pruned by their
+//! statistics. It holds no snapshot of its own; the statement brings it along.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,15 +17,15 @@ use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
-use super::catalog::PinnedTable;
+use super::catalog::Pinned;
 use super::files::FileCache;
 use crate::lake::scan::{Scan, day_field};
 use crate::lake::schema::{ColumnType, DAY_COLUMN, TableDef};
 use crate::lake::{Bound, LakeFile};
 
-/// One table at one version.
+/// One table, at the version that a statement has pinned.
 pub(super) struct LakeTable {
-    table: PinnedTable,
+    def: &'static TableDef,
     files: FileCache,
     file_schema: SchemaRef,
     schema: SchemaRef,
@@ -32,23 +33,24 @@ pub(super) struct LakeTable {
 
 impl fmt::Debug for LakeTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LakeTable")
-            .field("table", &self.table.snapshot.def.name)
-            .field("version", &self.table.snapshot.version)
-            .finish_non_exhaustive()
+        f.debug_struct("LakeTable").field("table", &self.def.name).finish_non_exhaustive()
     }
 }
 
 impl LakeTable {
-    pub(super) fn new(table: PinnedTable, files: FileCache) -> LakeTable {
-        let file_schema = view_schema(table.snapshot.def);
+    pub(super) fn new(def: &'static TableDef, files: FileCache) -> LakeTable {
+        let file_schema = view_schema(def);
         let mut fields: Vec<FieldRef> = file_schema.fields().iter().cloned().collect();
         fields.push(day_field());
-        LakeTable { table, files, schema: Arc::new(Schema::new(fields)), file_schema }
+        LakeTable { def, files, schema: Arc::new(Schema::new(fields)), file_schema }
     }
 
-    fn prune(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<Arc<LakeFile>>> {
-        let all = &self.table.files;
+    fn prune(
+        &self,
+        state: &dyn Session,
+        all: &[Arc<LakeFile>],
+        filters: &[Expr],
+    ) -> Result<Vec<Arc<LakeFile>>> {
         let Some(filter) = conjunction(filters.to_vec()) else { return Ok(all.to_vec()) };
         let df_schema = DFSchema::try_from(self.schema.clone())?;
         let physical = state.create_physical_expr(filter, &df_schema)?;
@@ -95,7 +97,10 @@ impl TableProvider for LakeTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let files = self.prune(state, filters)?;
+        let external = |error: crate::error::Error| DataFusionError::External(Box::new(error));
+        let pinned = state.config().get_extension::<Pinned>().unwrap_or_default();
+        let table = pinned.table(self.def).map_err(external)?;
+        let files = self.prune(state, &table.files, filters)?;
         if files.is_empty() {
             // a scan of no files would have no partition at all
             let schema = match projection {
@@ -105,8 +110,8 @@ impl TableProvider for LakeTable {
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
         let scan = Scan {
-            def: self.table.snapshot.def,
-            folder: &self.table.folder,
+            def: self.def,
+            folder: &table.folder,
             file_schema: self.file_schema.clone(),
             groups: vec![files],
             projection,
@@ -117,7 +122,7 @@ impl TableProvider for LakeTable {
             readers: Some(Arc::new(self.files.clone())),
             options: state.default_table_options().parquet,
         };
-        scan.plan().map_err(|error| DataFusionError::External(Box::new(error)))
+        scan.plan().map_err(external)
     }
 }
 

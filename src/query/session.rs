@@ -1,18 +1,30 @@
-//! The SQL session: tables of a pinned snapshot, the views and functions of `sql/`, and nothing that can write.
+//! The SQL session: the tables, the views and functions of `sql/`, and nothing that can write.
+//!
+//! **PLANNED-ONCE**: a session is made once. What a statement sees travels with it as an extension of its
+//! configuration, which the tables ask; so new commits and new hot rows cost no planning of views.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use datafusion::common::DataFusionError;
+use datafusion::dataframe::DataFrame;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::catalog::Pinned;
 use super::files::FileCache;
 use super::functions;
 use super::provider::LakeTable;
-use crate::config;
 use crate::error::{Error, Result};
 use crate::lake::scan::store_url;
+use crate::lake::schema::TABLES;
+
+/// Most operators, parentheses and set operations in a statement: they nest, and nesting costs stack.
+const MAX_OPERATORS: usize = 1000;
 
 /// Name of the schema that holds tables and views.
 const SCHEMA: &str = "public";
@@ -40,45 +52,161 @@ pub fn views() -> [(&'static str, &'static str); 16] {
     ]
 }
 
-/// Memory and disk that all statements share.
-pub(super) fn runtime(
-    files: &Arc<dyn object_store::ObjectStore>,
-    settings: &config::Sql,
-) -> Result<Arc<RuntimeEnv>> {
-    let memory = usize::try_from(settings.memory.as_u64()).unwrap_or(usize::MAX);
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
-        .build_arc()
-        .map_err(|error| Error::Config(format!("sql: {error}")))?;
-    runtime.register_object_store(store_url()?.as_ref(), files.clone());
-    Ok(runtime)
+/// Memory and disk for statements.
+pub(super) struct Resources {
+    /// Bytes that operators may hold before they spill.
+    pub(super) memory: usize,
+    /// Where they spill to; the system's directory for temporary files if none is given.
+    pub(super) spill_dir: Option<PathBuf>,
+    /// Most bytes spilled.
+    pub(super) spill_max: u64,
 }
 
-/// A session over one pinned snapshot.
-pub(super) async fn session(
-    pinned: &Pinned,
-    files: &FileCache,
-    runtime: Arc<RuntimeEnv>,
-) -> Result<SessionContext> {
-    let mut config = SessionConfig::new()
-        .with_information_schema(true)
-        .with_default_catalog_and_schema("mqlake", SCHEMA)
-        .with_create_default_catalog_and_schema(true);
-    let options = config.options_mut();
-    options.execution.parquet.pushdown_filters = true;
-    options.execution.parquet.reorder_filters = true;
-    options.sql_parser.enable_ident_normalization = true;
-    let context = SessionContext::new_with_config_rt(config, runtime);
-    for table in pinned.tables() {
-        let provider = LakeTable::new(table.clone(), files.clone());
-        context
-            .register_table(table.snapshot.def.name, Arc::new(provider))
-            .map_err(|error| Error::Invariant(error.to_string()))?;
+impl Resources {
+    fn runtime(self, files: &FileCache) -> Result<Arc<RuntimeEnv>> {
+        let mode = match self.spill_dir {
+            Some(folder) => DiskManagerMode::Directories(vec![folder]),
+            None => DiskManagerMode::OsTmpDirectory,
+        };
+        let disk = DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(self.spill_max);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(self.memory)))
+            .with_disk_manager_builder(disk)
+            .build_arc()
+            .map_err(|error| Error::Config(format!("sql: {error}")))?;
+        runtime.register_object_store(store_url()?.as_ref(), files.store());
+        Ok(runtime)
     }
-    for (name, sql) in views() {
-        let made = context.sql(sql).await;
-        made.map_err(|error| Error::Invariant(format!("sql/{name}.sql: {error}")))?;
+}
+
+/// Plans statements.
+pub(super) struct Session {
+    context: SessionContext,
+}
+
+impl Session {
+    /// A session over files; `partitions` is how many threads one statement may keep busy.
+    pub(super) async fn new(files: &FileCache, resources: Resources, partitions: usize) -> Result<Session> {
+        let mut config = SessionConfig::new()
+            .with_information_schema(true)
+            .with_target_partitions(partitions)
+            .with_default_catalog_and_schema("mqlake", SCHEMA)
+            .with_create_default_catalog_and_schema(true);
+        let options = config.options_mut();
+        options.execution.parquet.pushdown_filters = true;
+        options.execution.parquet.reorder_filters = true;
+        options.sql_parser.enable_ident_normalization = true;
+        let context = SessionContext::new_with_config_rt(config, resources.runtime(files)?);
+        for def in TABLES {
+            let provider = LakeTable::new(def, files.clone());
+            context
+                .register_table(def.name, Arc::new(provider))
+                .map_err(|error| Error::Invariant(error.to_string()))?;
+        }
+        for (name, sql) in views() {
+            let made = context.sql(sql).await;
+            made.map_err(|error| Error::Invariant(format!("sql/{name}.sql: {error}")))?;
+        }
+        functions::register(&context).await?;
+        Ok(Session { context })
     }
-    functions::register(&context).await?;
-    Ok(context)
+
+    /// The plan of one read-only statement over what is pinned.
+    pub(super) async fn plan(&self, pinned: Arc<Pinned>, statement: &str) -> Result<DataFrame> {
+        check_nesting(statement)?;
+        let mut state = self.context.state();
+        state.config_mut().set_extension(pinned);
+        let plan = state.create_logical_plan(statement).await.map_err(|error| sql_error(&error))?;
+        SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false)
+            .verify_plan(&plan)
+            .map_err(|error| {
+                let what = error.strip_backtrace();
+                Error::Sql(format!("this endpoint is read-only; only queries run here ({what})"))
+            })?;
+        Ok(DataFrame::new(state, plan))
+    }
+}
+
+/// Refuses statements that nest too deep for any stack, before anything walks them.
+fn check_nesting(statement: &str) -> Result<()> {
+    let dialect = GenericDialect {};
+    let tokens = Tokenizer::new(&dialect, statement).tokenize();
+    let tokens = tokens.map_err(|error| Error::Sql(format!("the statement cannot be read: {error}")))?;
+    let nests = |token: &&Token| match token {
+        Token::Word(word) => matches!(
+            word.value.to_ascii_uppercase().as_str(),
+            "AND" | "OR" | "NOT" | "UNION" | "INTERSECT" | "EXCEPT" | "CASE" | "JOIN" | "LIKE" | "IS"
+        ),
+        Token::Whitespace(_)
+        | Token::Comma
+        | Token::Period
+        | Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::RParen => false,
+        _ => true,
+    };
+    match tokens.iter().filter(nests).count() {
+        count if count > MAX_OPERATORS => Err(Error::Limit(format!(
+            "the statement has {count} operators; at most {MAX_OPERATORS} are run. Use IN (…) or a join for long lists"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The one place where an error of the engine becomes one of ours.
+pub(super) fn sql_error(error: &DataFusionError) -> Error {
+    let text = error.strip_backtrace();
+    // from within other errors; the engine names a setting of its own there
+    if text.contains("max_temp_directory_size") {
+        let what =
+            "the statement spills more to disk than sql.spill_max allows; narrow it, for example by dt";
+        return Error::Limit(what.to_owned());
+    }
+    if text.contains("No space left on device") || text.contains("Disk quota exceeded") {
+        return Error::Limit(format!("there is no room to spill to in sql.spill_dir: {text}"));
+    }
+    match error.find_root() {
+        DataFusionError::ResourcesExhausted(what) => {
+            Error::Limit(format!("the statement needs more memory than sql.memory allows: {what}"))
+        }
+        // what decoders written in C say when they get no memory
+        DataFusionError::ParquetError(source) if source.to_string().contains("Allocation error") => {
+            Error::Limit(format!("the statement needs more memory than sql.memory allows: {source}"))
+        }
+        DataFusionError::External(source) if source.downcast_ref::<Error>().is_some_and(is_unavailable) => {
+            Error::store("reading data files", source.to_string())
+        }
+        DataFusionError::ObjectStore(source) => Error::store("reading data files", source.to_string()),
+        DataFusionError::ParquetError(source) => Error::store("reading data files", source.to_string()),
+        DataFusionError::IoError(source) => Error::store("reading data files", source.to_string()),
+        _ => of_text(text),
+    }
+}
+
+/// What functions say that cannot hold what they were asked for. Columns count in 31 bits, so beyond 2 GiB there is no
+/// array, and no memory would help.
+const TOO_LARGE: [&str; 6] = [
+    "failed to allocate",
+    "memory allocation failed",
+    "offset overflow",
+    "maximum value for offset type",
+    "size overflow on",
+    "requested length",
+];
+
+/// The error of a text that no library has a kind for.
+pub(super) fn of_text(text: String) -> Error {
+    if TOO_LARGE.iter().any(|known| text.contains(known)) {
+        return Error::Limit(format!(
+            "the statement needs more memory than sql.memory allows, or more than 2 GiB in one value or array: {text}"
+        ));
+    }
+    Error::Sql(text)
+}
+
+fn is_unavailable(error: &Error) -> bool {
+    error.kind() == crate::error::ErrorKind::Unavailable
 }

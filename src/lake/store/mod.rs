@@ -38,6 +38,8 @@ pub struct Store {
     /// The lake's folder inside `objects`.
     pub root: Path,
     local: Option<PathBuf>,
+    /// Options it was opened with, if its URL and they are all that another process needs.
+    options: Option<BTreeMap<String, String>>,
     clock: Clock,
     /// Set once the store is known to refuse a name that is taken.
     refuses_taken_names: Arc<OnceCell<()>>,
@@ -124,7 +126,7 @@ impl Store {
 
     fn over(objects: Arc<dyn ObjectStore>, url: Url, root: Path, local: Option<PathBuf>) -> Store {
         let clock = Clock::default();
-        Store { objects, url, root, local, clock, refuses_taken_names: Arc::default() }
+        Store { objects, url, root, local, options: None, clock, refuses_taken_names: Arc::default() }
     }
 
     /// With another clock than the machine's.
@@ -168,7 +170,8 @@ impl Store {
             Url::from_directory_path(&absolute).map_err(|()| Error::input(directory, "has no URL form"))?;
         let root = Path::from_absolute_path(&absolute)
             .map_err(|error| Error::input(directory, error.to_string()))?;
-        Ok(Store::over(Arc::new(DurableLocal::new()), url, root, Some(PathBuf::from("/"))))
+        let store = Store::over(Arc::new(DurableLocal::new()), url, root, Some(PathBuf::from("/")));
+        Ok(Store { options: Some(BTreeMap::new()), ..store })
     }
 
     fn open_s3(url: Url, options: &BTreeMap<String, String>) -> Result<Store> {
@@ -183,7 +186,14 @@ impl Store {
         }
         check_endpoint(&builder)?;
         let store = builder.build().map_err(|error| Error::Config(format!("data: {url}: {error}")))?;
-        Store::with_objects(Arc::new(store), with_slash(url))
+        let store = Store::with_objects(Arc::new(store), with_slash(url))?;
+        Ok(Store { options: Some(options.clone()), ..store })
+    }
+
+    /// What another process needs to open the same store: its URL and options. `None` if only this one has it.
+    #[must_use]
+    pub fn address(&self) -> Option<(String, BTreeMap<String, String>)> {
+        Some((self.url.to_string(), self.options.clone()?))
     }
 
     /// Folder of a table.

@@ -2,4 +2,8 @@
 
 mod cases;
 mod formats;
+mod hostile;
+mod isolation;
 mod limits;
+mod server;
+mod store;

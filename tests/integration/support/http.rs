@@ -34,6 +34,11 @@ impl Answer {
     }
 }
 
+/// Statements run in processes of the program under test; the first statement starts one.
+fn workers() -> mqlake::query::Program {
+    mqlake::query::Program { path: env!("CARGO_BIN_EXE_mqlake").into(), warm: 0 }
+}
+
 impl Server {
     /// With the clock at the end of the sample's week.
     pub async fn over(data: &Path, change: impl FnOnce(&mut Config)) -> Server {
@@ -44,9 +49,19 @@ impl Server {
     }
 
     pub async fn with_lake(lake: Arc<mqlake::lake::Lake>, config: Config) -> Server {
+        Server::with_workers(lake, config, workers()).await
+    }
+
+    /// With statements run by another program.
+    pub async fn with_workers(
+        lake: Arc<mqlake::lake::Lake>,
+        config: Config,
+        workers: mqlake::query::Program,
+    ) -> Server {
         mqlake::http::install_metrics().unwrap();
         let catalog = Arc::new(Catalog::open(lake, &config.cache).await.unwrap());
-        Server(router(Arc::new(App::new(catalog, config, Arc::new(super::week_end)).unwrap())))
+        let app = App::new(catalog, config, Arc::new(super::week_end)).unwrap();
+        Server(router(Arc::new(app.with_sql_workers(workers).unwrap())))
     }
 
     /// With the clock at a moment, epoch milliseconds.
@@ -67,7 +82,7 @@ impl Server {
     pub fn following(catalog: Arc<Catalog>, config: Config, follow: Arc<mqlake::follow::Follow>) -> Server {
         mqlake::http::install_metrics().unwrap();
         let app = App::new(catalog, config, Arc::new(super::week_end)).unwrap().with_follow(follow);
-        Server(router(Arc::new(app)))
+        Server(router(Arc::new(app.with_sql_workers(workers()).unwrap())))
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

@@ -1,0 +1,254 @@
+//! One statement's life on a worker: sent, its rows passed on, stopped at the deadline or when nobody listens, and the
+//! worker given back or ended.
+//!
+//! **STOPPED-IN-TIME**: from the deadline, or from the moment in which nobody listens any more, it takes at most
+//! [`PATIENCE`] and the end of a process until permit, worker and memory are free again, whatever the statement does
+//! and whether or not its rows are taken.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use arrow::ipc::reader::StreamReader;
+use bytes::{Buf, Bytes};
+use object_store::path::Path;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
+
+use super::child::Worker;
+use super::death;
+use super::frame::{Frame, Kind};
+use super::message::{End, Read};
+use super::pool::Pool;
+use crate::config;
+use crate::error::{Error, Result};
+use crate::lake::scan::object_path;
+use crate::query::catalog::{Catalog, Pinned};
+use crate::query::limits::Limits;
+
+/// How long a worker may take to stop when it is asked to.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// A statement and where its rows go.
+pub(super) struct Statement {
+    pub(super) number: u64,
+    pub(super) text: String,
+    pub(super) limits: Limits,
+    pub(super) planned: oneshot::Sender<SchemaRef>,
+    pub(super) batches: mpsc::Sender<arrow::record_batch::RecordBatch>,
+}
+
+/// What a statement did.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    pub(super) rows: u64,
+    pub(super) bytes: u64,
+    pub(super) memory: u64,
+    pub(super) is_unwanted: bool,
+}
+
+/// How the talk with a worker came to its end.
+enum Stop {
+    /// The statement ended.
+    Ended(End),
+    /// It is to be stopped.
+    Late,
+    Unwanted,
+    /// The worker is gone, or does not make sense.
+    Broken(io::Error),
+}
+
+/// Runs a statement to its end. `tell` is told the outcome as soon as it is known.
+pub(super) async fn run(
+    pool: &Arc<Pool>,
+    catalog: &Catalog,
+    settings: &config::Sql,
+    statement: Statement,
+    tell: impl FnOnce(&Report, Result<()>),
+) {
+    let mut report = Report::default();
+    let batches = statement.batches.clone();
+    let begin = Instant::now();
+    let worker = tokio::select! {
+        () = batches.closed() => {
+            report.is_unwanted = true;
+            return tell(&report, Ok(()));
+        }
+        worker = pool.take() => worker,
+    };
+    // the time that a process takes to start is not the statement's
+    let limits = statement.limits.later_by(begin.elapsed());
+    let mut worker = match worker {
+        Ok(worker) => worker,
+        Err(error) => return tell(&report, Err(error)),
+    };
+    let running = pool.watch.begin(&worker.watched);
+    let number = statement.number;
+    let pinned = catalog.pin();
+    let stop = tokio::select! {
+        biased;
+        () = tokio::time::sleep_until(limits.deadline) => Stop::Late,
+        () = batches.closed() => Stop::Unwanted,
+        stop = talk(&mut worker, catalog, &pinned, statement) => stop.unwrap_or_else(Stop::Broken),
+    };
+    let is_stopped = matches!(stop, Stop::Late | Stop::Unwanted);
+    if let Stop::Ended(end) = &stop {
+        (report.rows, report.bytes) = (end.rows, end.bytes);
+    }
+    report.memory = worker.watched.peak();
+    report.is_unwanted = matches!(stop, Stop::Unwanted);
+    let mut tell = Some(tell);
+    let mut tell = |report: &Report, outcome: Result<()>| {
+        if let Some(tell) = tell.take() {
+            tell(report, outcome);
+        }
+    };
+    match stop {
+        Stop::Ended(End { failure: Some(failure), .. }) => tell(&report, Err(failure.into())),
+        Stop::Ended(_) => tell(&report, Ok(())),
+        Stop::Broken(error) => {
+            drop(running);
+            pool.died.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let ended = worker.end(true).await;
+            let outcome = death::error(&ended, settings);
+            tracing::warn!(statement = number, worker = %death::describe(&ended), %error, "a process for SQL ended");
+            tell(&report, Err(outcome));
+            return pool.fill();
+        }
+        Stop::Late | Stop::Unwanted => {}
+    }
+    drop(batches);
+    let quiet = timeout(PATIENCE, quiet(&mut worker, number, is_stopped)).await;
+    drop(running);
+    let end = match quiet {
+        Ok(Ok(end)) => {
+            let end = end.unwrap_or_default();
+            // one that still waits for the store may hold threads there
+            if end.waits_for_store {
+                drop(tokio::spawn(worker.end(false)))
+            } else {
+                pool.give_back(worker)
+            }
+            end
+        }
+        // it computes without a pause, or is gone: either way it is replaced
+        Ok(Err(_)) | Err(_) => {
+            worker.end(false).await;
+            End::default()
+        }
+    };
+    pool.fill();
+    let outcome = match report.is_unwanted {
+        true => Ok(()),
+        false if end.waits_for_store => Err(limits.store_is_late()),
+        false => Err(limits.late()),
+    };
+    tell(&report, outcome);
+}
+
+/// Waits until nothing of the statement is left, asking it to stop if it has not ended; returns how it ended.
+async fn quiet(worker: &mut Worker, number: u64, stop: bool) -> io::Result<Option<End>> {
+    if stop {
+        worker.send(&Frame::numbered(Kind::Cancel, number, &[])).await?;
+    }
+    let mut end = None;
+    while let Some(frame) = worker.receive().await? {
+        match frame.kind {
+            Kind::Idle => return Ok(end),
+            Kind::End => end = Some(frame.from_json()?),
+            _ => {}
+        }
+    }
+    Err(io::ErrorKind::UnexpectedEof.into())
+}
+
+async fn talk(
+    worker: &mut Worker,
+    catalog: &Catalog,
+    pinned: &Arc<Pinned>,
+    statement: Statement,
+) -> io::Result<Stop> {
+    worker.show(pinned).await?;
+    worker.send(&Frame::numbered(Kind::Run, statement.number, statement.text.as_bytes())).await?;
+    let mut rows = None;
+    let mut planned = Some(statement.planned);
+    let mut files = Files { catalog, pinned, hot: None };
+    while let Some(frame) = worker.receive().await? {
+        match frame.kind {
+            Kind::Schema => {
+                let reader = StreamReader::try_new(Arrived(frame.payload), None).map_err(io::Error::other)?;
+                if let Some(planned) = planned.take() {
+                    let _ = planned.send(reader.schema());
+                }
+                rows = Some(reader);
+            }
+            Kind::Rows => {
+                let reader = rows.as_mut().ok_or_else(|| io::Error::other("rows before their columns"))?;
+                reader.get_mut().0 = frame.payload;
+                let batch = reader.next().ok_or(io::ErrorKind::UnexpectedEof)?.map_err(io::Error::other)?;
+                if statement.batches.send(batch).await.is_err() {
+                    return Ok(Stop::Unwanted);
+                }
+            }
+            Kind::Read => {
+                let read: Read = frame.from_json()?;
+                let answer = match files.read(&read).await {
+                    Ok(bytes) => Frame::numbered(Kind::Bytes, read.number, &bytes),
+                    Err(error) => {
+                        Frame::numbered(Kind::ReadFailed, read.number, error.to_string().as_bytes())
+                    }
+                };
+                worker.send(&answer).await?;
+            }
+            Kind::End => return Ok(Stop::Ended(frame.from_json()?)),
+            other => return Err(io::Error::other(format!("unexpected {other:?}"))),
+        }
+    }
+    Err(io::ErrorKind::UnexpectedEof.into())
+}
+
+/// Messages that arrived; a stream reader takes one batch from them at a time.
+struct Arrived(Bytes);
+
+impl io::Read for Arrived {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        (&mut self.0).reader().read(into)
+    }
+}
+
+/// Files that a worker asks for: those in memory, and those of a store that only this process can open.
+struct Files<'a> {
+    catalog: &'a Catalog,
+    pinned: &'a Pinned,
+    hot: Option<HashMap<Path, Bytes>>,
+}
+
+impl Files<'_> {
+    async fn read(&mut self, read: &Read) -> Result<Vec<u8>> {
+        let path = Path::parse(&read.path).map_err(|error| Error::Invariant(error.to_string()))?;
+        let pinned = self.pinned;
+        let hot = self.hot.get_or_insert_with(|| hot_files(pinned));
+        let parts: Vec<Bytes> = match hot.get(&path) {
+            Some(file) => {
+                let part = |range: &std::ops::Range<u64>| {
+                    let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(file.len());
+                    file.slice(at(range.start).min(at(range.end))..at(range.end))
+                };
+                read.ranges.iter().map(part).collect()
+            }
+            None => self.catalog.lake.store.objects.get_ranges(&path, &read.ranges).await?,
+        };
+        Ok(parts.concat())
+    }
+}
+
+fn hot_files(pinned: &Pinned) -> HashMap<Path, Bytes> {
+    let files = pinned.tables().flat_map(|table| {
+        table
+            .hot_files()
+            .filter_map(|file| Some((object_path(&table.folder, &file.path), file.bytes.clone()?)))
+    });
+    files.collect()
+}
