@@ -181,7 +181,4 @@ SELECT * FROM «(SELECT * FROM ×300»message«) t×300»
 SELECT «[×400»1«]×400»
 
 -- sql
-SELECT 1.0 / 0.0
-
--- sql
 SELECT 1 AS a«, 1×1000»
