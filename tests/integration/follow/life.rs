@@ -64,6 +64,8 @@ async fn a_row_is_seen_once_while_it_moves_from_memory_to_the_tables() {
     config.follow.flush_every = Duration::from_millis(30);
     peer.reveal_fraction(0.1);
     let following = Following::start(&config).await;
+    // the first statement starts the process that runs it
+    following.sql("SELECT 1").await;
     peer.reveal_at_rate(6000.0);
     let mut last = 0;
     let mut looks = 0;

@@ -272,7 +272,8 @@ mod tests {
         let (rows, _) = sent(&batch(vec![("nulls", nulls)]));
         assert!(rows.iter().all(|rows| *rows <= 65), "{rows:?}");
         let name = "n".repeat(100_000);
-        let (rows, _) = sent(&batch(vec![(name.as_str(), Arc::new(NullArray::new(100)))]));
+        let nulls: ArrayRef = Arc::new(NullArray::new(100));
+        let (rows, _) = sent(&batch(vec![(name.as_str(), nulls)]));
         assert!(rows.iter().all(|rows| *rows <= 5), "{rows:?}");
     }
 
