@@ -280,7 +280,7 @@ fn the_example_lists_every_setting_of_sql_with_its_default() {
     let keys = example("[sql]", "[cache]");
     let config = load(&keys).unwrap();
     let listed: toml::Table = keys.parse().unwrap();
-    assert_eq!(listed["sql"].as_table().unwrap().len(), 11, "every key is listed:\n{keys}");
+    assert_eq!(listed["sql"].as_table().unwrap().len(), 10, "every key is listed:\n{keys}");
     let plain = Sql { spill_dir: config.sql.spill_dir.clone(), ..Sql::default() };
     assert_eq!(toml::to_string(&config.sql).unwrap(), toml::to_string(&plain).unwrap());
     assert!(Sql::default().spill_dir.is_none());
