@@ -1,6 +1,48 @@
 -- Deliveries as consumers report them in their traces: one row per message and call of a listener.
--- Begin and end are reported apart and belong together by request and message id; either can be missing.
+-- Begin and end are reported apart, also on different days, and belong together by request and message id; either can
+-- be missing. `dt` is the day of the begin, or of the end without one. What a day lacks is looked for in the others,
+-- by its ids only, so that a condition on `dt` still leaves out whole files.
 CREATE VIEW trace_deliveries AS
+WITH days AS (
+    SELECT
+        system, dt, msg_id, request_id, min(group_name) AS consumer_group,
+        -- a few clients tell their address, else it is that of the trace message
+        coalesce(min(client_host) FILTER (WHERE trace_type = 'SubBefore'), min(client_host)) AS client_host,
+        min(time_stamp) FILTER (WHERE trace_type = 'SubBefore') AS begin_time,
+        max(time_stamp) FILTER (WHERE trace_type = 'SubAfter' AND CAST(time_stamp AS BIGINT) > 0) AS end_time,
+        min(cost_time) AS cost_time, bool_and(success) AS success, max(context_code) AS context_code,
+        min(retry_times) AS retry_times, bool_or(trace_type = 'SubBefore') AS has_begin,
+        bool_or(trace_type = 'SubAfter') AS has_end
+    FROM trace
+    WHERE trace_type IN ('SubBefore', 'SubAfter')
+    -- without a request id a report belongs to no other
+    GROUP BY system, dt, msg_id, request_id, CASE WHEN request_id IS NULL THEN concat(trace_type, time_stamp) END
+),
+calls AS (
+    SELECT
+        system, dt, msg_id, request_id, consumer_group, client_host, begin_time, end_time, cost_time, success,
+        context_code, retry_times
+    FROM days
+    WHERE (has_begin AND has_end) OR request_id IS NULL
+    UNION ALL
+    SELECT
+        b.system, b.dt, b.msg_id, b.request_id, min(coalesce(b.consumer_group, e.group_name)), min(b.client_host),
+        min(b.begin_time), max(e.time_stamp) FILTER (WHERE CAST(e.time_stamp AS BIGINT) > 0), min(e.cost_time),
+        bool_and(e.success), max(e.context_code), min(b.retry_times)
+    FROM days b
+    LEFT JOIN trace e
+        ON e.msg_id = b.msg_id AND e.request_id = b.request_id AND e.system = b.system AND e.trace_type = 'SubAfter'
+    WHERE b.has_begin AND NOT b.has_end AND b.request_id IS NOT NULL
+    GROUP BY b.system, b.dt, b.msg_id, b.request_id
+    UNION ALL
+    SELECT
+        e.system, e.dt, e.msg_id, e.request_id, e.consumer_group, e.client_host, e.begin_time, e.end_time, e.cost_time,
+        e.success, e.context_code, e.retry_times
+    FROM days e
+    LEFT ANTI JOIN trace b
+        ON b.msg_id = e.msg_id AND b.request_id = e.request_id AND b.system = e.system AND b.trace_type = 'SubBefore'
+    WHERE NOT e.has_begin AND e.request_id IS NOT NULL
+)
 SELECT
     system, consumer_group, msg_id, request_id, client_host, begin_time,
     coalesce(
@@ -20,15 +62,4 @@ SELECT
         ELSE 'unknown'
     END AS outcome,
     retry_times, dt
-FROM (
-    SELECT
-        system, dt, msg_id, request_id, min(group_name) AS consumer_group, min(client_host) AS client_host,
-        min(time_stamp) FILTER (WHERE trace_type = 'SubBefore') AS begin_time,
-        max(time_stamp) FILTER (WHERE trace_type = 'SubAfter' AND CAST(time_stamp AS BIGINT) > 0) AS end_time,
-        min(cost_time) AS cost_time, bool_and(success) AS success, max(context_code) AS context_code,
-        min(retry_times) AS retry_times
-    FROM trace
-    WHERE trace_type IN ('SubBefore', 'SubAfter')
-    -- without a request id a report belongs to no other
-    GROUP BY system, dt, msg_id, request_id, CASE WHEN request_id IS NULL THEN concat(trace_type, time_stamp) END
-);
+FROM calls;

@@ -1,88 +1,97 @@
 -- backtrack_preview(system, group, topic, time): what a group would consume again in each queue if it were set back
 -- to a time. Where the group stands is what was sampled last; of QMQ, what it pulled.
-WITH ends AS (
-  SELECT broker_group, queue_id, min(CASE WHEN create_time >= $4 THEN sequence END) AS at_or_after,
-    CASE WHEN min(physical_offset) IS NULL THEN max(sequence)
-      ELSE last_value(sequence ORDER BY physical_offset, sequence) END + 1 AS end_offset,
-    max(create_time) AS known_at
-  FROM message
-  WHERE system = $1 AND subject = $3 AND (system <> 'qmq' OR kind = 0)
-  GROUP BY broker_group, queue_id
-  UNION ALL
-  SELECT broker_group, queue_id, NULL, last_value(max_offset ORDER BY sample_time), max(sample_time)
-  FROM consumer_progress
-  WHERE system = $1 AND subject = $3 AND consumer_group = '' AND max_offset IS NOT NULL
-  GROUP BY broker_group, queue_id
+, live AS (
+  -- what brokers say at this moment: the route puts it here
+  SELECT * FROM (VALUES ('', -1, 0, 0)) AS told(broker_group, queue_id, consumer_offset, min_offset)
+  WHERE broker_group <> ''
 ),
--- a topic that was made again ends where it ends now
-queues AS (
+stored_places AS (
   SELECT broker_group, queue_id,
-    least(coalesce(max(at_or_after), last_value(end_offset ORDER BY known_at)),
-      last_value(end_offset ORDER BY known_at)) AS from_offset,
-    last_value(end_offset ORDER BY known_at) AS end_offset
-  FROM ends
-  GROUP BY broker_group, queue_id
-),
-places AS (
-  SELECT broker_group, queue_id,
-    last_value(consumer_offset ORDER BY sample_time) FILTER (WHERE consumer_group = $2) AS consumer_offset,
+    last_value(consumer_offset ORDER BY sample_time) FILTER (WHERE consumer_group <> '') AS consumer_offset,
     last_value(min_offset ORDER BY sample_time) FILTER (WHERE consumer_group = '') AS min_offset
   FROM consumer_progress
-  WHERE system = $1 AND subject = $3 AND consumer_group IN ('', $2)
+  WHERE system = $system AND subject = $topic AND consumer_group IN ('', $group, $whole_group)
   GROUP BY broker_group, queue_id
   UNION ALL
   SELECT broker_group, NULL, max(sequence) + 1, NULL
   FROM record
-  WHERE system = $1 AND system = 'qmq' AND subject = $3 AND kind = 0 AND consumer_group = $2
+  WHERE system = $system AND system = 'qmq' AND subject = $topic AND kind = 0 AND consumer_group = $group
   GROUP BY broker_group
 ),
-windows AS (
-  SELECT q.broker_group, q.queue_id, q.from_offset, q.end_offset,
-    coalesce(p.consumer_offset, q.end_offset) AS to_offset,
-    p.consumer_offset IS NOT NULL AS to_is_known, p.min_offset AS broker_first_offset
+places AS (
+  SELECT q.broker_group, q.queue_id, q.end_offset, q.has_past,
+    coalesce(q.at_or_after, q.end_offset) AS from_offset,
+    coalesce(l.consumer_offset, p.consumer_offset) AS consumer_offset,
+    coalesce(l.min_offset, p.min_offset) AS broker_first_offset
   FROM queues q
-    LEFT JOIN places p
+    LEFT JOIN stored_places p
       ON p.broker_group = q.broker_group AND coalesce(p.queue_id, -1) = coalesce(q.queue_id, -1)
+    LEFT JOIN live l ON l.broker_group = q.broker_group AND l.queue_id = q.queue_id
 ),
-traced AS (
-  SELECT msg_id
-  FROM trace
-  WHERE system = $1 AND trace_type = 'SubAfter' AND success AND group_name = $2
-  UNION
-  -- old clients tell the group at the begin of a delivery only
-  SELECT a.msg_id
-  FROM trace a JOIN trace b ON b.request_id = a.request_id AND b.msg_id = a.msg_id
-  WHERE a.system = $1 AND a.trace_type = 'SubAfter' AND a.success AND a.group_name IS NULL
-    AND b.system = $1 AND b.trace_type = 'SubBefore' AND b.group_name = $2
+-- a place behind the end of a queue that was used anew is one from before
+windows AS (
+  SELECT broker_group, queue_id, from_offset, broker_first_offset,
+    CASE WHEN consumer_offset IS NULL OR (has_past AND consumer_offset > end_offset) THEN end_offset
+      ELSE consumer_offset END AS to_offset,
+    consumer_offset IS NOT NULL AND NOT (has_past AND consumer_offset > end_offset) AS to_is_known
+  FROM places
+),
+-- messages that the group told of in its traces, which name it without a namespace
+calls AS (
+  SELECT msg_id, max(is_done) AS is_done
+  FROM (
+    SELECT msg_id, CASE WHEN trace_type = 'SubAfter' AND success THEN 1 ELSE 0 END AS is_done
+    FROM trace
+    WHERE system = $system AND trace_type IN ('SubBefore', 'SubAfter')
+      AND group_name IN ($group, $whole_group, $bare_group)
+    UNION ALL
+    -- old clients tell the group at the begin of a delivery only
+    SELECT a.msg_id, 1
+    FROM trace a JOIN trace b ON b.request_id = a.request_id AND b.msg_id = a.msg_id
+    WHERE a.system = $system AND a.trace_type = 'SubAfter' AND a.success AND a.group_name IS NULL
+      AND b.system = $system AND b.trace_type = 'SubBefore'
+      AND b.group_name IN ($group, $whole_group, $bare_group)
+  )
+  GROUP BY msg_id
 ),
 acknowledged AS (
   SELECT DISTINCT broker_group, sequence
   FROM record
-  WHERE system = $1 AND system = 'qmq' AND subject = $3 AND kind = 0 AND consumer_group = $2 AND action = 1
+  WHERE system = $system AND system = 'qmq' AND subject = $topic AND kind = 0 AND consumer_group = $group
+    AND action = 1
 ),
--- of messages that had an offset one after the other, the one that has it now
-present AS (
-  SELECT m.system, w.broker_group, coalesce(w.queue_id, -1) AS queue, m.sequence,
-    last_value(m.message_id ORDER BY m.create_time) AS message_id,
-    max(w.broker_first_offset) AS broker_first_offset
-  FROM message m
-    JOIN windows w
-      ON w.broker_group = m.broker_group AND coalesce(w.queue_id, -1) = coalesce(m.queue_id, -1)
-  WHERE m.system = $1 AND m.subject = $3 AND (m.system <> 'qmq' OR m.kind = 0)
-    AND m.sequence >= w.from_offset AND m.sequence < least(w.to_offset, w.end_offset)
-  GROUP BY m.system, w.broker_group, coalesce(w.queue_id, -1), m.sequence
+counted AS (
+  SELECT w.broker_group, w.queue_id, w.from_offset, w.to_offset, w.to_is_known, w.broker_first_offset,
+    count(m.sequence) AS messages, count(CASE WHEN m.sequence IS NOT NULL THEN c.msg_id END) AS told,
+    count(CASE WHEN m.sequence IS NOT NULL AND (c.is_done = 1 OR a.sequence IS NOT NULL) THEN 1 END) AS done,
+    count(CASE WHEN m.sequence < w.broker_first_offset THEN 1 END) AS gone
+  FROM windows w
+    LEFT JOIN placed m
+      ON m.broker_group = w.broker_group AND coalesce(m.queue_id, -1) = coalesce(w.queue_id, -1)
+        AND m.sequence >= w.from_offset AND m.sequence < w.to_offset AND NOT m.is_past
+    LEFT JOIN calls c ON c.msg_id = m.message_id
+    LEFT JOIN acknowledged a ON a.broker_group = m.broker_group AND a.sequence = m.sequence
+  GROUP BY w.broker_group, w.queue_id, w.from_offset, w.to_offset, w.to_is_known, w.broker_first_offset
 ),
-again AS (
-  SELECT m.broker_group, m.queue, count(*) AS messages,
-    count(CASE WHEN t.msg_id IS NOT NULL OR a.sequence IS NOT NULL THEN 1 END) AS consumed,
-    count(CASE WHEN m.sequence < m.broker_first_offset THEN 1 END) AS gone
-  FROM present m
-    LEFT JOIN traced t ON m.system <> 'qmq' AND t.msg_id = m.message_id
-    LEFT JOIN acknowledged a
-      ON m.system = 'qmq' AND a.broker_group = m.broker_group AND a.sequence = m.sequence
-  GROUP BY m.broker_group, m.queue
+heard AS (
+  SELECT broker_group, queue_id, from_offset, to_offset, to_is_known, broker_first_offset, messages, done, gone,
+    sum(told) OVER () > 0 AS is_heard
+  FROM counted
 )
-SELECT w.broker_group, w.queue_id, w.from_offset, w.to_offset, w.to_is_known, w.broker_first_offset,
-  coalesce(n.messages, 0) AS messages, coalesce(n.consumed, 0) AS consumed, coalesce(n.gone, 0) AS gone
-FROM windows w
-  LEFT JOIN again n ON n.broker_group = w.broker_group AND n.queue = coalesce(w.queue_id, -1)
+-- a group without traces has passed what lies before its place; nobody tells whether it succeeded
+SELECT broker_group, queue_id, from_offset, to_offset, to_is_known, broker_first_offset, messages,
+  CASE
+    WHEN messages = 0 THEN 0
+    WHEN $system = 'qmq' THEN CASE WHEN to_is_known THEN done END
+    WHEN is_heard THEN done
+    WHEN to_is_known THEN messages
+  END AS consumed,
+  CASE WHEN broker_first_offset IS NOT NULL OR messages = 0 THEN gone END AS gone,
+  CASE
+    WHEN messages = 0 THEN NULL
+    WHEN $system = 'qmq' THEN CASE WHEN to_is_known THEN 'acks' END
+    WHEN is_heard THEN 'traces'
+    WHEN to_is_known THEN 'offsets'
+  END AS consumed_by,
+  CASE WHEN to_offset > from_offset THEN to_offset - from_offset - messages ELSE 0 END AS not_kept
+FROM heard

@@ -228,12 +228,6 @@ async fn open_lake(config: &Config) -> Result<Arc<Lake>> {
     Ok(Arc::new(Lake::open(store, config.lake.clone()).await?))
 }
 
-/// The lake that the settings name, opened when it is used first.
-fn unopened_lake(config: &Config, may_create: bool) -> Result<Arc<Lake>> {
-    let store = Store::named(&config.data, &config.storage)?;
-    Ok(Arc::new(Lake::unopened(store, config.lake.clone(), may_create)?))
-}
-
 /// Opens the lake that the settings name for reading.
 async fn open_existing_lake(config: &Config) -> Result<Arc<Lake>> {
     // opening a store creates a local directory, which a reader must not

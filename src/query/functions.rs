@@ -6,28 +6,34 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
-use chrono::DateTime;
+use chrono_tz::Tz;
 use datafusion::catalog::view::ViewTable;
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::{Result as SqlResult, ScalarValue, plan_err};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::SessionContext;
 
+use super::moment::{self, Moment};
 use crate::error::{Error, Result};
+use crate::rocketmq::namespace;
 
 /// Type of an argument.
 #[derive(Debug, Clone, Copy)]
 enum Argument {
     /// Text.
     Text,
-    /// Epoch milliseconds, ISO 8601, or a timestamp.
+    /// A time as the routes take it, or a timestamp; without a zone it is UTC, as everywhere in SQL.
     Time,
 }
 
-/// A function: its name, its statement, and its arguments.
+/// A function: its name, the end of its statement, and its arguments.
 type Definition = (&'static str, &'static str, &'static [(&'static str, Argument)]);
 
 use Argument::{Text, Time};
+
+/// How the statements of all functions begin.
+const QUEUE_MESSAGES: &str = include_str!("../../sql/functions/queue_messages.sql");
+const BACKTRACK_PREVIEW: &str = include_str!("../../sql/functions/backtrack_preview.sql");
 
 const FUNCTIONS: [Definition; 2] = [
     (
@@ -37,7 +43,7 @@ const FUNCTIONS: [Definition; 2] = [
     ),
     (
         "backtrack_preview",
-        include_str!("../../sql/functions/backtrack_preview.sql"),
+        BACKTRACK_PREVIEW,
         &[("system", Text), ("group", Text), ("topic", Text), ("time", Time)],
     ),
 ];
@@ -48,11 +54,81 @@ const TIMES: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_7
 /// Adds the functions to a session that has the tables.
 pub(super) async fn register(context: &SessionContext) -> Result<()> {
     for (name, sql, arguments) in FUNCTIONS {
-        let plan = context.state().create_logical_plan(sql).await;
+        let plan = context.state().create_logical_plan(&format!("{QUEUE_MESSAGES}{sql}")).await;
         let plan = plan.map_err(|error| Error::Invariant(format!("sql/functions/{name}.sql: {error}")))?;
         context.register_udtf(name, Arc::new(SqlFunction { name, plan, arguments }));
     }
     Ok(())
+}
+
+/// What a group would consume again.
+#[derive(Debug, Clone, Copy)]
+pub struct PreviewQuery<'a> {
+    /// System.
+    pub system: &'a str,
+    /// Consumer group.
+    pub group: &'a str,
+    /// Topic.
+    pub topic: &'a str,
+    /// To where it would be set back.
+    pub time: Moment,
+    /// What brokers say at this moment: broker, queue, place of the group, first offset that is left.
+    pub live: &'a [(String, i32, Option<i64>, Option<i64>)],
+}
+
+impl PreviewQuery<'_> {
+    /// The statement behind `backtrack_preview`, with what brokers say at this moment.
+    #[must_use]
+    pub fn statement(&self) -> String {
+        let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
+        let lines: Vec<String> = self
+            .live
+            .iter()
+            .map(|(broker, queue, place, first)| {
+                format!("{broker}\t{queue}\t{}\t{}", number(*place), number(*first))
+            })
+            .collect();
+        let time = self.time.bounded();
+        let mut values = vec![
+            ("system", literal(self.system)),
+            ("topic", literal(self.topic)),
+            ("time", format!("arrow_cast({time}, 'Timestamp(Millisecond, Some(\"UTC\"))')")),
+            ("live", literal(&lines.join("\n"))),
+        ];
+        let groups = group_names(self.group, self.topic);
+        values.extend(groups.iter().map(|(name, value)| (*name, literal(value))));
+        filled(&format!("{QUEUE_MESSAGES}{BACKTRACK_PREVIEW}"), &values)
+    }
+}
+
+/// The names under which a group that consumes a topic is known: as given, whole, and as traces have it.
+fn group_names(group: &str, topic: &str) -> [(&'static str, String); 3] {
+    [
+        ("group", group.to_owned()),
+        ("whole_group", namespace::group_of_topic(group, topic)),
+        ("bare_group", namespace::bare(group).to_owned()),
+    ]
+}
+
+/// A text in SQL.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A statement with values for its parameters.
+fn filled(statement: &str, values: &[(&str, String)]) -> String {
+    let mut parts = statement.split('$');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len());
+        let (name, rest) = part.split_at_checked(end).unwrap_or((part, ""));
+        match values.iter().find(|(known, _)| *known == name) {
+            Some((_, value)) => text.push_str(value),
+            None => text.extend(["$", name]),
+        }
+        text.push_str(rest);
+    }
+    text
 }
 
 #[derive(Debug)]
@@ -78,10 +154,20 @@ impl TableFunctionImpl for SqlFunction {
             let Expr::Literal(value, _) = given else {
                 return plan_err!("argument `{name}` of {} must be a constant", self.name);
             };
-            kind.value(value)
-                .or_else(|error| plan_err!("argument `{name}` of {}: {}", self.name, error.message()))
+            let value = kind
+                .value(value)
+                .or_else(|error| plan_err!("argument `{name}` of {}: {}", self.name, error.message()))?;
+            Ok((*name, value))
         });
-        let values = values.collect::<SqlResult<Vec<ScalarValue>>>()?;
+        let mut values = values.collect::<SqlResult<Vec<(&str, ScalarValue)>>>()?;
+        let text = |name: &str| {
+            let value = values.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+            value.and_then(|value| value.try_as_str().flatten()).unwrap_or_default().to_owned()
+        };
+        let names = group_names(&text("group"), &text("topic"));
+        values.retain(|(name, _)| *name != "group");
+        values.extend(names.map(|(name, value)| (name, ScalarValue::from(value))));
+        values.push(("live", ScalarValue::from("")));
         Ok(Arc::new(ViewTable::new(self.plan.clone().with_param_values(values)?, None)))
     }
 }
@@ -92,30 +178,68 @@ impl Argument {
             return plan_err!("must not be null");
         }
         match self {
-            Text => given.cast_to(&DataType::Utf8),
+            Text => {
+                let text = given.cast_to(&DataType::Utf8)?;
+                Ok(ScalarValue::from(moment::trimmed(text.try_as_str().flatten().unwrap_or_default())))
+            }
             Time => {
                 let milliseconds = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-                let number = match given {
-                    ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => epoch_ms(text)?,
+                let moment = match given {
+                    ScalarValue::Utf8(Some(text))
+                    | ScalarValue::Utf8View(Some(text))
+                    | ScalarValue::LargeUtf8(Some(text)) => moment::parse(text, Tz::UTC, None),
+                    _ if given.data_type().is_integer() => match given.cast_to(&DataType::Int64)? {
+                        ScalarValue::Int64(Some(number)) => moment::of_number(number),
+                        _ => return plan_err!("is no time"),
+                    },
                     _ => {
                         match given.cast_to(&milliseconds).and_then(|time| time.cast_to(&DataType::Int64))? {
-                            ScalarValue::Int64(Some(number)) => number,
+                            ScalarValue::Int64(Some(number)) => Ok(Moment::At(number)),
                             _ => return plan_err!("is no time"),
                         }
                     }
                 };
-                let number = number.clamp(*TIMES.start(), *TIMES.end());
-                Ok(ScalarValue::TimestampMillisecond(Some(number), Some("UTC".into())))
+                let moment = moment.or_else(|what| match what.as_str() {
+                    moment::FORMS => plan_err!(
+                        "`{given}` is no time: write epoch milliseconds, or ISO 8601 as 2026-11-21T10:00:00Z"
+                    ),
+                    what => plan_err!("`{given}` {what}"),
+                })?;
+                Ok(ScalarValue::TimestampMillisecond(Some(moment.bounded()), Some("UTC".into())))
             }
         }
     }
 }
 
-fn epoch_ms(text: &str) -> SqlResult<i64> {
-    match DateTime::parse_from_rfc3339(text) {
-        Ok(time) => Ok(time.timestamp_millis()),
-        Err(_) => {
-            plan_err!("`{text}` is no time: write epoch milliseconds, or ISO 8601 as 2026-11-21T10:00:00Z")
+impl Moment {
+    /// Epoch milliseconds within what columns can hold; the end of a queue lies after all of them.
+    fn bounded(self) -> i64 {
+        match self {
+            Moment::At(time) => time.clamp(*TIMES.start(), *TIMES.end()),
+            Moment::QueueEnd => *TIMES.end(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_take_the_places_of_parameters_once() {
+        let values = [("topic", "'$group'".to_owned()), ("group", "'g'".to_owned())];
+        let wanted = "a = '$group' AND b IN ('g', $other)";
+        assert_eq!(filled("a = $topic AND b IN ($group, $other)", &values), wanted);
+        assert_eq!(filled("$topic", &values), "'$group'");
+    }
+
+    #[test]
+    fn every_parameter_of_the_preview_has_a_value() {
+        let live = [("broker-a".to_owned(), 0, Some(5), None)];
+        let (system, group, topic) = ("rocketmq", "g'", "ns%t");
+        let query = PreviewQuery { system, group, topic, time: Moment::QueueEnd, live: &live };
+        let statement = query.statement();
+        assert!(!statement.contains('$'), "{statement}");
+        assert!(statement.contains("'g'''") && statement.contains("'ns%g'''"), "{statement}");
     }
 }

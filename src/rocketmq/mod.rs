@@ -19,6 +19,7 @@ mod java_hash;
 pub mod json;
 mod lz4_frame;
 pub mod message_id;
+pub mod namespace;
 pub mod pop;
 pub mod properties;
 pub mod record;

@@ -30,6 +30,8 @@ pub const CHECK_MAX_TOPIC: &str = "TRANS_CHECK_MAX_TIME_TOPIC";
 pub const TRACE_TOPIC: &str = "RMQ_SYS_TRACE_TOPIC";
 /// Prefix of topics with bookkeeping of pop consumption; the cluster follows.
 pub const REVIVE_PREFIX: &str = "rmq_sys_REVIVE_LOG_";
+/// Prefix of the names of light queues: their messages are stored in other topics and name them in a property.
+pub const LIGHT_PREFIX: &str = "%LMQ%";
 
 const CLOUD_TRACE_PREFIX: &str = "rmq_sys_TRACE_DATA_";
 const SYSTEM_PREFIX: &str = "rmq_sys_";
@@ -250,6 +252,24 @@ pub fn is_system_topic<S: AsRef<str>>(name: &str, clusters: &[S], brokers: &[S])
         || name.starts_with(SYSTEM_PREFIX)
         || clusters.iter().map(AsRef::as_ref).any(|cluster| cluster == name || Some(cluster) == replies_of)
         || brokers.iter().any(|broker| broker.as_ref() == name)
+}
+
+/// Whether copies of messages of other topics are stored in a topic: retries, dead letters, and what waits for a delay,
+/// a time or the end of its transaction.
+#[must_use]
+pub fn holds_copies(name: &str) -> bool {
+    name.starts_with(RETRY_PREFIX)
+        || name.starts_with(DEAD_PREFIX)
+        || name.starts_with(SYSTEM_PREFIX)
+        // half topics of every kind of store
+        || (name.starts_with("RMQ_SYS_") && name.ends_with("TRANS_HALF_TOPIC"))
+        || [SCHEDULE_TOPIC, CHECK_MAX_TOPIC].contains(&name)
+}
+
+/// Whether a message stands in a light queue, too, by its property `INNER_MULTI_DISPATCH`.
+#[must_use]
+pub fn is_in_light_queue(dispatch: Option<&str>, queue: &str) -> bool {
+    dispatch.is_some_and(|queues| queues.split(',').any(|known| known.trim() == queue))
 }
 
 /// Whether a consumer or producer group belongs to the system. The default names of clients are no such groups.

@@ -83,7 +83,7 @@ impl RocketMqCluster {
         places
     }
 
-    /// Sets a group back (or forward, with `force`) to a time in every queue of a topic.
+    /// Sets a group back (or forward, with `force`) to a time in every queue of a topic; a negative one means its end.
     pub(in crate::follow) async fn reset(
         &self,
         topic: &str,
@@ -110,7 +110,11 @@ impl RocketMqCluster {
                 continue;
             }
             let writes = Writes::new(&self.client);
-            let done = writes.reset_offset(&address, topic, group, ResetTo::Time { timestamp, force }).await;
+            let to = match timestamp {
+                ..0 => ResetTo::End { force },
+                _ => ResetTo::Time { timestamp, force },
+            };
+            let done = writes.reset_offset(&address, topic, group, to).await;
             match done {
                 Ok(table) => resets.extend(table.into_iter().map(|(queue, after)| QueueReset {
                     before: old(&name, queue.queue_id),

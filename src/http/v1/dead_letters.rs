@@ -3,15 +3,18 @@
 use serde::Deserialize;
 
 use super::super::App;
+use super::known::Asked;
 use super::messages::{Messages, messages, watermark};
 use super::page;
-use super::params::Params;
+use super::params::{Clocked, Params};
 use super::queues::{literal, rows, timestamp};
 use super::refusal::Refusal;
 use super::system;
 use crate::error::Result;
-use crate::lake::schema::{SYSTEM_QMQ, SYSTEM_ROCKETMQ};
+use crate::lake::schema::{MESSAGE, SYSTEM_QMQ, SYSTEM_ROCKETMQ};
 use crate::query::lookup::{MessagePlace, StoredMessage};
+use crate::rocketmq::namespace;
+use crate::rocketmq::topics::DEAD_PREFIX;
 
 /// Answers the route.
 pub(super) async fn dead_letters(app: &App, mut params: Params) -> Result<Messages, Refusal> {
@@ -23,8 +26,14 @@ pub(super) async fn dead_letters(app: &App, mut params: Params) -> Result<Messag
         }
         // a dead letter is a message of the group's own topic
         params.set("system", system);
-        params.set("topic", &format!("%DLQ%{group}"));
-        return messages(app, params).await;
+        params.set("topic", &topic_of(app, &group).await?);
+        let mut answer = messages(app, params).await?;
+        if let Some(known) = &mut answer.known {
+            let (from, to) = (i64::MIN, i64::MAX);
+            let asked = Asked { system, topic: None, group: Some(&group), name: None, from, to };
+            known.of_group(asked.known(app, &app.catalog.pin()).await?);
+        }
+        return Ok(answer);
     }
     of_qmq(app, params, &group).await
 }
@@ -40,7 +49,8 @@ struct Row {
 }
 
 async fn of_qmq(app: &App, mut params: Params, group: &str) -> Result<Messages, Refusal> {
-    let (from, to) = (params.time("from", app.zone)?, params.time("to", app.zone)?);
+    let clock = Clocked::of(app);
+    let (from, to) = (params.time("from", &clock)?, params.time("to", &clock)?);
     let limit = params.number("limit", 1, app.config.http.max_len)?.unwrap_or(app.config.http.default_len);
     let token = params.text("page");
     params.end()?;
@@ -70,8 +80,33 @@ async fn of_qmq(app: &App, mut params: Params, group: &str) -> Result<Messages, 
         rows::<Row>(app, &statement).await?.into_iter().map(|row| message(row, group)).collect();
     let next = found.get(limit).map(|message| page::encode(&scope, message.place()));
     found.truncate(limit);
-    let watermark = watermark(&app.catalog.pin(), SYSTEM_QMQ)?;
-    Ok(Messages { messages: found, next, watermark, ..Messages::default() })
+    let pinned = app.catalog.pin();
+    let known = if found.is_empty() && token.is_none() {
+        let (from, to) = (from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX));
+        let asked = Asked { system: SYSTEM_QMQ, topic: None, group: Some(group), name: None, from, to };
+        Some(asked.known(app, &pinned).await?)
+    } else {
+        None
+    };
+    let watermark = watermark(&pinned, SYSTEM_QMQ)?;
+    Ok(Messages { messages: found, next, watermark, known, ..Messages::default() })
+}
+
+/// The topic of a group's dead letters. A group that is asked for without its namespace has it found, if there is one.
+async fn topic_of(app: &App, group: &str) -> Result<String> {
+    let pinned = app.catalog.pin();
+    let table = pinned.table(&MESSAGE)?;
+    let topic = format!("{DEAD_PREFIX}{group}");
+    if namespace::bare(group) != group || app.catalog.span_of(table, SYSTEM_ROCKETMQ, &topic).await?.is_some()
+    {
+        return Ok(topic);
+    }
+    let is_same = |subject: &str| namespace::is_same(subject, &topic);
+    let mut others = app.catalog.subjects_where(table, is_same).await?;
+    Ok(match (others.pop_first(), others.is_empty()) {
+        (Some(other), true) => other,
+        _ => topic,
+    })
 }
 
 fn message(row: Row, group: &str) -> StoredMessage {

@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::super::App;
 use super::bodies::with_bodies;
+use super::known::{Asked, Known, Name};
 use super::page;
-use super::params::Params;
+use super::params::{Clocked, Params};
 use super::refusal::Refusal;
 use super::system;
 use crate::error::Result;
@@ -13,12 +14,11 @@ use crate::lake::LakeFile;
 use crate::lake::schema::{MESSAGE, MESSAGE_KEY, SYSTEM_QMQ, SYSTEM_ROCKETMQ};
 use crate::query::lookup::{
     Condition, KeyHit, KeyQuery, MessagePlace, Order, StoredMessage, SubjectQuery, WindowQuery, find,
-    key_hits, messages_of, messages_with_key, window,
+    find_anywhere, key_hits, messages_of, messages_with_key, window,
 };
 use crate::query::{Pinned, PinnedTable};
 use crate::replay::{KeyKind, lost_key_text};
-use crate::rocketmq::index_file;
-use crate::rocketmq::topics::{CHECK_MAX_TOPIC, HALF_TOPIC, ROCKSDB_HALF_TOPIC, SCHEDULE_TOPIC};
+use crate::rocketmq::{index_file, topics};
 
 /// A page of messages.
 #[derive(Debug, Default, Serialize)]
@@ -31,6 +31,9 @@ pub(super) struct Messages {
     /// Messages with this key that are no longer stored anywhere: only time and offset are known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) lost: Vec<Lost>,
+    /// Where there is nothing: why, as far as that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) known: Option<Known>,
 }
 
 /// A message of which only an entry of an index file is left. The entry has a hash of the key, so another key can be
@@ -46,7 +49,8 @@ pub(super) struct Lost {
 /// What a request asks for.
 struct Request {
     system: &'static str,
-    topic: String,
+    /// Only an id can be asked for without one.
+    topic: Option<String>,
     with_copies: bool,
     with_bodies: bool,
     from: i64,
@@ -62,9 +66,14 @@ struct Request {
 /// Answers the route.
 pub(super) async fn messages(app: &App, mut params: Params) -> Result<Messages, Refusal> {
     let system = system(&mut params)?;
-    let topic = params.required("topic")?;
+    let clock = Clocked::of(app);
     let (id, key) = (params.text("id"), params.text("key"));
-    let (from, to) = (params.time("from", app.zone)?, params.time("to", app.zone)?);
+    let topic = match id {
+        // an id leads to its messages without one
+        Some(_) => params.text("topic"),
+        None => Some(params.required("topic")?),
+    };
+    let (from, to) = (params.time("from", &clock)?, params.time("to", &clock)?);
     let tag = params.text("tag");
     let order = match params.word("order", &["newest", "oldest"])? {
         "oldest" => Order::Oldest,
@@ -81,8 +90,10 @@ pub(super) async fn messages(app: &App, mut params: Params) -> Result<Messages, 
     if from.zip(to).is_some_and(|(from, to)| from > to) {
         return Err(Refusal::field("from", "lies after `to`"));
     }
-    let scope =
-        format!("{system}\n{topic}\n{id:?}\n{key:?}\n{from:?}\n{to:?}\n{tag:?}\n{order:?}\n{with_copies}");
+    let scope = format!(
+        "{system}\n{}\n{id:?}\n{key:?}\n{from:?}\n{to:?}\n{tag:?}\n{order:?}\n{with_copies}",
+        topic.as_deref().unwrap_or("")
+    );
     let start = match &token {
         Some(token) => Some(page::decode(&scope, token)?.begin(order == Order::Newest)),
         None => None,
@@ -101,11 +112,22 @@ pub(super) async fn messages(app: &App, mut params: Params) -> Result<Messages, 
         start,
     };
     let pinned = app.catalog.pin();
-    let mut answer = match (id, key) {
-        (Some(id), _) => request.by_id(app, &pinned, &id).await?,
-        (_, Some(key)) => request.by_key(app, &pinned, &key).await?,
-        _ => request.by_time(app, &pinned).await?,
+    let mut answer = match (&id, &key) {
+        (Some(id), _) => request.by_id(app, &pinned, id).await?,
+        (_, Some(key)) => request.by_key(app, &pinned, key).await?,
+        _ => request.by_time(app, &pinned, request.topic()).await?,
     };
+    if answer.messages.is_empty() && answer.lost.is_empty() && request.start.is_none() {
+        let asked = Asked {
+            system,
+            topic: request.topic.as_deref(),
+            group: None,
+            name: id.as_deref().map(Name::Id).or(key.as_deref().map(Name::Key)),
+            from: request.from,
+            to: request.to,
+        };
+        answer.known = Some(asked.known(app, &pinned).await?);
+    }
     if request.with_bodies {
         with_bodies(app, &pinned, request.system, &mut answer.messages).await?;
     }
@@ -114,6 +136,15 @@ pub(super) async fn messages(app: &App, mut params: Params) -> Result<Messages, 
 }
 
 impl Request {
+    fn topic(&self) -> &str {
+        self.topic.as_deref().unwrap_or_default()
+    }
+
+    /// Whether the topic is that of a light queue, whose messages are stored in other topics.
+    fn is_light(&self) -> bool {
+        self.topic().starts_with(topics::LIGHT_PREFIX)
+    }
+
     async fn by_id(&self, app: &App, pinned: &Pinned, id: &str) -> Result<Messages, Refusal> {
         if self.system == SYSTEM_QMQ {
             return self.qmq_by_id(app, pinned, id).await;
@@ -137,22 +168,27 @@ impl Request {
             ));
         }
         let (keys, messages) = (pinned.table(&MESSAGE_KEY)?, pinned.table(&MESSAGE)?);
+        // brokers split the keys of a message at blanks, so several are asked for: all of them
+        let parts: Vec<&str> = key.split(' ').filter(|part| !part.is_empty()).collect();
+        let first = parts.first().copied().unwrap_or(key);
+        let is_of_topic = !self.with_copies && !self.is_light();
         // what is filtered later could leave too few
-        let is_settled = self.tag.is_none() && !self.with_copies;
+        let is_settled = self.tag.is_none() && is_of_topic && parts.len() == 1;
         let query = KeyQuery {
             system: self.system,
-            key,
-            subject: (!self.with_copies).then_some(&*self.topic),
+            key: first,
+            subject: is_of_topic.then_some(self.topic()),
             from: self.from,
             to: self.to,
             order: self.order,
             start: self.start.as_ref().map(|start| start.time),
             limit: is_settled.then_some(self.limit + 1),
         };
-        let found = messages_with_key(&app.catalog.files, keys, messages, &query).await?;
+        let mut found = messages_with_key(&app.catalog.files, keys, messages, &query).await?;
+        found.retain(|message| parts.iter().all(|part| message.keys.iter().any(|known| known == part)));
         let mut answer = self.page(found);
-        if self.start.is_none() {
-            answer.lost = self.lost(app, keys, key).await?;
+        if self.start.is_none() && parts.len() == 1 {
+            answer.lost = self.lost(app, keys, first).await?;
         }
         Ok(answer)
     }
@@ -160,7 +196,7 @@ impl Request {
     /// What index files tell of messages that are not stored; no more than a page.
     async fn lost(&self, app: &App, keys: &PinnedTable, key: &str) -> Result<Vec<Lost>, Refusal> {
         let files = &app.catalog.files;
-        let hash = lost_key_text(index_file::key_hash(&self.topic, key));
+        let hash = lost_key_text(index_file::key_hash(self.topic(), key));
         let mut lost = Vec::new();
         for hit in key_hits(files, keys, self.system, &hash).await? {
             // exact to the second only
@@ -183,11 +219,12 @@ impl Request {
     /// The messages that keys name, in order, page by page.
     async fn of_hits(&self, app: &App, pinned: &Pinned, mut hits: Vec<KeyHit>) -> Result<Messages, Refusal> {
         hits.retain(|hit| hit.create_time >= self.from && hit.create_time < self.to);
-        if !self.with_copies {
-            hits.retain(|hit| hit.subject == self.topic);
+        if let Some(topic) = &self.topic
+            && !self.with_copies
+            && !self.is_light()
+        {
+            hits.retain(|hit| hit.subject == *topic);
         }
-        // one message can have several of its ids alike
-        hits.dedup_by(|a, b| a.place() == b.place());
         let table = pinned.table(&MESSAGE)?;
         let found = messages_of(&app.catalog.files, table, self.system, &hits).await?;
         Ok(self.page(found))
@@ -195,11 +232,15 @@ impl Request {
 
     /// Sorts, filters and cuts.
     fn page(&self, mut found: Vec<StoredMessage>) -> Messages {
-        found.retain(|message| {
-            let is_of_topic = message.topic == self.topic
-                || (self.with_copies && message.origin_topic.as_deref() == Some(&*self.topic));
-            is_of_topic && (self.tag.is_none() || message.tags == self.tag)
-        });
+        match &self.topic {
+            Some(topic) => found.retain(|message| is_of(message, topic, self.with_copies)),
+            // copies stand for their message only where it is not stored itself
+            None if !self.with_copies && found.iter().any(|message| !is_copy(message)) => {
+                found.retain(|message| !is_copy(message));
+            }
+            None => {}
+        }
+        found.retain(|message| self.tag.is_none() || message.tags == self.tag);
         let mut placed: Vec<(MessagePlace, StoredMessage)> =
             found.into_iter().map(|message| (message.place(), message)).collect();
         placed.sort_by(|a, b| match self.order {
@@ -221,17 +262,17 @@ impl Request {
         Messages { messages, next, ..Messages::default() }
     }
 
-    async fn by_time(&self, app: &App, pinned: &Pinned) -> Result<Messages, Refusal> {
+    async fn by_time(&self, app: &App, pinned: &Pinned, topic: &str) -> Result<Messages, Refusal> {
         let table = pinned.table(&MESSAGE)?;
         let mut conditions = vec![Condition::text("system", self.system)];
         if self.system == SYSTEM_QMQ && !self.with_copies {
             conditions.push(Condition::number("kind", 0));
         }
-        let mut subjects = vec![SubjectQuery { subject: self.topic.clone(), conditions: conditions.clone() }];
+        let mut subjects = vec![SubjectQuery { subject: topic.to_owned(), conditions: conditions.clone() }];
         if self.with_copies && self.system == SYSTEM_ROCKETMQ {
-            conditions.push(Condition::text("origin_subject", self.topic.clone()));
-            for subject in app.catalog.subjects_where(table, is_place_of_copies).await? {
-                if subject != self.topic {
+            conditions.push(Condition::text("origin_subject", topic));
+            for subject in app.catalog.subjects_where(table, topics::holds_copies).await? {
+                if subject != topic {
                     subjects.push(SubjectQuery { subject, conditions: conditions.clone() });
                 }
             }
@@ -258,30 +299,50 @@ impl Request {
             conditions.push(Condition::number("kind", 0));
         }
         let table = pinned.table(&MESSAGE)?;
+        let files = &app.catalog.files;
+        let batches = match &self.topic {
+            Some(topic) => find(files, table, topic, &conditions, &StoredMessage::COLUMNS).await?,
+            None => find_anywhere(files, table, &conditions, &StoredMessage::COLUMNS).await?,
+        };
         let mut found = Vec::new();
-        for batch in
-            find(&app.catalog.files, table, &self.topic, &conditions, &StoredMessage::COLUMNS).await?
-        {
+        for batch in batches {
             found.extend(StoredMessage::of(&batch)?);
         }
         Ok(self.page(found))
     }
 }
 
-/// An id as it is, and as ids are written: users paste lower case, too.
-pub(super) fn id_forms(id: &str) -> Vec<String> {
-    let id = id.trim();
-    let upper = id.to_ascii_uppercase();
-    let is_hex = matches!(id.len(), 32 | 34 | 56) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_hex && upper != id { vec![id.to_owned(), upper] } else { vec![id.to_owned()] }
+/// Whether a message is one of a topic: stored in it, or a copy of one that is, or in its light queue.
+pub(super) fn is_of(message: &StoredMessage, topic: &str, with_copies: bool) -> bool {
+    message.topic == topic
+        || (with_copies && message.origin_topic.as_deref() == Some(topic))
+        || (topic.starts_with(topics::LIGHT_PREFIX) && topics::is_in_light_queue(dispatch(message), topic))
 }
 
-/// Whether copies of messages of other topics are stored in a topic.
-fn is_place_of_copies(topic: &str) -> bool {
-    topic.starts_with("%RETRY%")
-        || topic.starts_with("%DLQ%")
-        || topic.starts_with("rmq_sys_")
-        || [SCHEDULE_TOPIC, HALF_TOPIC, ROCKSDB_HALF_TOPIC, CHECK_MAX_TOPIC].contains(&topic)
+/// Light queues in which a message stands.
+fn dispatch(message: &StoredMessage) -> Option<&str> {
+    message.properties.get("INNER_MULTI_DISPATCH").and_then(|queues| queues.as_str())
+}
+
+/// Whether a message is a copy that a broker made, or has parked.
+fn is_copy(message: &StoredMessage) -> bool {
+    message.origin_topic.as_deref().is_some_and(|origin| origin != message.topic)
+}
+
+/// An id as it is, and as ids are written: users paste lower case, and some clients make it.
+pub(super) fn id_forms(id: &str) -> Vec<String> {
+    let id = id.trim();
+    let mut forms = vec![id.to_owned()];
+    if matches!(id.len(), 32 | 34 | 56) && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let (upper, lower) = (id.to_ascii_uppercase(), id.to_ascii_lowercase());
+        // one of the clients writes the last numbers of its ids in lower case only
+        let mixed = upper.get(..26).zip(lower.get(26..)).filter(|_| id.len() == 34);
+        forms.extend(mixed.map(|(head, tail)| format!("{head}{tail}")));
+        forms.extend([upper, lower]);
+    }
+    let mut seen = std::collections::HashSet::new();
+    forms.retain(|form| seen.insert(form.clone()));
+    forms
 }
 
 /// Time of the newest row of a system, as the statistics of the files tell it.

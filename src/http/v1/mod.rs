@@ -1,12 +1,13 @@
 //! `/api/v1`: messages, traces, offsets by time, backtracking and dead letters of both systems.
 //!
-//! Times in a request are epoch milliseconds, ISO 8601 or `yyyyMMddHHmmss`, in an answer epoch milliseconds. Lists
-//! take `limit` and the `page` that the previous answer gave as `next`. Errors are problem+json. What changes a
+//! Times in a request are epoch milliseconds, ISO 8601, `yyyyMMddHHmmss` or `now`, in an answer epoch milliseconds.
+//! Where nothing is found, `known` says what is known. Lists take `limit` and the `page` that the previous answer gave as `next`. Errors are problem+json. What changes a
 //! broker is off unless `admin.enabled` says otherwise.
 
 mod backtrack;
 mod bodies;
 mod dead_letters;
+mod known;
 mod messages;
 mod offsets;
 mod page;

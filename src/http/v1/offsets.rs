@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::super::App;
-use super::params::Params;
-use super::queues::queue_times;
+use super::params::{Clocked, Params};
+use super::queues::{queue_times, unknown_topic};
 use super::refusal::Refusal;
 use super::system;
 
@@ -25,13 +25,13 @@ struct QueueOffset {
 pub(super) async fn offsets(app: &App, mut params: Params) -> Result<Offsets, Refusal> {
     let system = system(&mut params)?;
     let topic = params.required("topic")?;
-    let time = params.time("timestamp", app.zone)?;
-    let time = time.ok_or_else(|| Refusal::field("timestamp", "is missing"))?;
+    let moment = params.moment("timestamp", &Clocked::of(app))?;
+    let moment = moment.ok_or_else(|| Refusal::field("timestamp", "is missing"))?;
     let is_upper = params.word("boundary", &["lower", "upper"])? == "upper";
     params.end()?;
-    let queues = queue_times(app, system, &topic, time).await?;
+    let queues = queue_times(app, system, &topic, moment).await?;
     if queues.is_empty() {
-        return Err(Refusal::NotFound(format!("no message of topic `{topic}` is known")));
+        return Err(unknown_topic(app, system, &topic).await);
     }
     let offset = |queue: super::queues::QueueTimes| QueueOffset {
         offset: if is_upper { queue.upper } else { queue.lower },

@@ -1,9 +1,10 @@
 //! Parameters of `/api/v1`: each once, known by name, with an error that names the field.
 
-use chrono::{DateTime, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
 
+use super::super::App;
 use super::refusal::Refusal;
+use crate::query::moment::{self, Moment};
 
 /// Most bytes of one value.
 const MAX_VALUE_BYTES: usize = 4096;
@@ -30,10 +31,11 @@ impl Params {
         Ok(params)
     }
 
-    /// A value, if it is given and not empty.
+    /// A value without blanks around it, if it is given and not empty.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         let place = self.left.iter().position(|(known, _)| known == name)?;
-        Some(self.left.swap_remove(place).1).filter(|value| !value.is_empty())
+        let value = self.left.swap_remove(place).1;
+        Some(moment::trimmed(&value).to_owned()).filter(|value| !value.is_empty())
     }
 
     /// Gives a value for the route that answers on behalf of another.
@@ -47,17 +49,24 @@ impl Params {
         self.text(name).ok_or_else(|| Refusal::field(name, "is missing"))
     }
 
-    /// A time in epoch milliseconds: a number of them, ISO 8601, or `yyyyMMddHHmmss`; without an offset of its own in
-    /// the server's zone.
-    pub(super) fn time(&mut self, name: &str, zone: Tz) -> Result<Option<i64>, Refusal> {
-        let Some(text) = self.text(name) else { return Ok(None) };
-        match parse_time(text.trim(), zone) {
-            Some(time) => Ok(Some(time)),
-            None => Err(Refusal::field(
+    /// A time in epoch milliseconds, in any form of [`moment::parse`].
+    pub(super) fn time(&mut self, name: &str, clock: &Clocked) -> Result<Option<i64>, Refusal> {
+        match self.moment(name, clock)? {
+            Some(Moment::QueueEnd) => Err(Refusal::field(
                 name,
-                "is no time: epoch milliseconds, ISO 8601 (2026-11-21T08:00:00+08:00) or yyyyMMddHHmmss",
+                "is negative: only an offset is asked for at -1, the end of a queue; leave it out to have no bound",
             )),
+            Some(Moment::At(time)) => Ok(Some(time)),
+            None => Ok(None),
         }
+    }
+
+    /// A time in a queue, of which the end can be meant, too.
+    pub(super) fn moment(&mut self, name: &str, clock: &Clocked) -> Result<Option<Moment>, Refusal> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        moment::parse(&text, clock.zone, Some(clock.now_ms))
+            .map(Some)
+            .map_err(|what| Refusal::field(name, what))
     }
 
     /// A number between bounds, both included.
@@ -86,57 +95,22 @@ impl Params {
     }
 }
 
-/// A time as requests write it.
-pub(super) fn parse_time(text: &str, zone: Tz) -> Option<i64> {
-    let is_number = text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit());
-    if is_number && text.len() != 14 {
-        return text.parse().ok();
-    }
-    if is_number {
-        return local(NaiveDateTime::parse_from_str(text, "%Y%m%d%H%M%S").ok()?, zone);
-    }
-    // in a URL a plus sign that is not escaped arrives as a space
-    let text = text.replace(' ', if text.contains('T') { "+" } else { "T" });
-    if let Ok(time) = DateTime::parse_from_rfc3339(&text) {
-        return Some(time.timestamp_millis());
-    }
-    let forms = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
-    if let Some(time) = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(&text, form).ok()) {
-        return local(time, zone);
-    }
-    local(chrono::NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0)?, zone)
+/// Zone and clock of a request: what a time without them is read by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clocked {
+    pub(super) zone: Tz,
+    pub(super) now_ms: i64,
 }
 
-fn local(time: NaiveDateTime, zone: Tz) -> Option<i64> {
-    let local = zone.from_local_datetime(&time);
-    Some(local.earliest().or_else(|| local.latest())?.timestamp_millis())
+impl Clocked {
+    pub(super) fn of(app: &App) -> Clocked {
+        Clocked { zone: app.zone, now_ms: (app.clock)().timestamp_millis() }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_in_every_form() {
-        let zone = chrono_tz::Asia::Shanghai;
-        for (text, time) in [
-            ("1647435997810", 1_647_435_997_810),
-            ("0", 0),
-            ("-1", -1),
-            ("20220316210637", 1_647_435_997_000),
-            ("2022-03-16T21:06:37.810+08:00", 1_647_435_997_810),
-            ("2022-03-16T21:06:37.810 08:00", 1_647_435_997_810),
-            ("2022-03-16T13:06:37.810Z", 1_647_435_997_810),
-            ("2022-03-16T21:06:37", 1_647_435_997_000),
-            ("2022-03-16 21:06:37", 1_647_435_997_000),
-            ("2022-03-16", 1_647_360_000_000),
-        ] {
-            assert_eq!(parse_time(text, zone), Some(time), "{text}");
-        }
-        for text in ["", "yesterday", "20221316210637", "2022-03-16T25:00:00Z", "1e9"] {
-            assert_eq!(parse_time(text, zone), None, "{text}");
-        }
-    }
 
     #[test]
     fn a_parameter_is_known_and_given_once() {
@@ -146,5 +120,13 @@ mod tests {
         assert!(params.end().is_ok());
         assert!(Params::parse(Some("a=1&a=2")).is_err());
         assert!(Params::parse(Some("what=1")).unwrap().end().is_err());
+    }
+
+    #[test]
+    fn values_have_no_blanks_around_them() {
+        let mut params = Params::parse(Some("topic=+a%E3%80%80&key=%C2%A0b+c%0D%0A&id=+%09")).unwrap();
+        assert_eq!(params.text("topic").as_deref(), Some("a"));
+        assert_eq!(params.text("key").as_deref(), Some("b c"));
+        assert_eq!(params.text("id"), None);
     }
 }

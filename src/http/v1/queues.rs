@@ -4,8 +4,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::super::App;
+use super::known::Asked;
 use super::refusal::Refusal;
 use crate::error::{Error, Result};
+use crate::query::moment::Moment;
 
 /// Where a time lies in a queue.
 #[derive(Debug, Clone, Deserialize)]
@@ -17,8 +19,6 @@ pub(super) struct QueueTimes {
     pub(super) lower: i64,
     /// The last offset at or before the time; as brokers do, the first known one if all are later.
     pub(super) upper: i64,
-    /// Offset behind the last known one.
-    pub(super) end: i64,
 }
 
 /// Where a time lies in each queue of a topic.
@@ -26,15 +26,27 @@ pub(super) async fn queue_times(
     app: &App,
     system: &str,
     topic: &str,
-    time: i64,
+    moment: Moment,
 ) -> Result<Vec<QueueTimes>, Refusal> {
+    let time = match moment {
+        Moment::At(time) => timestamp(time),
+        Moment::QueueEnd => "-1".to_owned(),
+    };
     let statement = format!(
-        "SELECT broker_group AS broker, queue_id, lower_offset AS lower, upper_offset AS upper, end_offset AS \"end\" \
+        "SELECT broker_group AS broker, queue_id, lower_offset AS lower, upper_offset AS upper \
          FROM offsets_at('{system}', {}, {}) ORDER BY 1, 2",
         literal(topic),
         time
     );
     Ok(rows(app, &statement).await?)
+}
+
+/// Nothing is known of a topic: what could have been meant is told.
+pub(super) async fn unknown_topic(app: &App, system: &str, topic: &str) -> Refusal {
+    match Asked::topic(system, topic).known(app, &app.catalog.pin()).await {
+        Ok(known) => Refusal::NotFound(known.detail().to_owned()),
+        Err(error) => Refusal::from(error),
+    }
 }
 
 /// The rows of a small statement.

@@ -16,8 +16,9 @@ use serde_json::Value;
 
 use super::super::{App, json};
 use super::bodies::{bodies_of, place_of, with_bodies};
+use super::params::Clocked;
 use super::refusal::{Refusal, Taken};
-use super::reset::{admin, parse_body, time_of};
+use super::reset::{admin, named, parse_body, time_of};
 use crate::error::{Error, Result};
 use crate::lake::schema::{MESSAGE, SYSTEM_QMQ, SYSTEM_ROCKETMQ};
 use crate::query::Pinned;
@@ -86,13 +87,23 @@ pub(super) async fn replay(State(app): State<Arc<App>>, body: Taken) -> Response
 }
 
 async fn answer(app: Arc<App>, body: &[u8]) -> Result<Response, Refusal> {
-    let request: Request = parse_body(body)?;
-    if ![SYSTEM_QMQ, SYSTEM_ROCKETMQ].contains(&request.system.as_str()) {
+    let given: Request = parse_body(body)?;
+    if ![SYSTEM_QMQ, SYSTEM_ROCKETMQ].contains(&given.system.as_str()) {
         return Err(Refusal::field("system", "must be rocketmq or qmq"));
     }
+    let name =
+        |field: &str, value: &Option<String>| value.as_deref().map(|text| named(field, text)).transpose();
+    let request = Request {
+        topic: named("topic", &given.topic)?,
+        tag: name("tag", &given.tag)?,
+        broker: name("broker", &given.broker)?,
+        to_topic: name("to_topic", &given.to_topic)?,
+        ..given
+    };
+    let clock = Clocked::of(&app);
     let window = Window {
-        from: time_of("from", &request.from, &app)?,
-        to: time_of("to", &request.to, &app)?,
+        from: time_of("from", &request.from, &clock)?,
+        to: time_of("to", &request.to, &clock)?,
         request: request.clone(),
         pinned: app.catalog.pin(),
         left: request.limit.unwrap_or(usize::MAX),

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::{App, json};
-use super::params::parse_time;
+use super::params::Clocked;
 use super::queues::queue_times;
 use super::refusal::{Refusal, Taken};
 use crate::error::Error;
 use crate::follow::{Follow, QueueReset};
 use crate::lake::schema::SYSTEM_ROCKETMQ;
+use crate::query::moment::{self, Moment};
 
 /// The body of a request.
 #[derive(Debug, Deserialize)]
@@ -56,10 +57,16 @@ pub(super) async fn reset(State(app): State<Arc<App>>, body: Taken) -> Response 
 
 async fn perform(app: &App, body: &[u8]) -> Result<Answer, Refusal> {
     let follow = admin(app)?;
-    let request: Request = parse_body(body)?;
-    if request.system != SYSTEM_ROCKETMQ {
+    let given: Request = parse_body(body)?;
+    if given.system != SYSTEM_ROCKETMQ {
         return Err(Refusal::field("system", "must be rocketmq: QMQ's brokers have no reset"));
     }
+    let request = Request {
+        topic: named("topic", &given.topic)?,
+        group: named("group", &given.group)?,
+        broker: given.broker.as_deref().map(|broker| named("broker", broker)).transpose()?,
+        ..given
+    };
     let Some(timestamp) = &request.timestamp else { return to_offset(follow, &request).await };
     if request.offset.is_some() || request.broker.is_some() || request.queue_id.is_some() {
         return Err(Refusal::field(
@@ -67,12 +74,17 @@ async fn perform(app: &App, body: &[u8]) -> Result<Answer, Refusal> {
             "and `offset` with `broker` and `queue_id` exclude each other",
         ));
     }
-    let time = time_of("timestamp", timestamp, app)?;
-    let targets: Vec<(String, i32, i64)> = queue_times(app, SYSTEM_ROCKETMQ, &request.topic, time)
+    let moment = moment_of("timestamp", timestamp, &Clocked::of(app))?;
+    let targets: Vec<(String, i32, i64)> = queue_times(app, SYSTEM_ROCKETMQ, &request.topic, moment)
         .await?
         .into_iter()
         .filter_map(|queue| Some((queue.broker.clone(), queue.queue_id?, queue.lower)))
         .collect();
+    // brokers of all versions take -1 for the end of a queue
+    let time = match moment {
+        Moment::At(time) => time,
+        Moment::QueueEnd => -1,
+    };
     let queues = follow.reset(&request.topic, &request.group, time, request.force, &targets).await;
     if queues.is_empty() {
         return Err(Refusal::NotFound(format!("no broker that is followed has topic `{}`", request.topic)));
@@ -111,11 +123,30 @@ pub(super) fn parse_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Re
 }
 
 /// A time in a JSON body: a number of milliseconds, or text in any form that parameters take.
-pub(super) fn time_of(name: &str, value: &Value, app: &App) -> Result<i64, Refusal> {
-    let time = match value {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => parse_time(text.trim(), app.zone),
-        _ => None,
+pub(super) fn moment_of(name: &str, value: &Value, clock: &Clocked) -> Result<Moment, Refusal> {
+    let found = match value {
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => moment::of_number(number),
+            None => Err("must be a whole number of milliseconds".to_owned()),
+        },
+        Value::String(text) => moment::parse(text, clock.zone, Some(clock.now_ms)),
+        _ => Err("must be a number of milliseconds or a text".to_owned()),
     };
-    time.ok_or_else(|| Refusal::field(name, "is no time"))
+    found.map_err(|what| Refusal::field(name, what))
+}
+
+/// As [`moment_of`], where no end of a queue can be meant.
+pub(super) fn time_of(name: &str, value: &Value, clock: &Clocked) -> Result<i64, Refusal> {
+    match moment_of(name, value, clock)? {
+        Moment::At(time) => Ok(time),
+        Moment::QueueEnd => Err(Refusal::field(name, "is negative: write a time, or now")),
+    }
+}
+
+/// A name in a JSON body, without the blanks that come with copying.
+pub(super) fn named(name: &str, value: &str) -> Result<String, Refusal> {
+    match moment::trimmed(value) {
+        "" => Err(Refusal::field(name, "is empty")),
+        value => Ok(value.to_owned()),
+    }
 }

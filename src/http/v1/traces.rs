@@ -6,7 +6,8 @@ use arrow::array::{Array, AsArray};
 use arrow::record_batch::RecordBatch;
 
 use super::super::App;
-use super::messages::id_forms;
+use super::known::{Asked, Name};
+use super::messages::{id_forms, is_of};
 use super::params::Params;
 use super::refusal::Refusal;
 use super::system;
@@ -18,9 +19,12 @@ use crate::query::trace_graph::assemble;
 use crate::query::trace_graph::rows::{CopyKind, CopyRow, TraceRow};
 use crate::replay::KeyKind;
 use crate::rocketmq::trace::event::Kind;
+use crate::rocketmq::{namespace, topics};
 
 /// Most messages of one graph: those that share a key.
 const MOST_MESSAGES: usize = 100;
+/// Most copies that are looked at to know whether they are of the topic.
+const MOST_COPIES: usize = 1000;
 
 /// Answers the route.
 pub(super) async fn traces(app: &App, mut params: Params) -> Result<serde_json::Value, Refusal> {
@@ -35,24 +39,38 @@ pub(super) async fn traces(app: &App, mut params: Params) -> Result<serde_json::
     params.end()?;
     let pinned = app.catalog.pin();
     let story = Story { app, pinned: &pinned, topic: topic.as_deref() };
-    let ids = match (id, key) {
-        (Some(id), None) => story.ids_of_id(&id).await?,
+    let (ids, name) = match (&id, &key) {
+        (Some(id), None) => {
+            if id.split(',').count() > MOST_MESSAGES {
+                return Err(Error::Limit(format!("more than {MOST_MESSAGES} ids; ask for fewer")).into());
+            }
+            (story.ids_of_id(id).await?, Name::Id(id))
+        }
         (None, Some(key)) => {
             let topic = topic.as_deref().ok_or_else(|| Refusal::field("topic", "is missing"))?;
-            story.ids_of_key(&key, topic).await?
+            let ids = story.ids_of_key(key, topic).await?;
+            if ids.shown.len() > MOST_MESSAGES {
+                let what = format!("the key has more than {MOST_MESSAGES} messages; ask by `id`");
+                return Err(Error::Limit(what).into());
+            }
+            (ids, Name::Key(key))
         }
         (Some(_), Some(_)) => return Err(Refusal::field("key", "and `id` exclude each other")),
         (None, None) => return Err(Refusal::field("id", "is missing (or `key` and `topic`)")),
     };
-    if ids.shown.len() + ids.own.len() > MOST_MESSAGES {
-        return Err(
-            Error::Limit(format!("the key has more than {MOST_MESSAGES} messages; ask by `id`")).into()
-        );
-    }
-    let (copies, ids) = story.copies(ids).await?;
+    let Copies { of_topic, ids, is_told } = story.copies(ids).await?;
     let events = story.events(&ids).await?;
-    let graph = serde_json::to_value(assemble(&events, &copies));
-    Ok(graph.map_err(|error| Error::Invariant(error.to_string()))?)
+    let events = story.events_of_topic(events, !of_topic.is_empty(), is_told).await?;
+    let is_empty = of_topic.is_empty() && events.is_empty();
+    let graph = serde_json::to_value(assemble(&events, &of_topic));
+    let mut graph = graph.map_err(|error| Error::Invariant(error.to_string()))?;
+    if is_empty && let Some(members) = graph.as_object_mut() {
+        let (system, topic) = (SYSTEM_ROCKETMQ, topic.as_deref());
+        let asked = Asked { system, topic, group: None, name: Some(name), from: i64::MIN, to: i64::MAX };
+        let known = serde_json::to_value(asked.known(app, &pinned).await?);
+        members.insert("known".to_owned(), known.map_err(|error| Error::Invariant(error.to_string()))?);
+    }
+    Ok(graph)
 }
 
 /// Which messages a story is about.
@@ -62,6 +80,15 @@ struct Ids {
     shown: BTreeSet<String>,
     /// Own ids of single messages of a batch.
     own: BTreeSet<String>,
+}
+
+/// What is stored of the messages of a story.
+struct Copies {
+    of_topic: Vec<CopyRow>,
+    /// All ids under which clients reported about the messages.
+    ids: BTreeSet<String>,
+    /// Whether any copy tells a topic, also another one.
+    is_told: bool,
 }
 
 struct Story<'a> {
@@ -81,9 +108,6 @@ impl Story<'_> {
         for form in id.split(',').flat_map(id_forms) {
             let mut is_known = false;
             for hit in self.hits(&form).await? {
-                if self.topic.is_some_and(|topic| topic != hit.subject) {
-                    continue;
-                }
                 if hit.is(KeyKind::MessageId) {
                     ids.shown.insert(hit.message_id);
                 } else if hit.is(KeyKind::OwnId) {
@@ -108,43 +132,100 @@ impl Story<'_> {
         Ok(ids)
     }
 
+    /// The messages of a topic that have a key, or all of several: of those that wait, hang or were given up, and of
+    /// those of which nothing but copies is left, the copies tell it.
     async fn ids_of_key(&self, key: &str, topic: &str) -> Result<Ids> {
-        let mut ids = Ids::default();
-        for hit in self.hits(key).await? {
-            if hit.subject == topic && (hit.is(KeyKind::Key) || hit.is(KeyKind::Trace)) {
-                ids.shown.insert(hit.message_id);
+        let mut shown: Option<BTreeSet<String>> = None;
+        for part in key.split(' ').filter(|part| !part.is_empty()) {
+            let (mut ids, mut copies) = (BTreeSet::new(), Vec::new());
+            for hit in self.hits(part).await? {
+                if hit.is(KeyKind::Trace) && namespace::is_same(&hit.subject, topic) {
+                    ids.insert(hit.message_id);
+                } else if hit.is(KeyKind::Key) && namespace::is_same(&hit.subject, topic) {
+                    ids.insert(hit.message_id);
+                } else if hit.is(KeyKind::Key)
+                    && (topics::holds_copies(&hit.subject) || topic.starts_with(topics::LIGHT_PREFIX))
+                {
+                    copies.push(hit);
+                }
             }
+            copies.retain(|hit| !ids.contains(&hit.message_id));
+            if copies.len() > MOST_COPIES {
+                return Err(Error::Limit(format!(
+                    "the key has more than {MOST_COPIES} messages that wait or are retried; ask by `id`"
+                )));
+            }
+            let stored = self.messages(&copies).await?;
+            ids.extend(
+                stored.into_iter().filter(|message| tells(message, topic)).map(|copy| copy.message_id),
+            );
+            shown = Some(match shown {
+                None => ids,
+                Some(others) => others.intersection(&ids).cloned().collect(),
+            });
         }
-        Ok(ids)
+        Ok(Ids { shown: shown.unwrap_or_default(), own: BTreeSet::new() })
     }
 
     async fn messages(&self, hits: &[KeyHit]) -> Result<Vec<StoredMessage>> {
         messages_of(&self.app.catalog.files, self.pinned.table(&MESSAGE)?, SYSTEM_ROCKETMQ, hits).await
     }
 
-    /// Stored copies, and all ids under which clients reported about them.
-    async fn copies(&self, ids: Ids) -> Result<(Vec<CopyRow>, BTreeSet<String>)> {
+    /// What is stored, and all ids under which clients reported about it.
+    async fn copies(&self, ids: Ids) -> Result<Copies> {
         let mut hits = Vec::new();
-        for (wanted, kind) in [(&ids.shown, KeyKind::MessageId), (&ids.own, KeyKind::OwnId)] {
-            for id in wanted {
-                // a trace message has the ids of others as its keys
-                hits.extend(self.hits(id).await?.into_iter().filter(|hit| hit.is(kind)));
-            }
+        for id in &ids.shown {
+            // a trace message has the ids of others as its keys; one without a unique id is shown by its offset id
+            let is_wanted = |hit: &KeyHit| {
+                hit.is(KeyKind::MessageId) || (hit.is(KeyKind::OffsetId) && hit.message_id == *id)
+            };
+            hits.extend(self.hits(id).await?.into_iter().filter(is_wanted));
         }
-        hits.sort_unstable();
-        hits.dedup_by(|a, b| a.place() == b.place());
-        let mut reported: BTreeSet<String> = ids.shown.iter().chain(&ids.own).cloned().collect();
-        let mut copies = Vec::new();
+        for id in &ids.own {
+            hits.extend(self.hits(id).await?.into_iter().filter(|hit| hit.is(KeyKind::OwnId)));
+        }
+        let mut found = Copies {
+            of_topic: Vec::new(),
+            ids: ids.shown.iter().chain(&ids.own).cloned().collect(),
+            is_told: false,
+        };
         for message in self.messages(&hits).await? {
+            found.is_told = true;
+            if self.topic.is_some_and(|topic| !tells(&message, topic)) {
+                continue;
+            }
             // producers report the own ids of a batch, consumers that of the whole
-            reported.extend(message.own_id.clone());
-            reported.insert(message.message_id.clone());
-            copies.push(copy(message)?);
+            found.ids.extend(message.own_id.clone());
+            found.ids.insert(message.message_id.clone());
+            found.of_topic.push(copy(message)?);
         }
-        Ok((copies, reported))
+        Ok(found)
     }
 
-    async fn events(&self, ids: &BTreeSet<String>) -> Result<Vec<TraceRow>> {
+    /// The events that are about messages of the topic. Consumers report none: what they say counts where a copy or a
+    /// producer tells that the message is one of the topic, or where nothing tells another one and the topic exists.
+    async fn events_of_topic(
+        &self,
+        mut events: Vec<(TraceRow, Option<String>)>,
+        is_stored: bool,
+        is_told: bool,
+    ) -> Result<Vec<TraceRow>> {
+        if let Some(topic) = self.topic {
+            let is_same = |told: &str| namespace::is_same(told, topic);
+            let is_reported = events.iter().any(|(_, told)| told.as_deref().is_some_and(is_same));
+            let nothing_told = !is_told && events.iter().all(|(_, told)| told.is_none());
+            let consumers_count = is_stored
+                || is_reported
+                || (nothing_told
+                    && !events.is_empty()
+                    && Asked::topic(SYSTEM_ROCKETMQ, topic).is_topic(self.app, self.pinned).await?);
+            events.retain(|(_, told)| told.as_deref().map_or(consumers_count, is_same));
+        }
+        Ok(events.into_iter().map(|(event, _)| event).collect())
+    }
+
+    /// Everything that was reported under the ids, with the topic where one was reported.
+    async fn events(&self, ids: &BTreeSet<String>) -> Result<Vec<(TraceRow, Option<String>)>> {
         let mut events = Vec::new();
         for id in ids {
             let conditions =
@@ -156,6 +237,14 @@ impl Story<'_> {
         }
         Ok(events)
     }
+}
+
+/// Whether a stored message says that it is one of the topic.
+fn tells(message: &StoredMessage, topic: &str) -> bool {
+    let is_same = |name: &str| namespace::is_same(name, topic);
+    is_of(message, topic, true)
+        || is_same(&message.topic)
+        || message.origin_topic.as_deref().is_some_and(is_same)
 }
 
 fn copy(message: StoredMessage) -> Result<CopyRow> {
@@ -197,7 +286,7 @@ const EVENT_COLUMNS: [&str; 20] = [
     "topic",
 ];
 
-fn event_rows(batch: &RecordBatch) -> Result<Vec<TraceRow>> {
+fn event_rows(batch: &RecordBatch) -> Result<Vec<(TraceRow, Option<String>)>> {
     let unexpected = || Error::Invariant("a file of `trace` has unexpected columns".to_owned());
     let text = |name: &'static str| {
         let column = batch.column_by_name(name).and_then(|c| c.as_string_opt::<i32>());
@@ -211,6 +300,7 @@ fn event_rows(batch: &RecordBatch) -> Result<Vec<TraceRow>> {
     let kind = text("trace_type")?;
     let (id, offset_id, request) = (text("msg_id")?, text("offset_msg_id")?, text("request_id")?);
     let (group, store_host, client_host) = (text("group_name")?, text("store_host")?, text("client_host")?);
+    let topic = text("topic")?;
     let (transaction, state, carrier) =
         (text("transaction_id")?, text("transaction_state")?, text("carrier")?);
     let (success, from_check) = (flag("success")?, flag("from_transaction_check")?);
@@ -220,7 +310,7 @@ fn event_rows(batch: &RecordBatch) -> Result<Vec<TraceRow>> {
     let event = numbers(batch, "event")?;
     let small = |number: Option<i64>| number.and_then(|number| i32::try_from(number).ok());
     let rows = (0..batch.num_rows()).filter_map(|row| {
-        Some(TraceRow {
+        let event = TraceRow {
             kind: Kind::from_word(kind(row)?.as_bytes())?,
             event: event.get(row).and_then(|event| u32::try_from(event).ok()).unwrap_or(0),
             time_stamp: time.get(row),
@@ -240,7 +330,8 @@ fn event_rows(batch: &RecordBatch) -> Result<Vec<TraceRow>> {
             client_host: client_host(row),
             carrier: carrier(row),
             carrier_store_time: stored.get(row).unwrap_or_default(),
-        })
+        };
+        Some((event, topic(row)))
     });
     Ok(rows.collect())
 }

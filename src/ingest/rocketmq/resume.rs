@@ -239,7 +239,7 @@ impl Resume<'_> {
                         record.sys_flag.is_inner_batch().then(|| record.properties.number(INNER_NUM));
                     let messages = messages.flatten().unwrap_or(1).max(1);
                     let next = record.queue_offset.saturating_add(messages);
-                    let place = QueuePlace { next, physical: record.position };
+                    let place = QueuePlace::behind(&record, next);
                     turn.places.insert((record.topic_text().into_owned(), record.queue_id), place);
                     end = position.saturating_add(record.size() as u64);
                 }
@@ -258,7 +258,11 @@ impl Resume<'_> {
         for message in known.runtime.block_on(known.records.messages_from(turn.at))? {
             // of a queue of which nothing is left but what was read long before
             let key = (message.topic, message.queue_id);
-            let place = QueuePlace { next: message.queue_offset, physical: at.saturating_sub(1) };
+            let place = QueuePlace {
+                next: message.queue_offset,
+                physical: at.saturating_sub(1),
+                ..QueuePlace::default()
+            };
             let known = turn.places.entry(key).or_insert(place);
             if known.physical == place.physical {
                 known.next = known.next.min(place.next);

@@ -113,6 +113,8 @@ pub async fn messages_of(
     hits: &[KeyHit],
 ) -> Result<Vec<StoredMessage>> {
     let mut by_subject: HashMap<&str, HashSet<Place<'_>>> = HashMap::new();
+    // a place is no name where a broker gives one queue offset to many messages
+    let named: HashSet<_> = hits.iter().map(|hit| (hit.place(), hit.message_id.as_str())).collect();
     for hit in hits {
         by_subject.entry(&hit.subject).or_default().insert(Place {
             broker: &hit.broker_group,
@@ -125,7 +127,21 @@ pub async fn messages_of(
     let mut found = Vec::new();
     for (subject, places) in by_subject {
         for batch in rows_at(files, messages, system, subject, &places, &StoredMessage::COLUMNS).await? {
-            found.extend(StoredMessage::of(&batch)?);
+            found.extend(StoredMessage::of(&batch)?.into_iter().filter(|message| {
+                let is_named = |physical_offset: Option<i64>| {
+                    let place = (
+                        message.order_time,
+                        message.topic.as_str(),
+                        message.broker.as_str(),
+                        message.queue_id.unwrap_or(-1),
+                        message.queue_offset,
+                        physical_offset,
+                    );
+                    named.contains(&(place, message.message_id.as_str()))
+                };
+                // keys of older files know no place in the log
+                is_named(message.physical_offset) || is_named(None)
+            }));
         }
     }
     Ok(found)

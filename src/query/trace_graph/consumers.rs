@@ -1,9 +1,11 @@
 //! The consumer side of a trace graph: reports of consumers paired to deliveries and grouped.
 //!
-//! A delivery is reported twice, before and after the listener ran, and either report can be missing.
+//! A delivery is reported twice, before and after the listener ran, and either report can be missing. Clients report
+//! the bare name of a group; stored copies tell the whole one, with the namespace.
 
 use super::graph::{Consumer, Delivery, Outcome, UNKNOWN_GROUP};
 use super::rows::{CopyKind, CopyRow, TraceRow};
+use crate::rocketmq::namespace;
 use std::collections::{BTreeMap, VecDeque};
 
 /// The reports of one delivery, at least one of them.
@@ -83,8 +85,11 @@ fn outcome(after: &TraceRow) -> Outcome {
 /// The groups of the deliveries and of the retry and dead-letter copies, by name.
 pub(super) fn consumers<'a>(pairs: Vec<Pair<'a>>, copies: &[&'a CopyRow]) -> Vec<Consumer<'a>> {
     let mut groups: BTreeMap<&str, Consumer<'a>> = BTreeMap::new();
+    let whole_names = whole_names(copies);
     for pair in pairs {
-        consumer(&mut groups, pair.group()).deliveries.push(pair.delivery());
+        let name = pair.group();
+        let whole = whole_names.get(name).copied().flatten().unwrap_or(name);
+        consumer(&mut groups, whole).deliveries.push(pair.delivery());
     }
     for copy in copies {
         let group = copy.group.as_deref().unwrap_or(UNKNOWN_GROUP);
@@ -95,6 +100,18 @@ pub(super) fn consumers<'a>(pairs: Vec<Pair<'a>>, copies: &[&'a CopyRow]) -> Vec
         }
     }
     groups.into_values().collect()
+}
+
+/// The whole name of each bare one, where copies leave only one.
+fn whole_names<'a>(copies: &[&'a CopyRow]) -> BTreeMap<&'a str, Option<&'a str>> {
+    let mut names: BTreeMap<&str, Option<&str>> = BTreeMap::new();
+    for group in copies.iter().filter_map(|copy| copy.group.as_deref()) {
+        let known = names.entry(namespace::bare(group)).or_insert(Some(group));
+        if *known != Some(group) {
+            *known = None;
+        }
+    }
+    names
 }
 
 fn consumer<'m, 'a>(groups: &'m mut BTreeMap<&'a str, Consumer<'a>>, group: &'a str) -> &'m mut Consumer<'a> {

@@ -233,6 +233,29 @@ fn copies_are_counted_by_group() {
     assert_eq!(serde_json::to_value(assemble(&[], &copies)).unwrap(), expected);
 }
 
+/// Clients report the bare name of a group.
+#[test]
+fn a_group_with_a_namespace_is_one_group() {
+    let copies = |groups: &[&str]| -> Vec<CopyRow> {
+        groups.iter().map(|group| copy(CopyKind::Retry, Some(group), 1, json!(1))).collect()
+    };
+    let events = rows(&[before(), after()], 0);
+    let consumers = |groups: &[&str]| -> Vec<(String, usize, u64)> {
+        let copies = copies(groups);
+        let graph = assemble(&events, &copies);
+        graph.consumers.iter().map(|c| (c.group.to_owned(), c.deliveries.len(), c.retries)).collect()
+    };
+    let of = |group: &str, deliveries, retries| (group.to_owned(), deliveries, retries);
+    assert_eq!(consumers(&["ns%order_consumer"; 2]), [of("ns%order_consumer", 1, 2)]);
+    assert_eq!(consumers(&["order_consumer"]), [of("order_consumer", 1, 1)]);
+    assert_eq!(consumers(&["ns%other"]), [of("ns%other", 0, 1), of("order_consumer", 1, 0)]);
+    // nobody can tell which of the two it was
+    assert_eq!(
+        consumers(&["a%order_consumer", "b%order_consumer"]),
+        [of("a%order_consumer", 0, 1), of("b%order_consumer", 0, 1), of("order_consumer", 1, 0)]
+    );
+}
+
 proptest! {
     #[test]
     fn every_event_is_shown_once_whatever_the_order(

@@ -32,8 +32,11 @@ pub enum ResetTo {
         /// Whether queues may move forward.
         force: bool,
     },
-    /// At the end of every queue.
-    End,
+    /// At the end of every queue. `force` is as for a time.
+    End {
+        /// Whether queues may move forward.
+        force: bool,
+    },
     /// In one queue at an offset. Only brokers with `useServerSideResetOffset` can do it; others move no queue.
     Offset {
         /// Number of the queue on the broker that is asked.
@@ -51,7 +54,7 @@ pub fn reset_offset(topic: &str, group: &str, to: ResetTo) -> WriteRequest {
     // end, but not forward", which changes nothing where the offset is ignored.
     let (timestamp, force, queue_id, offset) = match to {
         ResetTo::Time { timestamp, force } => (timestamp.max(0), force, -1, -1),
-        ResetTo::End => (-1, true, -1, -1),
+        ResetTo::End { force } => (-1, force, -1, -1),
         ResetTo::Offset { queue_id, offset } => (-1, false, queue_id, offset),
     };
     let request = Request::new(request::INVOKE_BROKER_TO_RESET_OFFSET)

@@ -15,7 +15,8 @@ fn a_reset_always_says_a_time() {
     for (to, timestamp, force, offset, queue_id) in [
         (ResetTo::Time { timestamp: 1_700_000_000_000, force: false }, "1700000000000", "false", "-1", "-1"),
         (ResetTo::Time { timestamp: -5, force: true }, "0", "true", "-1", "-1"),
-        (ResetTo::End, "-1", "true", "-1", "-1"),
+        (ResetTo::End { force: true }, "-1", "true", "-1", "-1"),
+        (ResetTo::End { force: false }, "-1", "false", "-1", "-1"),
         (ResetTo::Offset { queue_id: 2, offset: 17 }, "-1", "false", "17", "2"),
     ] {
         let expected = [

@@ -154,6 +154,7 @@ impl<'a> Iterator for Decoder<'a> {
             return Some(Err(Undecoded { event, reason, raw }));
         }
         let end = self.rest.iter().position(|byte| *byte == RECORD_SEPARATOR).unwrap_or(self.rest.len());
+        let end = self.rest.get(..end).and_then(unended).unwrap_or(end);
         let (raw, rest) = self.rest.split_at_checked(end)?;
         (self.rest, self.event) = (rest, event + 1);
         Some(record(raw, event, self.limits.fields).map_err(|reason| Undecoded { event, reason, raw }))
@@ -161,6 +162,18 @@ impl<'a> Iterator for Decoder<'a> {
 }
 
 impl FusedIterator for Decoder<'_> {}
+
+/// Where a `SubAfter` ends that lacks its end: some clients write it with seven fields and nothing between it and the
+/// next record, whose type word then stands where the time would be.
+fn unended(raw: &[u8]) -> Option<usize> {
+    const FIELDS: usize = 7;
+    raw.strip_prefix(Kind::SubAfter.word().as_bytes())
+        .filter(|rest| rest.first() == Some(&FIELD_SEPARATOR))?;
+    let mut separators = raw.iter().enumerate().filter(|(_, byte)| **byte == FIELD_SEPARATOR);
+    let (end, _) = separators.nth(FIELDS - 1)?;
+    let next = raw.get(end + 1..)?;
+    Kind::from_word(next.split(is_separator).next()?).map(|_| end + 1)
+}
 
 /// Decodes one record, given without its end.
 fn record(raw: &[u8], event: u32, max_fields: usize) -> Result<TraceEvent<'_>, Reason> {
@@ -241,6 +254,12 @@ const fn flag(field: &[u8]) -> bool {
     field.eq_ignore_ascii_case(b"true")
 }
 
+/// Whether a text can be an address or the name of a host, with or without a port.
+fn is_host(text: &str) -> bool {
+    let is_of_host = |c: char| c.is_ascii_alphanumeric() || ".:-_%[]@".contains(c);
+    text.len() <= 255 && text.chars().all(is_of_host) && text.contains(|c: char| c.is_ascii_alphanumeric())
+}
+
 fn publication<'a>(event: TraceEvent<'a>, fields: &Fields<'a>) -> Result<TraceEvent<'a>, Reason> {
     fields.at_least(12)?;
     let [
@@ -288,7 +307,11 @@ fn publication<'a>(event: TraceEvent<'a>, fields: &Fields<'a>) -> Result<TraceEv
 
 fn before_listener<'a>(event: TraceEvent<'a>, fields: &Fields<'a>) -> Result<TraceEvent<'a>, Reason> {
     fields.at_least(7)?;
-    let [_, time_stamp, region_id, group_name, request_id, msg_id, retry_times, keys, ..] = fields.known;
+    let [_, time_stamp, region_id, group_name, request_id, msg_id, retry_times, keys, host, ..] =
+        fields.known;
+    // Go clients and Java 4.8 write their address behind the keys, all others nothing.
+    let client_host = text(host).filter(|host| is_host(host));
+    let known = if client_host.is_some() || is_absent(host) { 9 } else { 8 };
     Ok(TraceEvent {
         time_stamp: number("time_stamp", time_stamp)?,
         region_id: text(region_id),
@@ -297,7 +320,8 @@ fn before_listener<'a>(event: TraceEvent<'a>, fields: &Fields<'a>) -> Result<Tra
         msg_ids: text(msg_id),
         retry_times: number("retry_times", retry_times)?,
         keys: text(keys),
-        extra: fields.extra(8),
+        extra: fields.extra(known),
+        client_host,
         ..event
     })
 }

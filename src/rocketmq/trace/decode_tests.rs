@@ -101,6 +101,50 @@ fn sub_before_without_keys() {
     assert_eq!(reason("SubBefore^A1^AR^Ag^Ar^Am^B"), Reason::TooFewFields { found: 6, needed: 7 });
 }
 
+/// The address of a consumer is the ninth field, where its client writes one.
+#[test]
+fn sub_before_with_the_address_of_its_client() {
+    let eight = "SubBefore^A1^AR^Ag^Ar^Am^A2^Ak";
+    for (tail, host, extra) in [
+        ("", None, None),
+        ("^A", None, None),
+        ("^Anull", None, None),
+        ("^A192.168.0.7", Some("192.168.0.7"), None),
+        ("^A10.0.0.7@4711@default", Some("10.0.0.7@4711@default"), None),
+        ("^Afd00::7", Some("fd00::7"), None),
+        ("^A10.0.0.7^Amore", Some("10.0.0.7"), Some("more")),
+        ("^Anull^Amore", None, Some("more")),
+        ("^Asome text", None, Some("some text")),
+        ("^A{\"a\":1}^Ab", None, Some("{\"a\":1}\u{1}b")),
+    ] {
+        let body = wire(&format!("{eight}{tail}^B"));
+        let event = one(&body);
+        assert_eq!((event.client_host.as_deref(), event.extra.as_deref()), (host, extra), "{tail}");
+        assert_eq!((event.keys.as_deref(), event.retry_times), (Some("k"), Some(2)), "{tail}");
+    }
+}
+
+/// Clients of a cloud channel end such a record with a separator only.
+#[test]
+fn a_sub_after_without_an_end_hides_no_other() {
+    let after = "SubAfter^Ar^Am^A3^Atrue^Ak^A0^A";
+    let body = wire(&format!("{after}SubAfter^Ar^An^A4^Afalse^Ak^A4^A{BEFORE}{after}"));
+    let found: Vec<_> = all(&body).into_iter().map(Result::unwrap).collect();
+    let kinds: Vec<_> =
+        found.iter().map(|event| (event.event, event.kind, event.msg_ids.as_deref())).collect();
+    let id = before().msg_ids.clone();
+    assert_eq!(
+        kinds,
+        [
+            (0, Kind::SubAfter, Some("m")),
+            (1, Kind::SubAfter, Some("n")),
+            (2, Kind::SubBefore, id.as_deref()),
+            (3, Kind::SubAfter, Some("m")),
+        ]
+    );
+    assert_eq!((found[1].success, found[1].context_code), (Some(false), Some(4)));
+}
+
 #[test]
 fn sub_after_of_every_version() {
     let codes = |text: &str| {

@@ -52,6 +52,9 @@ fn before_listener(out: &mut Vec<u8>, event: &TraceEvent<'_>) {
     text(out, &event.msg_ids);
     number(out, event.retry_times.map(i64::from));
     text(out, &event.keys);
+    if event.client_host.is_some() || event.extra.is_some() {
+        text(out, &event.client_host);
+    }
 }
 
 fn after_listener(out: &mut Vec<u8>, event: &TraceEvent<'_>) {

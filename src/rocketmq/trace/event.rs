@@ -96,7 +96,7 @@ pub struct TraceEvent<'a> {
     pub context_code: Option<i32>,
     /// `context_code` is not in the record but follows from `success`.
     pub context_code_derived: bool,
-    /// Address of the client, from a `Pub` of the few clients that write it.
+    /// Address of the client, from a `Pub` or `SubBefore` of the few clients that write it.
     pub client_host: Text<'a>,
     /// How often the consumer had this message before, by its own count. `SubBefore`.
     pub retry_times: Option<i32>,

@@ -135,7 +135,10 @@ pub(crate) fn any_event() -> impl Strategy<Value = TraceEvent<'static>> {
                 success_derived,
                 context_code: of(&[SubAfter]).then(|| code.unwrap_or(if success { 0 } else { 4 })),
                 context_code_derived: of(&[SubAfter]) && code.is_none(),
-                client_host: text(&[Pub]).filter(|_| !success_derived),
+                client_host: match kind {
+                    SubBefore => check.then(|| "10.0.0.7:9000".into()),
+                    _ => text(&[Pub]).filter(|_| !success_derived),
+                },
                 retry_times: retry_times.filter(|_| of(&[SubBefore])),
                 transaction_id: text(&[EndTransaction]),
                 transaction_state: text(&[EndTransaction]),

@@ -87,7 +87,10 @@ async fn carry_out(order: &str, home: &Path) -> Outcome {
         "import" => command("import", &import_arguments(rest, home), &data),
         "verify" => command("verify", &[], &data),
         "GET" => {
-            let config = support::config(&data);
+            let mut config = support::config(&data);
+            // however busy the machine is
+            let patience = std::time::Duration::from_secs(600);
+            (config.http.timeout, config.sql.timeout) = (patience, patience);
             let lake = support::open(&config).await;
             let answer = Server::at(lake, config, NOW_MS).await.get(rest).await;
             let json = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);

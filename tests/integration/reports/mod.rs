@@ -40,4 +40,17 @@ macro_rules! cases {
     };
 }
 
-cases![clock_jump, crash_cut, inner_batch, json_nuls, lmq_zero, recreated, torn_props, twin_file, twin_ids,];
+cases![
+    clock_jump,
+    crash_cut,
+    delayed,
+    inner_batch,
+    json_nuls,
+    lmq_zero,
+    midnight,
+    namespace,
+    recreated,
+    torn_props,
+    twin_file,
+    twin_ids,
+];

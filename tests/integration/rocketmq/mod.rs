@@ -4,13 +4,16 @@
 //! - `routes`: the same over HTTP, for a part of the questions
 //! - `import`, `crash`, `damage`: importing again, in pieces, killed, and from damaged directories
 //! - `history`, with `made_broker`: brokers that lose the end of their log, are made anew, whose clocks jump
+//! - `answers`: stores made for a question, where names are not exact, something waits or nothing is found
 //! - `retention`: what is known once the broker has removed files
 
+mod answers;
 mod crash;
 mod damage;
 mod history;
 mod import;
 mod keys;
+mod made;
 mod made_broker;
 mod messages;
 mod offsets;

@@ -5,8 +5,10 @@
 //! Years have four digits. Dates before 1582 follow the Gregorian calendar, not the Julian one as in Java. A text
 //! without a zone is read in the zone the caller names, never in that of the machine.
 
-use chrono::{Days, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _};
+use chrono::{Days, NaiveDate, NaiveDateTime, TimeDelta};
 use chrono_tz::Tz;
+
+use crate::query::moment::instant;
 
 /// Reads a date and returns it in epoch milliseconds, or `None` when no style fits.
 ///
@@ -171,26 +173,6 @@ impl Local {
             .and_hms_opt(0, 0, 0)?;
         let seconds = (self.hour * 60 + self.minute) * 60 + self.second;
         midnight.checked_add_signed(TimeDelta::try_milliseconds(seconds * 1000 + self.milli)?)
-    }
-}
-
-/// The instant at which the clocks of `zone` show `local`, in epoch milliseconds.
-///
-/// A time that a clock change skips is counted on from before the change, which moves it forward by the length of the
-/// gap, as a lenient Java calendar does. A time that a clock change repeats means its first, earlier occurrence, where
-/// Java takes the second: as the usual lower bound of a window, the earlier one hides no message.
-fn instant(local: NaiveDateTime, zone: Tz) -> Option<i64> {
-    match zone.from_local_datetime(&local) {
-        LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => Some(time.timestamp_millis()),
-        LocalResult::None => {
-            // The last time before the gap, found in steps shorter than any period between two changes. The longest
-            // gap on record is a whole day, skipped by crossing the date line.
-            let steps = (1..=48 * 4).map(|quarters| TimeDelta::minutes(15 * quarters));
-            steps.into_iter().find_map(|step| {
-                let before = zone.from_local_datetime(&local.checked_sub_signed(step)?).latest()?;
-                Some(before.timestamp_millis() + step.num_milliseconds())
-            })
-        }
     }
 }
 

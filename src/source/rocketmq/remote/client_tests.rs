@@ -240,7 +240,7 @@ async fn bodies_are_read_by_the_typed_calls() {
 #[tokio::test]
 async fn an_operator_can_write() {
     let reset = async |client: &Client, address: &str| {
-        Writes::new(client).reset_offset(address, "T", "g", ResetTo::End).await
+        Writes::new(client).reset_offset(address, "T", "g", ResetTo::End { force: true }).await
     };
     let table = r#"{"offsetTable":{{"brokerName":"b","queueId":2,"topic":"T"}:7}}"#;
     let (request, found) = exchange(reset, answered(table)).await;
