@@ -16,7 +16,7 @@ use super::{open_existing_lake, open_lake};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::follow::Follow;
-use crate::http::{App, Clock, Door, LenientListener, install_metrics, router, tidy_metrics};
+use crate::http::{self, App, Clock, Door, install_metrics, router, tidy_metrics};
 use crate::lake::Lake;
 use crate::query::{Catalog, Program};
 
@@ -67,7 +67,7 @@ pub(super) async fn serve(
     stop: Stop,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<()> {
-    config.admin.check(config.http.listen)?;
+    config.admin.check(&config.http)?;
     Follow::check(&config)?;
     make_spool(&config)?;
     install_metrics()?;
@@ -83,13 +83,15 @@ pub(super) async fn serve(
         sources = sources(&config),
         "serving"
     );
-    let door = Door::new(config.data.clone());
-    let server = axum::serve(LenientListener(listener), door.clone().router());
-    let server = server.with_graceful_shutdown({
+    let door = Door::new(config.data.clone(), &config.http)?;
+    let asked = {
         let stop = stop.clone();
-        async move { stop.asked().await }
-    });
-    let mut server = tokio::spawn(async move { server.await });
+        async move {
+            stop.asked().await;
+            tracing::info!("stopping");
+        }
+    };
+    let mut server = tokio::spawn(http::serve(listener, door.clone().router(), config.http.clone(), asked));
     let mut ready = Some(|| ready(address));
     let (explained, mut is_explained) = tokio::sync::mpsc::channel(1);
     let running = {
@@ -111,17 +113,7 @@ pub(super) async fn serve(
     if let (Some(ready), false) = (ready.take(), stop.is_asked()) {
         ready();
     }
-    let outcome = tokio::select! {
-        outcome = &mut server => ended(outcome),
-        () = async {
-            stop.asked().await;
-            tracing::info!("stopping");
-            tokio::time::sleep(grace).await;
-        } => {
-            tracing::warn!("requests still running after http.shutdown_grace were cut off");
-            Ok(())
-        }
-    };
+    let outcome = ended(server.await);
     if let Some(running) = running {
         running.stop(grace.max(LEAST_COMMIT_TIME)).await;
     }
@@ -141,12 +133,8 @@ fn make_spool(config: &Config) -> Result<()> {
     })
 }
 
-fn ended(outcome: std::result::Result<std::io::Result<()>, tokio::task::JoinError>) -> Result<()> {
-    match outcome {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(Error::Invariant(format!("the server stopped: {error}"))),
-        Err(error) => Err(error.into()),
-    }
+fn ended(outcome: std::result::Result<(), tokio::task::JoinError>) -> Result<()> {
+    outcome.map_err(Error::from)
 }
 
 /// What is followed, for the log: no secrets.

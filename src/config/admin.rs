@@ -1,11 +1,10 @@
 //! `[admin]`: whether this server may change anything in a broker, and how fast. The section sends nothing.
 
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use super::limits;
+use super::{Http, limits};
 use crate::error::{Error, Result};
 
 /// Bounds of `replay_rate`, in messages per second.
@@ -36,14 +35,23 @@ impl Admin {
     /// names another.
     ///
     /// # Errors
-    /// [`Error::Config`] that names the setting, also if `enabled` stands beside an address that others reach.
-    pub(crate) fn check(&self, listen: SocketAddr) -> Result<()> {
+    /// [`Error::Config`] that names the setting, also if `enabled` stands beside an address that others reach, or beside
+    /// a server that answers under every name.
+    pub(crate) fn check(&self, http: &Http) -> Result<()> {
+        let listen = http.listen;
         // An IPv4 address may be written as an IPv6 one.
         if self.enabled && !listen.ip().to_canonical().is_loopback() {
             return Err(Error::Config(format!(
                 "admin.enabled needs http.listen on a loopback address, such as 127.0.0.1:8080, not {listen}: there \
                  are no users, so whoever reaches the server could move offsets and send messages"
             )));
+        }
+        if self.enabled && http.hosts.iter().any(|host| host == "*") {
+            return Err(Error::Config(
+                "admin.enabled and `*` in http.hosts exclude each other: any page that a browser on this machine shows \
+                 could move offsets and send messages; list the names"
+                    .to_owned(),
+            ));
         }
         if !REPLAY_RATES.contains(&self.replay_rate) {
             return Err(Error::Config(format!(
@@ -61,32 +69,44 @@ impl Admin {
 mod tests {
     use super::*;
 
+    fn at(listen: &str) -> Http {
+        Http { listen: listen.parse().unwrap(), ..Http::default() }
+    }
+
+    #[test]
+    fn actions_and_every_name_exclude_each_other() {
+        let any = Http { hosts: vec!["*".to_owned()], ..Http::default() };
+        let error = Admin { enabled: true, ..Admin::default() }.check(&any).unwrap_err().to_string();
+        assert!(error.contains("http.hosts"), "{error}");
+        Admin::default().check(&any).unwrap();
+    }
+
     #[test]
     fn actions_need_a_loopback_listener() {
         let on = Admin { enabled: true, ..Admin::default() };
         for near in ["127.0.0.1:8080", "127.1.2.3:0", "[::1]:8080", "[::ffff:127.0.0.1]:8080"] {
-            on.check(near.parse().unwrap()).unwrap();
+            on.check(&at(near)).unwrap();
         }
         for far in ["0.0.0.0:8080", "10.0.0.1:8080", "[::]:8080", "[::ffff:10.0.0.1]:80", "[fe80::1]:80"] {
-            let error = on.check(far.parse().unwrap()).unwrap_err().to_string();
+            let error = on.check(&at(far)).unwrap_err().to_string();
             assert!(error.contains("admin.enabled needs http.listen on a loopback"), "{far}: {error}");
             assert!(error.contains(far), "{error}");
-            Admin::default().check(far.parse().unwrap()).unwrap();
+            Admin::default().check(&at(far)).unwrap();
         }
     }
 
     #[test]
     fn a_wrong_bound_is_refused_by_name() {
-        let listen = "127.0.0.1:8080".parse().unwrap();
+        let listen = at("127.0.0.1:8080");
         let cases = [
             ("admin.replay_rate", Admin { replay_rate: 0, ..Admin::default() }),
             ("admin.replay_rate", Admin { replay_rate: 100_001, ..Admin::default() }),
             ("admin.replay_max", Admin { replay_max: 0, ..Admin::default() }),
         ];
         for (name, wrong) in cases {
-            let error = wrong.check(listen).unwrap_err().to_string();
+            let error = wrong.check(&listen).unwrap_err().to_string();
             assert!(error.contains(name), "{name}: {error}");
         }
-        Admin { replay_rate: 100_000, replay_max: 1, enabled: false }.check(listen).unwrap();
+        Admin { replay_rate: 100_000, replay_max: 1, enabled: false }.check(&listen).unwrap();
     }
 }

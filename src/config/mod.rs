@@ -9,6 +9,8 @@ mod address;
 mod admin;
 mod data;
 mod follow;
+pub(crate) mod hosts;
+mod http;
 mod known;
 mod layers;
 mod limits;
@@ -35,12 +37,13 @@ use serde::{Deserialize, Serialize};
 
 pub use admin::Admin;
 pub use follow::Follow;
+pub use http::Http;
 pub use layers::{Ignored, UnknownVariable};
 pub use qmq::QmqSource;
 pub use rocketmq::{RocketMqSource, RocketMqTls};
 pub(crate) use secret::MASK;
 pub use secret::Secret;
-pub use sections::{Acks, Cache, ContentPolicy, Http, Import, Lake, Sql};
+pub use sections::{Acks, Cache, ContentPolicy, Import, Lake, Sql};
 pub use skip_file::SkipFile;
 pub use surroundings::Surroundings;
 pub use upkeep::{Background, Retention};
@@ -173,9 +176,6 @@ impl Config {
     fn check(&self) -> Result<()> {
         data::check(&self.data)?;
         let positive = [
-            ("http.default_len", self.http.default_len),
-            ("http.max_len", self.http.max_len),
-            ("http.max_concurrency", self.http.max_concurrency),
             ("import.flush_rows", self.import.flush_rows),
             ("import.index_entries", self.import.index_entries),
             ("acks.max_ranges", self.acks.max_ranges),
@@ -199,7 +199,8 @@ impl Config {
         self.follow.check()?;
         self.retention.check()?;
         self.background.check()?;
-        self.admin.check(self.http.listen)?;
+        self.http.check()?;
+        self.admin.check(&self.http)?;
         self.zone()?;
         Ok(())
     }

@@ -1,6 +1,5 @@
-//! The sections of the server, the importer, the tables and the queries. They only hold values.
+//! The sections of the importer, the tables and the queries. They only hold values.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,37 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::{self, LONGEST, exact_size, size};
 use crate::error::Result;
-
-/// `[http]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Http {
-    /// Address and port to listen on.
-    pub listen: SocketAddr,
-    /// IANA name of the zone of dates without a zone; default: the system's (`TZ`).
-    pub time_zone: Option<String>,
-    /// `true`: answer unusable queries and failures with status 200 and an empty form, as the original did.
-    pub legacy_errors: bool,
-    /// Rows of a page when `len` is missing or not positive.
-    pub default_len: usize,
-    /// Most rows of one page of a list; a longer `len` is cut to this, with `next`.
-    pub max_len: usize,
-    /// How far back a list without `msgCreateTimeBegin` looks, in calendar days.
-    pub default_window_days: u32,
-    /// How far back the retry records of a message are looked for, in calendar days; 0: without limit.
-    pub retry_records_window_days: u32,
-    /// Longest time for one documented query.
-    #[serde(with = "humantime_serde")]
-    pub timeout: Duration,
-    /// Most requests worked on at once; more wait, then get 503.
-    pub max_concurrency: usize,
-    /// How often new commits are looked for.
-    #[serde(with = "humantime_serde")]
-    pub refresh: Duration,
-    /// How long requests may go on after a stop was asked for.
-    #[serde(with = "humantime_serde")]
-    pub shutdown_grace: Duration,
-}
 
 /// Which message contents an import keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -177,24 +145,6 @@ impl Lake {
         limits::duration("lake.grace_period", self.grace_period, Duration::ZERO..=LONGEST * 7)?;
         let century = Duration::from_secs(100 * 366 * 24 * 3600);
         limits::duration("lake.clock_tolerance", self.clock_tolerance, Duration::ZERO..=century)
-    }
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Http {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            time_zone: None,
-            legacy_errors: false,
-            default_len: 20,
-            max_len: 1000,
-            default_window_days: 30,
-            retry_records_window_days: 30,
-            timeout: Duration::from_secs(30),
-            max_concurrency: 256,
-            refresh: Duration::from_secs(1),
-            shutdown_grace: Duration::from_secs(10),
-        }
     }
 }
 

@@ -1,47 +1,26 @@
 //! Request lines with raw JSON in them.
 //!
 //! Clients of the original server may put `"`, `<` and `>` into a request target unescaped; its container took
-//! them, ours refuses them before any handler runs. This listener escapes these three bytes in request lines
+//! them, ours refuses them before any handler runs. This stream escapes these three bytes in request lines
 //! and changes nothing else. It follows a connection as long as requests have no body, which is all that the
 //! documented routes take; from the first request with a body on it passes everything through.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-
-/// Longest request head that is looked at; a longer one is passed through.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
-
-/// A listener whose connections escape raw JSON in request lines.
-#[derive(Debug)]
-pub struct LenientListener(pub TcpListener);
-
-impl Listener for LenientListener {
-    type Io = LenientIo<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
-        let _ = stream.set_nodelay(true);
-        (LenientIo::new(stream), address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
 
 /// A connection that escapes raw JSON in request lines.
 #[derive(Debug)]
 pub struct LenientIo<S> {
     stream: S,
+    /// Longest request head that is looked at; a longer one is passed through.
+    max_head_bytes: usize,
     /// Bytes of a request head that is not complete yet.
     head: Vec<u8>,
+    /// How much of it has no end of a head.
+    searched: usize,
     /// Bytes ready for the reader.
     ready: Vec<u8>,
     taken: usize,
@@ -49,8 +28,17 @@ pub struct LenientIo<S> {
 }
 
 impl<S> LenientIo<S> {
-    fn new(stream: S) -> Self {
-        LenientIo { stream, head: Vec::new(), ready: Vec::new(), taken: 0, pass_through: false }
+    /// Over a stream; heads of more bytes than `max_head_bytes` are left to the server to refuse.
+    pub fn new(stream: S, max_head_bytes: usize) -> Self {
+        LenientIo {
+            stream,
+            max_head_bytes,
+            head: Vec::new(),
+            searched: 0,
+            ready: Vec::new(),
+            taken: 0,
+            pass_through: false,
+        }
     }
 
     /// Takes new bytes and makes every complete head ready.
@@ -62,13 +50,18 @@ impl<S> LenientIo<S> {
                 self.pass_through = true;
                 break;
             }
-            let Some(end) = head_end(&self.head) else { break };
+            let Some(end) = head_end(&self.head, self.searched) else {
+                // the end can begin with the last bytes that are there
+                self.searched = self.head.len().saturating_sub(2);
+                break;
+            };
+            self.searched = 0;
             let rest = self.head.split_off(end);
             let head = std::mem::replace(&mut self.head, rest);
             self.pass_through = has_body(&head);
             escape_request_line(&head, &mut self.ready);
         }
-        if self.pass_through || self.head.len() > MAX_HEAD_BYTES {
+        if self.pass_through || self.head.len() > self.max_head_bytes {
             self.pass_through = true;
             self.ready.append(&mut self.head);
         }
@@ -76,8 +69,9 @@ impl<S> LenientIo<S> {
 }
 
 /// Position behind the empty line that ends a head; lines may end without a carriage return.
-fn head_end(head: &[u8]) -> Option<usize> {
-    let feeds = head.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+fn head_end(head: &[u8], searched: usize) -> Option<usize> {
+    let feeds =
+        head.iter().enumerate().skip(searched).filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
     feeds.into_iter().find_map(|next| match head.get(next..) {
         Some([b'\n', ..]) => Some(next + 1),
         Some([b'\r', b'\n', ..]) => Some(next + 2),
@@ -180,7 +174,7 @@ mod tests {
     use super::LenientIo;
 
     async fn through(pieces: &[&[u8]]) -> String {
-        let mut connection = LenientIo::new(std::io::Cursor::new(pieces.concat()));
+        let mut connection = LenientIo::new(std::io::Cursor::new(pieces.concat()), 64 * 1024);
         let mut text = Vec::new();
         connection.read_to_end(&mut text).await.unwrap();
         String::from_utf8(text).unwrap()
@@ -205,6 +199,18 @@ mod tests {
         let second: &[u8] = b"GET /\" HTTP/1.1\r\ncontent-length: 0\r\n\r\n";
         let wanted = "GET /%22 HTTP/1.1\nhost: x\n\nGET /%22 HTTP/1.1\r\ncontent-length: 0\r\n\r\n";
         assert_eq!(through(&[first, second]).await, wanted);
+    }
+
+    /// However the bytes arrive, the end of a head is found.
+    #[tokio::test]
+    async fn a_head_may_come_byte_by_byte() {
+        let request: &[u8] = b"GET /\" HTTP/1.1\r\nhost: x\r\n\r\n";
+        let mut connection = LenientIo::new(tokio::io::empty(), 64 * 1024);
+        for byte in request.iter().chain(request) {
+            connection.feed(&[*byte]);
+        }
+        let wanted = "GET /%22 HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2);
+        assert_eq!(String::from_utf8(connection.ready).unwrap(), wanted);
     }
 
     #[tokio::test]

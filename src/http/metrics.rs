@@ -1,15 +1,14 @@
-//! Prometheus metrics: requests by route and status, and the state of tables and caches.
+//! Prometheus metrics: requests by route and status, and the state of tables, caches and this process. Every metric has a
+//! line in [`HELP`] that says what it counts and in which unit.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::State;
 use axum::http::header;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::{App, sql_metrics};
+use super::{App, process, sql_metrics};
 use crate::error::{Error, Result};
 use crate::follow::SourceStatus;
 
@@ -18,6 +17,64 @@ static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 /// Upper bounds of the latency histogram, seconds.
 const LATENCY_BUCKETS: [f64; 12] =
     [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+/// What a metric is.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// Every metric with what it says; those of the process are in [`process`].
+const HELP: &[(Kind, &str, &str)] = &[
+    (Kind::Gauge, "mqlake_build_info", "Always 1; the label has the version."),
+    (Kind::Counter, "mqlake_http_requests_total", "Requests answered, by route and status."),
+    (Kind::Histogram, "mqlake_http_request_duration_seconds", "Seconds until the answer begins, by route."),
+    (Kind::Counter, "mqlake_http_answers_cut_total", "Answers that failed after they had begun."),
+    (Kind::Gauge, "mqlake_http_connections", "Connections that are open."),
+    (Kind::Counter, "mqlake_http_connections_refused_total", "Connections for which there was no room."),
+    (
+        Kind::Counter,
+        "mqlake_http_connections_closed_total",
+        "Connections closed by the server, by reason: idle, head (slow), write (answer not taken), room (for others).",
+    ),
+    (Kind::Gauge, "mqlake_http_memory_bytes", "Bytes held for requests, by what for: rows, answers, bodies."),
+    (
+        Kind::Counter,
+        "mqlake_hidden_failures_total",
+        "Failures answered with an empty form (http.legacy_errors).",
+    ),
+    (Kind::Gauge, "mqlake_store_reachable", "1 if the last look for new commits succeeded, else 0."),
+    (Kind::Gauge, "mqlake_table_rows", "Rows of a table that are committed."),
+    (Kind::Gauge, "mqlake_table_bytes", "Bytes of the live files of a table."),
+    (Kind::Gauge, "mqlake_table_files", "Live files of a table."),
+    (Kind::Gauge, "mqlake_table_version", "Delta version of a table."),
+    (Kind::Gauge, "mqlake_table_hot_rows", "Rows of a table in memory that are not committed yet."),
+    (Kind::Gauge, "mqlake_cache_bytes", "Bytes in a cache."),
+    (Kind::Gauge, "mqlake_follow_connected", "1 if a source is followed, else 0."),
+    (Kind::Gauge, "mqlake_follow_alarms", "Alarms of a source now."),
+    (Kind::Gauge, "mqlake_follow_gaps", "Gaps of a source on record."),
+    (Kind::Counter, "mqlake_follow_gaps_total", "Gaps found since the start."),
+    (Kind::Counter, "mqlake_follow_went_back_total", "Queues that were found shorter than before."),
+    (Kind::Counter, "mqlake_follow_failures_total", "Connections to a source that failed."),
+    (Kind::Counter, "mqlake_follow_commit_failures_total", "Attempts of commits that failed."),
+    (
+        Kind::Gauge,
+        "mqlake_follow_offset",
+        "Offset in the log in bytes, by where: received, visible, committed, broker_end.",
+    ),
+    (Kind::Gauge, "mqlake_follow_spool_bytes", "Bytes in the spool of a stream."),
+    (Kind::Gauge, "mqlake_follow_lag_bytes", "Bytes of the broker's log that are not visible yet."),
+    (Kind::Gauge, "mqlake_follow_lag_messages", "Messages of the broker not received yet."),
+    (
+        Kind::Gauge,
+        "mqlake_follow_lag_seconds",
+        "Age in seconds of the oldest known byte that is not visible yet.",
+    ),
+    (Kind::Gauge, "mqlake_follow_last_commit_seconds", "Seconds since the last commit of this process."),
+    (Kind::Counter, "mqlake_upkeep_failures_total", "Turns of upkeep that failed."),
+];
 
 /// Starts recording; later calls do nothing.
 ///
@@ -38,6 +95,13 @@ pub fn install() -> Result<()> {
         .map_err(|error| failed(error.to_string()))?;
     let _ = RECORDER.set(handle);
     sql_metrics::describe();
+    for (kind, name, help) in HELP.iter().copied() {
+        match kind {
+            Kind::Counter => metrics::describe_counter!(name, help),
+            Kind::Gauge => metrics::describe_gauge!(name, help),
+            Kind::Histogram => metrics::describe_histogram!(name, help),
+        }
+    }
     metrics::gauge!("mqlake_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(())
 }
@@ -47,21 +111,6 @@ pub fn tidy() {
     if let Some(recorder) = RECORDER.get() {
         recorder.run_upkeep();
     }
-}
-
-/// Counts and times every request.
-pub(super) async fn measure(request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let path = request.extensions().get::<MatchedPath>();
-    // the matched route, never the raw path: labels stay few
-    let route = path.map_or("other", |path| path.as_str()).to_owned();
-    let response = next.run(request).await;
-    let status = response.status().as_u16().to_string();
-    metrics::counter!("mqlake_http_requests_total", "route" => route.clone(), "status" => status)
-        .increment(1);
-    metrics::histogram!("mqlake_http_request_duration_seconds", "route" => route)
-        .record(started.elapsed().as_secs_f64());
-    response
 }
 
 /// `GET /metrics` while the tables are not open.
@@ -93,12 +142,16 @@ pub(super) async fn render(State(app): State<Arc<App>>) -> Response {
         sql_metrics::render(&sql.usage(), &app.config.sql);
     }
     metrics::gauge!("mqlake_store_reachable").set(if app.is_fresh() { 1.0 } else { 0.0 });
+    for (what, budget) in [("rows", &app.rows), ("answers", &app.answers), ("bodies", &app.bodies)] {
+        metrics::gauge!("mqlake_http_memory_bytes", "of" => what).set(budget.used_bytes() as f64);
+    }
     text()
 }
 
 fn text() -> Response {
     let text = RECORDER.get().map(PrometheusHandle::render).unwrap_or_default();
-    let text: String = text.split_inclusive('\n').filter(|line| !line.ends_with(" NaN\n")).collect();
+    let mut text: String = text.split_inclusive('\n').filter(|line| !line.ends_with(" NaN\n")).collect();
+    process::render(&mut text);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 

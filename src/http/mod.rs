@@ -3,10 +3,19 @@
 //! It turns requests into lookups and rows into JSON. It decides nothing about storage, and reads the time
 //! only through [`App::clock`].
 
+mod body;
+mod budget;
+mod connection;
+mod guard;
 pub mod legacy;
 mod lenient_io;
 mod metrics;
+mod observe;
+mod open_files;
 mod problem;
+mod process;
+mod server;
+mod sized;
 mod sql;
 mod sql_metrics;
 mod starting;
@@ -24,9 +33,10 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-pub use lenient_io::{LenientIo, LenientListener};
+pub use lenient_io::LenientIo;
 pub use metrics::{install as install_metrics, tidy as tidy_metrics};
 pub use problem::Problem;
+pub use server::serve;
 pub use sql::csv_text;
 pub(crate) use sql::{distinct_names, renamed};
 pub use starting::Door;
@@ -57,6 +67,13 @@ pub struct App {
     pub follow: Option<Arc<Follow>>,
     /// Posted traces that wait for a commit.
     traces: v1::TraceInbox,
+    guard: Arc<guard::Guard>,
+    /// Memory of rows that are read for answers.
+    rows: budget::Budget,
+    /// Memory of answers: bodies of messages, and text until the client has it.
+    answers: budget::Budget,
+    /// Memory of request bodies.
+    bodies: budget::Budget,
     places: Semaphore,
     /// Why the store did not answer the last time; nothing if it did.
     unavailable: RwLock<Option<String>>,
@@ -68,7 +85,14 @@ impl App {
     /// # Errors
     /// [`crate::error::Error::Config`].
     pub fn new(catalog: Arc<Catalog>, config: Config, clock: Clock) -> Result<App> {
+        let half = config.http.answer_memory.as_u64() / 2;
+        let most = usize::try_from(config.http.max_answer_bytes.as_u64()).unwrap_or(usize::MAX);
+        catalog.files.bound(config.http.max_lookup_rows, most.saturating_mul(4));
         Ok(App {
+            guard: Arc::new(guard::Guard::new(&config.http)?),
+            rows: budget::Budget::new("http.answer_memory", half),
+            answers: budget::Budget::new("http.answer_memory", half),
+            bodies: budget::Budget::new("http.body_memory", config.http.body_memory.as_u64()),
             sql: SqlEngine::new(catalog.clone(), config.sql.clone())?,
             zone: config.zone()?,
             places: Semaphore::new(config.http.max_concurrency),
@@ -132,6 +156,19 @@ impl App {
         outcome
     }
 
+    /// Memory for reading so many messages; who reads few needs none.
+    ///
+    /// # Errors
+    /// [`Error::Busy`].
+    async fn room_for_rows(&self, rows: usize) -> Result<budget::Held> {
+        self.rows.take(rows.saturating_mul(ROW_BYTES), self.config.http.timeout).await
+    }
+
+    /// Most bytes of one answer.
+    fn max_answer(&self) -> usize {
+        usize::try_from(self.config.http.max_answer_bytes.as_u64()).unwrap_or(usize::MAX)
+    }
+
     /// A place among the lookups that run at once; others wait as long as a lookup may take.
     ///
     /// # Errors
@@ -159,6 +196,9 @@ impl App {
     }
 }
 
+/// Memory that a message takes up while it is read, bodies aside.
+const ROW_BYTES: usize = 4096;
+
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
@@ -170,8 +210,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(status::readyz))
         .route("/metrics", get(metrics::render))
         .fallback(not_found)
-        .layer(axum::middleware::from_fn(metrics::measure))
-        .layer(tower_http::trace::TraceLayer::new_for_http())
+        .layer(axum::middleware::from_fn_with_state(app.guard.clone(), guard::check))
+        .layer(axum::middleware::from_fn(observe::observe))
         .with_state(app)
 }
 
@@ -185,16 +225,52 @@ async fn not_found(request: Request) -> Response {
     .into_response()
 }
 
-/// A JSON answer that ends with a line feed, as the original's do.
+/// A short JSON answer that ends with a line feed, as the original's do.
 pub(crate) fn json(value: &impl serde::Serialize) -> Response {
-    match serde_json::to_string(value) {
-        Ok(mut text) => {
-            text.push('\n');
-            let kind = HeaderValue::from_static("application/json;charset=utf-8");
-            ([(header::CONTENT_TYPE, kind)], text).into_response()
-        }
-        Err(error) => {
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string()).into_response()
-        }
+    match serde_json::to_vec(value) {
+        Ok(text) => of_json(text),
+        Err(error) => Problem::from(Error::Invariant(error.to_string())).into_response(),
     }
+}
+
+fn of_json(mut text: Vec<u8>) -> Response {
+    text.push(b'\n');
+    let kind = HeaderValue::from_static("application/json;charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}
+
+/// As [`json`], of a value that can be long: within `http.max_answer_bytes` and `http.answer_memory`. `held` is memory
+/// that the answer has already.
+///
+/// # Errors
+/// [`Error::Limit`], [`Error::Busy`].
+async fn json_within(
+    app: &App,
+    value: &impl serde::Serialize,
+    held: Option<budget::Held>,
+) -> Result<Response> {
+    let unexpected = |error: serde_json::Error| Error::Invariant(error.to_string());
+    let mut text = sized::Beginning::default();
+    serde_json::to_writer(&mut text, value).map_err(unexpected)?;
+    let length = text.length + 1;
+    if length > app.max_answer() {
+        return Err(Error::Limit(format!(
+            "the answer has {length} bytes, and http.max_answer_bytes is {}; ask for less: a shorter window of time, a \
+             smaller `limit`, or without bodies",
+            app.config.http.max_answer_bytes
+        )));
+    }
+    if let Some(text) = text.whole() {
+        return Ok(of_json(text));
+    }
+    let mut held = match held {
+        Some(held) => held,
+        None => app.answers.take(length, app.config.http.timeout).await?,
+    };
+    let mut text = Vec::with_capacity(length);
+    serde_json::to_writer(&mut text, value).map_err(unexpected)?;
+    held.shrink_to(text.len());
+    let mut response = of_json(text);
+    response.extensions_mut().insert(Arc::new(held));
+    Ok(response)
 }

@@ -4,6 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::observe::Failure;
 use crate::error::{Error, ErrorKind};
 
 /// A problem document.
@@ -18,6 +19,9 @@ pub struct Problem {
     field: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// What is logged, if the server or something behind it failed.
+    #[serde(skip)]
+    failure: Option<Failure>,
 }
 
 impl Problem {
@@ -30,6 +34,7 @@ impl Problem {
             detail: detail.into(),
             field: None,
             hint: None,
+            failure: None,
         }
     }
 
@@ -70,21 +75,18 @@ impl From<Error> for Problem {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal")
             }
         };
-        let problem = Problem::new(status, code, error.to_string());
-        match status {
-            StatusCode::SERVICE_UNAVAILABLE => {
-                tracing::warn!(%error, "request not answered");
-                problem.hint(match code {
-                    "sql-unavailable" => "try again; /readyz tells whether SQL can serve",
-                    "overloaded" => "try again later",
-                    "broker-unavailable" => "try again; /api/status tells how the brokers are",
-                    _ => "try again; /readyz tells when the store answers",
-                })
+        let mut problem = Problem::new(status, code, error.to_string());
+        if status.is_server_error() {
+            problem.failure = Some(Failure(error.to_string()));
+        }
+        match (status, code) {
+            (_, "broker-unavailable") => problem.hint("try again; /api/status tells how the brokers are"),
+            (_, "sql-unavailable") => problem.hint("try again; /readyz tells whether SQL can serve"),
+            (_, "overloaded") => problem.hint("try again in a moment, or ask for less at once"),
+            (StatusCode::SERVICE_UNAVAILABLE, _) => {
+                problem.hint("try again; /readyz tells when the store answers")
             }
-            StatusCode::INTERNAL_SERVER_ERROR => {
-                tracing::error!(%error, "request failed");
-                problem.hint("run `mqlake verify` on the data")
-            }
+            (StatusCode::INTERNAL_SERVER_ERROR, _) => problem.hint("run `mqlake verify` on the data"),
             _ => problem,
         }
     }
@@ -97,6 +99,9 @@ impl IntoResponse for Problem {
         text.push('\n');
         let kind = HeaderValue::from_static("application/problem+json");
         let mut response = (status, [(header::CONTENT_TYPE, kind)], text).into_response();
+        if let Some(failure) = self.failure {
+            response.extensions_mut().insert(failure);
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

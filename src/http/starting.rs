@@ -12,8 +12,10 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tower::ServiceExt;
 
+use super::guard::Guard;
 use super::{Problem, json, metrics};
-use crate::error::Error;
+use crate::config;
+use crate::error::{Error, Result};
 
 /// Why the tables are not open.
 #[derive(Debug, Clone)]
@@ -28,20 +30,24 @@ struct Waiting {
 pub struct Door {
     /// Where the tables are, as far as it may be shown.
     data: String,
+    guard: Guard,
     waiting: RwLock<Waiting>,
     routes: OnceLock<Router>,
 }
 
 impl Door {
     /// A door that is closed; `data` is where the tables will be.
-    #[must_use]
-    pub fn new(data: String) -> Arc<Door> {
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a name or an origin that is none.
+    pub fn new(data: String, http: &config::Http) -> Result<Arc<Door>> {
         let waiting = Waiting {
             code: "starting",
             reason: "the tables are being opened".to_owned(),
             hint: "try again in a moment",
         };
-        Arc::new(Door { data, waiting: RwLock::new(waiting), routes: OnceLock::new() })
+        let guard = Guard::new(http)?;
+        Ok(Arc::new(Door { data, guard, waiting: RwLock::new(waiting), routes: OnceLock::new() }))
     }
 
     /// Says why the tables are not open, until that changes.
@@ -97,6 +103,9 @@ impl Door {
 async fn answer(State(door): State<Arc<Door>>, request: Request) -> Response {
     match door.routes.get() {
         Some(routes) => routes.clone().oneshot(request).await.into_response(),
-        None => door.early(request.uri().path()),
+        None => match door.guard.admit(&request) {
+            Ok(()) => door.early(request.uri().path()),
+            Err(problem) => problem.into_response(),
+        },
     }
 }

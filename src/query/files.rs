@@ -7,6 +7,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use datafusion::datasource::listing::PartitionedFile;
@@ -55,6 +56,14 @@ pub struct FileCache {
     indexes: MokaCache<Path, FileIndex>,
     blooms: MokaCache<(Path, usize, usize), Option<Arc<Sbbf>>>,
     runs: MokaCache<Path, Arc<FileRuns>>,
+    most: Arc<Most>,
+}
+
+/// How much one look-up may take up.
+#[derive(Debug)]
+struct Most {
+    rows: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 impl fmt::Debug for FileCache {
@@ -79,6 +88,7 @@ impl FileCache {
                 .max_capacity(settings.runs.as_u64())
                 .weigher(move |_, runs: &Arc<FileRuns>| weight(64 + runs.heap_bytes()))
                 .build(),
+            most: Arc::new(Most { rows: AtomicUsize::new(usize::MAX), bytes: AtomicUsize::new(usize::MAX) }),
             blooms: MokaCache::builder()
                 .max_capacity(settings.bloom.as_u64())
                 .weigher(move |_, bloom: &Option<Arc<Sbbf>>| {
@@ -91,6 +101,24 @@ impl FileCache {
     /// The store that files are read from.
     pub(super) fn store(&self) -> Arc<dyn ObjectStore> {
         self.objects.clone()
+    }
+
+    /// Bounds what one look-up may find, in rows and in bytes; without it there is no bound.
+    pub fn bound(&self, rows: usize, bytes: usize) {
+        self.most.rows.store(rows, Ordering::Relaxed);
+        self.most.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Most rows that one look-up may find.
+    #[must_use]
+    pub fn most_rows(&self) -> usize {
+        self.most.rows.load(Ordering::Relaxed)
+    }
+
+    /// Most bytes of the rows that one look-up may find.
+    #[must_use]
+    pub fn most_bytes(&self) -> usize {
+        self.most.bytes.load(Ordering::Relaxed)
     }
 
     /// Bytes in memory, by cache.

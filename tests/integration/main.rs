@@ -8,6 +8,7 @@
 mod api;
 mod cli;
 mod follow;
+mod http;
 mod import;
 mod lake;
 mod peer;

@@ -17,7 +17,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::{App, Problem, json};
+use super::observe::Failure;
+use super::{App, Problem, json_within};
 use crate::error::Error;
 use request::{BadQuery, parameter};
 
@@ -123,16 +124,16 @@ impl Route {
 
     async fn answer(self, app: &App, text: &str) -> Result<Response, Refusal> {
         match self {
-            Route::Message => Ok(json(&list::messages(app, text).await?)),
-            Route::Dead => Ok(json(&list::dead_letters(app, text).await?)),
+            Route::Message => Ok(json_within(app, &list::messages(app, text).await?, None).await?),
+            Route::Dead => Ok(json_within(app, &list::dead_letters(app, text).await?, None).await?),
             Route::Detail => {
                 let (found, origin) = detail::detail(app, text).await?;
-                let mut response = json(&found);
+                let mut response = json_within(app, &found, None).await?;
                 // the document stays what clients know; where it comes from is beside it
                 response.headers_mut().insert(CONTENT_FROM, HeaderValue::from_static(origin.name()));
                 Ok(response)
             }
-            Route::Records => Ok(json(&records::records(app, text).await?)),
+            Route::Records => Ok(json_within(app, &records::records(app, text).await?, None).await?),
         }
     }
 
@@ -163,18 +164,20 @@ impl Route {
     }
 
     fn refused(self, app: &App, refusal: Refusal) -> Response {
-        if app.config.http.legacy_errors {
-            if let Refusal::Failed(error) = &refusal {
-                // the client sees an empty form; the operator must see the failure
-                tracing::warn!(%error, route = self.parameter(), "answered with an empty form");
-                metrics::counter!("mqlake_hidden_failures_total").increment(1);
-            }
-            return match (self, refusal) {
+        let is_busy = matches!(refusal, Refusal::Failed(Error::Busy(_)));
+        if app.config.http.legacy_errors && !is_busy {
+            let mut response = match (self, &refusal) {
                 (Route::Records, _) => form("{\"records\":[]}\n"),
                 (_, Refusal::Query(_)) => form("[]\n"),
                 (Route::Message | Route::Dead, _) => form("{\"list\":[]}\n"),
                 (Route::Detail, _) => form("null\n"),
             };
+            if let Refusal::Failed(error) = &refusal {
+                // the client sees an empty form; the operator must see the failure
+                metrics::counter!("mqlake_hidden_failures_total").increment(1);
+                response.extensions_mut().insert(Failure(error.to_string()));
+            }
+            return response;
         }
         match refusal {
             Refusal::Query(bad) => {

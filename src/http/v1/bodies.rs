@@ -6,10 +6,12 @@ use base64::engine::general_purpose::STANDARD;
 use hashbrown::{HashMap, HashSet};
 
 use super::super::App;
+use super::super::budget::Held;
+use super::super::sized::json_bytes;
 use crate::error::{Error, Result};
 use crate::lake::schema::CONTENT;
 use crate::query::Pinned;
-use crate::query::lookup::{self, Numbers, StoredMessage, numbers, rows_at};
+use crate::query::lookup::{self, MessagePlace, Numbers, StoredMessage, numbers, rows_at};
 
 /// Place of a message: broker, queue, queue offset, time, and place in the log.
 type Place = (String, i64, i64, i64, i64);
@@ -76,6 +78,13 @@ pub(super) fn place_of(message: &StoredMessage) -> (String, Place) {
     )
 }
 
+/// Most bytes of bodies read at a time.
+const STEP_BYTES: i64 = 4 << 20;
+/// What JSON can make of a byte.
+const JSON_FACTOR: usize = 6;
+/// Bytes of a message as JSON beside its texts.
+const JSON_FRAME: usize = 1024;
+
 /// Adds the bodies to messages: as text, or in base64 if they are none.
 pub(super) async fn with_bodies(
     app: &App,
@@ -83,13 +92,100 @@ pub(super) async fn with_bodies(
     system: &str,
     messages: &mut [StoredMessage],
 ) -> Result<()> {
-    let mut bodies = bodies_of(app, pinned, system, messages).await?;
-    for message in messages {
-        match bodies.remove(&place_of(message)).map(String::from_utf8) {
-            Some(Ok(text)) => message.body = Some(text),
-            Some(Err(bytes)) => message.body_base64 = Some(STANDARD.encode(bytes.as_bytes())),
-            None => {}
+    let mut left = messages;
+    while !left.is_empty() {
+        let (step, rest) = left.split_at_mut(step(left));
+        let mut bodies = bodies_of(app, pinned, system, step).await?;
+        for message in step {
+            match bodies.remove(&place_of(message)).map(String::from_utf8) {
+                Some(Ok(text)) => message.body = Some(text),
+                Some(Err(bytes)) => message.body_base64 = Some(STANDARD.encode(bytes.as_bytes())),
+                None => {}
+            }
         }
+        left = rest;
     }
     Ok(())
+}
+
+/// How many of the first messages are few enough for their bodies to be read at once.
+pub(super) fn step(messages: &[StoredMessage]) -> usize {
+    let mut bytes = 0;
+    let fits = |message: &&StoredMessage| {
+        bytes += message.body_size.unwrap_or(0).max(0);
+        bytes <= STEP_BYTES
+    };
+    messages.iter().take_while(fits).count().max(1).min(messages.len())
+}
+
+/// The messages of a page with their bodies, as many of the first ones as one answer may have. Returns the memory that
+/// they take up, and the place of the first message that was left out.
+pub(super) async fn page_with_bodies(
+    app: &App,
+    pinned: &Pinned,
+    system: &str,
+    messages: &mut Vec<StoredMessage>,
+) -> Result<(Held, Option<MessagePlace>)> {
+    let mut expected = 0;
+    let longest = usize::try_from(app.config.import.max_body.as_u64()).unwrap_or(usize::MAX);
+    let fits = |message: &&StoredMessage| {
+        // what is longer was not kept
+        let body = usize::try_from(message.body_size.unwrap_or(0)).unwrap_or(0);
+        let body = if body > longest { 0 } else { body };
+        expected += text_bytes(message) + body + body / 3;
+        expected <= app.max_answer()
+    };
+    let count = messages.iter().take_while(fits).count().max(1);
+    let mut next = messages.get(count).map(StoredMessage::place);
+    messages.truncate(count);
+    // for a moment they are there twice: as rows and as text
+    let held = app.answers.take(expected.saturating_mul(2), app.config.http.timeout).await?;
+    with_bodies(app, pinned, system, messages).await?;
+    if let Some(earlier) = cut(app, messages)? {
+        next = Some(earlier);
+    }
+    Ok((held, next))
+}
+
+/// Leaves out the last messages of a page if all are more than one answer may have; returns the place of the first one
+/// that was left out.
+///
+/// # Errors
+/// [`Error::Limit`] if one alone is too much.
+pub(super) fn cut(app: &App, messages: &mut Vec<StoredMessage>) -> Result<Option<MessagePlace>> {
+    let most = app.max_answer().saturating_sub(JSON_FRAME);
+    let at_most = messages.iter().map(text_bytes).fold(0, usize::saturating_add);
+    if at_most.saturating_mul(JSON_FACTOR) <= most {
+        return Ok(None);
+    }
+    let (mut bytes, mut count) = (0, 0);
+    for message in messages.iter() {
+        bytes += json_bytes(message)? + 1;
+        if bytes > most {
+            break;
+        }
+        count += 1;
+    }
+    let next = messages.get(count).map(StoredMessage::place);
+    if count == 0
+        && let Some(message) = messages.first()
+    {
+        return Err(Error::Limit(format!(
+            "message `{}` alone is longer than http.max_answer_bytes ({}); ask for it without its body",
+            message.message_id, app.config.http.max_answer_bytes
+        )));
+    }
+    messages.truncate(count);
+    Ok(next)
+}
+
+/// Bytes of the texts of a message, about.
+fn text_bytes(message: &StoredMessage) -> usize {
+    let keys = message.keys.iter().map(|key| key.len() + 4).sum::<usize>();
+    let properties = message.properties.iter();
+    let properties =
+        properties.map(|(name, value)| name.len() + value.as_str().map_or(0, str::len) + 8).sum::<usize>();
+    let texts = [&message.body, &message.body_base64, &message.tags, &message.own_id];
+    let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
+    JSON_FRAME + message.topic.len() + message.message_id.len() + keys + properties + texts
 }

@@ -1,24 +1,31 @@
 //! `GET /api/v1/messages`: by id, by key, or by a window of time.
 
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
 use super::super::App;
-use super::bodies::with_bodies;
+use super::super::budget::Held;
+use super::bodies::{cut, page_with_bodies};
 use super::known::{Asked, Known, Name};
 use super::page;
 use super::params::{Clocked, Params};
 use super::refusal::Refusal;
 use super::system;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lake::LakeFile;
 use crate::lake::schema::{MESSAGE, MESSAGE_KEY, SYSTEM_QMQ, SYSTEM_ROCKETMQ};
 use crate::query::lookup::{
     Condition, KeyHit, KeyQuery, MessagePlace, Order, StoredMessage, SubjectQuery, WindowQuery, find,
-    find_anywhere, key_hits, messages_of, messages_with_key, window,
+    find_anywhere, key_hits_of, messages_of, messages_with_key, window,
 };
 use crate::query::{Pinned, PinnedTable};
 use crate::replay::{KeyKind, lost_key_text};
 use crate::rocketmq::{index_file, topics};
+
+/// Kinds of keys that are ids of stored messages.
+const IDS: std::ops::RangeInclusive<KeyKind> = KeyKind::MessageId..=KeyKind::OffsetId;
+/// Entries of index files looked up at the same time.
+const CONCURRENT_ENTRIES: usize = 8;
 
 /// A page of messages.
 #[derive(Debug, Default, Serialize)]
@@ -34,6 +41,12 @@ pub(super) struct Messages {
     /// Where there is nothing: why, as far as that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) known: Option<Known>,
+    /// Whether there can be more of them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) lost_truncated: bool,
+    /// Memory that the page takes up.
+    #[serde(skip)]
+    pub(super) held: Option<Held>,
 }
 
 /// A message of which only an entry of an index file is left. The entry has a hash of the key, so another key can be
@@ -111,6 +124,7 @@ pub(super) async fn messages(app: &App, mut params: Params) -> Result<Messages, 
         scope,
         start,
     };
+    let _rows = app.room_for_rows(request.limit).await?;
     let pinned = app.catalog.pin();
     let mut answer = match (&id, &key) {
         (Some(id), _) => request.by_id(app, &pinned, id).await?,
@@ -128,8 +142,15 @@ pub(super) async fn messages(app: &App, mut params: Params) -> Result<Messages, 
         };
         answer.known = Some(asked.known(app, &pinned).await?);
     }
-    if request.with_bodies {
-        with_bodies(app, &pinned, request.system, &mut answer.messages).await?;
+    let left_out = if request.with_bodies {
+        let (held, left_out) = page_with_bodies(app, &pinned, request.system, &mut answer.messages).await?;
+        answer.held = Some(held);
+        left_out
+    } else {
+        cut(app, &mut answer.messages)?
+    };
+    if let Some(place) = left_out {
+        answer.next = Some(page::encode(&request.scope, place));
     }
     answer.watermark = watermark(&pinned, request.system)?;
     Ok(answer)
@@ -150,13 +171,10 @@ impl Request {
             return self.qmq_by_id(app, pinned, id).await;
         }
         let mut hits = Vec::new();
+        let (files, keys) = (&app.catalog.files, pinned.table(&MESSAGE_KEY)?);
         for form in id_forms(id) {
-            hits.extend(key_hits(&app.catalog.files, pinned.table(&MESSAGE_KEY)?, self.system, &form).await?);
+            hits.extend(key_hits_of(files, keys, self.system, &form, IDS).await?);
         }
-        let is_id = |hit: &KeyHit| {
-            [KeyKind::MessageId, KeyKind::OwnId, KeyKind::OffsetId].into_iter().any(|kind| hit.is(kind))
-        };
-        hits.retain(is_id);
         self.of_hits(app, pinned, hits).await
     }
 
@@ -172,8 +190,6 @@ impl Request {
         let parts: Vec<&str> = key.split(' ').filter(|part| !part.is_empty()).collect();
         let first = parts.first().copied().unwrap_or(key);
         let is_of_topic = !self.with_copies && !self.is_light();
-        // what is filtered later could leave too few
-        let is_settled = self.tag.is_none() && is_of_topic && parts.len() == 1;
         let query = KeyQuery {
             system: self.system,
             key: first,
@@ -182,38 +198,43 @@ impl Request {
             to: self.to,
             order: self.order,
             start: self.start.as_ref().map(|start| start.time),
-            limit: is_settled.then_some(self.limit + 1),
+            limit: self.limit + 1,
         };
-        let mut found = messages_with_key(&app.catalog.files, keys, messages, &query).await?;
-        found.retain(|message| parts.iter().all(|part| message.keys.iter().any(|known| known == part)));
+        let is_wanted = |message: &StoredMessage| {
+            let has = |part: &&str| message.keys.iter().any(|known| known == part);
+            self.is_wanted(message) && parts.iter().all(has)
+        };
+        let found = messages_with_key(&app.catalog.files, keys, messages, &query, is_wanted).await?;
         let mut answer = self.page(found);
         if self.start.is_none() && parts.len() == 1 {
-            answer.lost = self.lost(app, keys, first).await?;
+            (answer.lost, answer.lost_truncated) = self.lost(app, keys, first).await?;
         }
         Ok(answer)
     }
 
-    /// What index files tell of messages that are not stored; no more than a page.
-    async fn lost(&self, app: &App, keys: &PinnedTable, key: &str) -> Result<Vec<Lost>, Refusal> {
+    /// What index files tell of messages that are not stored, and whether there can be more. No more entries than a
+    /// page has messages are looked at.
+    async fn lost(&self, app: &App, keys: &PinnedTable, key: &str) -> Result<(Vec<Lost>, bool), Refusal> {
         let files = &app.catalog.files;
         let hash = lost_key_text(index_file::key_hash(self.topic(), key));
-        let mut lost = Vec::new();
-        for hit in key_hits(files, keys, self.system, &hash).await? {
-            // exact to the second only
-            let is_in_window = hit.create_time.saturating_add(999) >= self.from && hit.create_time < self.to;
-            if !is_in_window || lost.len() >= self.limit {
-                continue;
-            }
-            let known = key_hits(files, keys, self.system, &hit.message_id).await?;
-            if !known.iter().any(|known| known.is(KeyKind::OffsetId)) {
-                lost.push(Lost {
-                    broker: hit.broker_group,
-                    offset_message_id: hit.message_id,
-                    store_time: hit.create_time,
-                });
-            }
-        }
-        Ok(lost)
+        let kind = KeyKind::Hash..=KeyKind::Hash;
+        let mut hits = key_hits_of(files, keys, self.system, &hash, kind).await?;
+        // exact to the second only
+        hits.retain(|hit| hit.create_time.saturating_add(999) >= self.from && hit.create_time < self.to);
+        let is_truncated = hits.len() > self.limit;
+        hits.truncate(self.limit);
+        let entries = hits.into_iter().map(|hit| async move {
+            let kind = KeyKind::OffsetId..=KeyKind::OffsetId;
+            let known = key_hits_of(files, keys, self.system, &hit.message_id, kind).await?;
+            Ok::<_, Error>(known.is_empty().then_some(Lost {
+                broker: hit.broker_group,
+                offset_message_id: hit.message_id,
+                store_time: hit.create_time,
+            }))
+        });
+        let entries: Vec<Option<Lost>> =
+            stream::iter(entries).buffered(CONCURRENT_ENTRIES).try_collect().await?;
+        Ok((entries.into_iter().flatten().collect(), is_truncated))
     }
 
     /// The messages that keys name, in order, page by page.
@@ -225,22 +246,48 @@ impl Request {
         {
             hits.retain(|hit| hit.subject == *topic);
         }
+        let start = self.start.as_ref().map(|start| start.time);
+        match self.order {
+            Order::Newest => {
+                hits.retain(|hit| start.is_none_or(|start| hit.create_time <= start));
+                hits.sort_unstable_by(|a, b| b.place().cmp(&a.place()));
+            }
+            Order::Oldest => {
+                hits.retain(|hit| start.is_none_or(|start| hit.create_time >= start));
+                hits.sort_unstable_by(|a, b| a.place().cmp(&b.place()));
+            }
+        }
+        // one message can have several of its ids alike
+        hits.dedup_by(|a, b| a.place() == b.place());
         let table = pinned.table(&MESSAGE)?;
-        let found = messages_of(&app.catalog.files, table, self.system, &hits).await?;
+        let mut found = Vec::new();
+        for hits in hits.chunks(self.limit + 1) {
+            found.extend(messages_of(&app.catalog.files, table, self.system, hits).await?);
+            found.retain(|message| self.is_wanted(message));
+            if found.len() > self.limit {
+                break;
+            }
+        }
         Ok(self.page(found))
+    }
+
+    /// Whether a message is of the topic and the tag, and not of an earlier page.
+    fn is_wanted(&self, message: &StoredMessage) -> bool {
+        let is_of_topic = self.topic.as_deref().is_none_or(|topic| is_of(message, topic, self.with_copies));
+        let is_behind_start = self.start.as_ref().is_none_or(|start| match self.order {
+            Order::Newest => message.place() <= *start,
+            Order::Oldest => message.place() >= *start,
+        });
+        is_of_topic && is_behind_start && (self.tag.is_none() || message.tags == self.tag)
     }
 
     /// Sorts, filters and cuts.
     fn page(&self, mut found: Vec<StoredMessage>) -> Messages {
-        match &self.topic {
-            Some(topic) => found.retain(|message| is_of(message, topic, self.with_copies)),
-            // copies stand for their message only where it is not stored itself
-            None if !self.with_copies && found.iter().any(|message| !is_copy(message)) => {
-                found.retain(|message| !is_copy(message));
-            }
-            None => {}
+        found.retain(|message| self.is_wanted(message));
+        // copies stand for their message only where it is not stored itself
+        if self.topic.is_none() && !self.with_copies && found.iter().any(|message| !is_copy(message)) {
+            found.retain(|message| !is_copy(message));
         }
-        found.retain(|message| self.tag.is_none() || message.tags == self.tag);
         let mut placed: Vec<(MessagePlace, StoredMessage)> =
             found.into_iter().map(|message| (message.place(), message)).collect();
         placed.sort_by(|a, b| match self.order {
@@ -248,12 +295,6 @@ impl Request {
             Order::Oldest => a.0.cmp(&b.0),
         });
         placed.dedup_by(|a, b| a.0 == b.0);
-        if let Some(start) = &self.start {
-            placed.retain(|(place, _)| match self.order {
-                Order::Newest => place <= start,
-                Order::Oldest => place >= start,
-            });
-        }
         let last = self.limit.checked_sub(1).and_then(|last| placed.get(last)).map(|(place, _)| place);
         let next =
             placed.get(self.limit).map(|(place, _)| page::encode(&self.scope, place.clone().behind(last)));

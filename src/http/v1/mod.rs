@@ -22,12 +22,13 @@ mod traces;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use super::{App, json};
+use super::budget::Held;
+use super::{App, json_within};
 use crate::error::Error;
 use crate::lake::schema::{SYSTEM_QMQ, SYSTEM_ROCKETMQ};
 use params::Params;
@@ -43,10 +44,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/api/v1/messages", get(messages_route))
         .route("/api/v1/traces", get(traces_route))
-        .route(
-            "/api/v1/trace",
-            post(trace_post::post).layer(DefaultBodyLimit::max(trace_post::MAX_BODY_BYTES)),
-        )
+        .route("/api/v1/trace", post(trace_post::post))
         .route("/api/v1/offsets", get(offsets_route))
         .route("/api/v1/dead-letters", get(dead_letters_route))
         .route("/api/v1/backtrack/preview", get(preview_route))
@@ -64,11 +62,30 @@ macro_rules! lookup_route {
         async fn $name(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
             let work = async {
                 let params = Params::parse(query.as_deref())?;
-                Ok(json(&$answer(&app, params).await?))
+                let mut answer = $answer(&app, params).await?;
+                let held = answer.held();
+                Ok(json_within(&app, &answer, held).await?)
             };
             in_time(&app, work).await
         }
     };
+}
+
+/// An answer that can hold memory of its own.
+trait Answer {
+    /// The memory, once.
+    fn held(&mut self) -> Option<Held> {
+        None
+    }
+}
+
+impl Answer for serde_json::Value {}
+impl Answer for offsets::Offsets {}
+impl Answer for backtrack::Preview {}
+impl Answer for messages::Messages {
+    fn held(&mut self) -> Option<Held> {
+        self.held.take()
+    }
 }
 
 lookup_route!(messages_route, messages::messages);
@@ -88,6 +105,15 @@ async fn in_time(app: &App, work: impl Future<Output = Result<Response, Refusal>
         Ok(Err(refusal)) => refusal.into_response(),
         Err(_) => Refusal::from(Error::store("answering", "no answer within http.timeout")).into_response(),
     }
+}
+
+/// Works on a request when its turn comes, for as long as it takes: what was begun at a broker is not given up.
+async fn at_once(app: &App, work: impl Future<Output = Result<Response, Refusal>>) -> Response {
+    let outcome = match app.place().await {
+        Ok(_place) => work.await,
+        Err(busy) => Err(busy.into()),
+    };
+    outcome.unwrap_or_else(IntoResponse::into_response)
 }
 
 /// Which system a request is about.

@@ -55,6 +55,13 @@ pub(super) async fn rows<T: DeserializeOwned>(app: &App, statement: &str) -> Res
     let mut writer = arrow::json::ArrayWriter::new(Vec::new());
     while let Some(batch) = result.next().await? {
         writer.write(&batch)?;
+        // rows have longer names than what is made of them
+        if writer.get_mut().len() > app.max_answer().saturating_mul(4) {
+            return Err(Error::Limit(format!(
+                "the answer is longer than http.max_answer_bytes ({}); ask for less",
+                app.config.http.max_answer_bytes
+            )));
+        }
     }
     writer.finish()?;
     let text = writer.into_inner();

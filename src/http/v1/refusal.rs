@@ -1,7 +1,5 @@
 //! Why a request of `/api/v1` is not answered, as problem+json.
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
@@ -17,24 +15,21 @@ pub(super) enum Refusal {
     NotFound(String),
     /// Switched off; how to switch it on.
     Forbidden(String),
-    /// A body that cannot be taken, with the status for it.
-    Body(StatusCode, String),
+    /// A problem that is complete.
+    Problem(Problem),
     /// Anything else.
     Failed(Error),
-}
-
-/// A body, or why it was not taken.
-pub(super) type Taken = Result<Bytes, BytesRejection>;
-
-impl From<BytesRejection> for Refusal {
-    fn from(rejection: BytesRejection) -> Refusal {
-        Refusal::Body(rejection.status(), rejection.body_text())
-    }
 }
 
 impl Refusal {
     pub(super) fn field(name: &str, what: impl Into<String>) -> Refusal {
         Refusal::Field(name.to_owned(), what.into())
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Refusal {
+        Refusal::Problem(problem)
     }
 }
 
@@ -53,7 +48,7 @@ impl IntoResponse for Refusal {
                     .hint("GET /api/v1/openapi.json tells the parameters of every route")
                     .into_response()
             }
-            Refusal::Body(status, what) => Problem::new(status, "bad-body", what).into_response(),
+            Refusal::Problem(problem) => problem.into_response(),
             Refusal::NotFound(what) => Problem::new(StatusCode::NOT_FOUND, "not-found", what).into_response(),
             Refusal::Forbidden(how) => Problem::new(
                 StatusCode::FORBIDDEN,

@@ -3,6 +3,7 @@
 //! Streaming reads only. Sending is off unless `admin.enabled`, counts first (`dry_run`), and is slowed down to
 //! `admin.replay_rate`.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +15,13 @@ use futures::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::super::body::JsonBody;
+use super::super::budget::Held;
 use super::super::{App, json};
-use super::bodies::{bodies_of, place_of, with_bodies};
+use super::at_once;
+use super::bodies::{bodies_of, place_of, step, with_bodies};
 use super::params::Clocked;
-use super::refusal::{Refusal, Taken};
+use super::refusal::Refusal;
 use super::reset::{admin, named, parse_body, time_of};
 use crate::error::{Error, Result};
 use crate::lake::schema::{MESSAGE, SYSTEM_QMQ, SYSTEM_ROCKETMQ};
@@ -28,6 +32,8 @@ use crate::query::lookup::{
 
 /// Messages read at a time.
 const PAGE: usize = 500;
+/// Memory of a part of an answer: messages with their bodies, as rows and as text.
+const PART_BYTES: usize = 12 << 20;
 
 /// The body of a request.
 #[derive(Debug, Clone, Deserialize)]
@@ -75,15 +81,9 @@ struct Sent {
 }
 
 /// Answers the route.
-pub(super) async fn replay(State(app): State<Arc<App>>, body: Taken) -> Response {
-    let outcome = match body {
-        Ok(body) => answer(app, &body).await,
-        Err(rejection) => Err(rejection.into()),
-    };
-    match outcome {
-        Ok(response) => response,
-        Err(refusal) => refusal.into_response(),
-    }
+pub(super) async fn replay(State(app): State<Arc<App>>, JsonBody(body): JsonBody) -> Response {
+    let turn = app.clone();
+    at_once(&turn, answer(app, &body.bytes)).await
 }
 
 async fn answer(app: Arc<App>, body: &[u8]) -> Result<Response, Refusal> {
@@ -109,6 +109,7 @@ async fn answer(app: Arc<App>, body: &[u8]) -> Result<Response, Refusal> {
         left: request.limit.unwrap_or(usize::MAX),
         start: None,
         ended: false,
+        ahead: VecDeque::new(),
     };
     let Some(topic) = request.to_topic.clone() else {
         let lines = lines(app, window).map(|page| page.map(Bytes::from));
@@ -150,9 +151,20 @@ struct Window {
     left: usize,
     start: Option<MessagePlace>,
     ended: bool,
+    /// Messages read ahead, whose bodies are not read yet.
+    ahead: VecDeque<StoredMessage>,
 }
 
 impl Window {
+    /// The next messages, few enough for their bodies to be read at once.
+    async fn step(&mut self, app: &App) -> Result<Vec<StoredMessage>> {
+        if self.ahead.is_empty() {
+            self.ahead = self.next(app).await?.into();
+        }
+        let count = step(self.ahead.make_contiguous());
+        Ok(self.ahead.drain(..count).collect())
+    }
+
     async fn next(&mut self, app: &App) -> Result<Vec<StoredMessage>> {
         if self.ended || self.left == 0 {
             return Ok(Vec::new());
@@ -183,26 +195,32 @@ impl Window {
     }
 }
 
+/// The messages of a window as lines, a few at a time; the memory of each part is given back when the next is asked for.
 fn lines(app: Arc<App>, window: Window) -> impl Stream<Item = Result<Vec<u8>>> + Send {
-    stream::try_unfold((app, window), |(app, mut window)| async move {
-        let mut page = window.next(&app).await?;
-        if page.is_empty() {
-            return Ok(None);
-        }
-        let pinned = window.pinned.clone();
-        with_bodies(&app, &pinned, &window.request.system, &mut page).await?;
+    stream::try_unfold((app, window, Held::default()), |(app, mut window, last)| async move {
+        drop(last);
+        let held = app.answers.take(PART_BYTES, app.config.http.timeout).await?;
         let mut text = Vec::new();
-        for message in &page {
-            put_line(&mut text, message)?;
+        {
+            let _place = app.place().await?;
+            let mut part = window.step(&app).await?;
+            let pinned = window.pinned.clone();
+            with_bodies(&app, &pinned, &window.request.system, &mut part).await?;
+            for message in &part {
+                put_line(&mut text, message)?;
+            }
         }
-        Ok(Some((text, (app, window))))
+        match text.is_empty() {
+            true => Ok(None),
+            false => Ok(Some((text, (app, window, held)))),
+        }
     })
 }
 
 async fn dry_run(app: &App, mut window: Window) -> Result<DryRun> {
     let mut counts = DryRun::default();
     loop {
-        let page = window.next(app).await?;
+        let page = window.step(app).await?;
         if page.is_empty() {
             return Ok(counts);
         }
@@ -240,7 +258,8 @@ async fn send_window(
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / app.config.admin.replay_rate.max(1));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        let page = window.next(app).await?;
+        let held = app.answers.take(PART_BYTES, app.config.http.timeout).await?;
+        let page = window.step(app).await?;
         if page.is_empty() {
             return Ok(());
         }
@@ -272,6 +291,7 @@ async fn send_window(
                 return Ok(());
             }
         }
+        drop(held);
     }
 }
 

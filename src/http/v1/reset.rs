@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::super::body::JsonBody;
 use super::super::{App, json};
+use super::at_once;
 use super::params::Clocked;
 use super::queues::queue_times;
-use super::refusal::{Refusal, Taken};
+use super::refusal::Refusal;
 use crate::error::Error;
 use crate::follow::{Follow, QueueReset};
 use crate::lake::schema::SYSTEM_ROCKETMQ;
@@ -44,15 +46,8 @@ struct Answer {
 }
 
 /// Answers the route.
-pub(super) async fn reset(State(app): State<Arc<App>>, body: Taken) -> Response {
-    let outcome = match body {
-        Ok(body) => perform(&app, &body).await,
-        Err(rejection) => Err(rejection.into()),
-    };
-    match outcome {
-        Ok(answer) => json(&answer),
-        Err(refusal) => refusal.into_response(),
-    }
+pub(super) async fn reset(State(app): State<Arc<App>>, JsonBody(body): JsonBody) -> Response {
+    at_once(&app, async { Ok(json(&perform(&app, &body.bytes).await?)) }).await
 }
 
 async fn perform(app: &App, body: &[u8]) -> Result<Answer, Refusal> {

@@ -7,19 +7,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{Request, State};
+use axum::response::Response;
 use serde::Serialize;
 use tokio::sync::{Mutex, oneshot};
 
-use super::super::{App, json};
+use super::super::{App, body, json};
+use super::at_once;
 use super::params::Params;
-use super::refusal::{Refusal, Taken};
+use super::refusal::Refusal;
 use crate::error::{Error, Result};
 use crate::ingest::PostedTraces;
 
 /// Most bytes of one body.
-pub(super) const MAX_BODY_BYTES: usize = 16 << 20;
+const MAX_BODY_BYTES: usize = 16 << 20;
+/// Types of a body. A page of a stranger can send the first one, but not as one of this server.
+const TYPES: [&str; 3] = ["text/plain", "application/octet-stream", "application/json"];
 /// How long to wait for others.
 const GATHER: Duration = Duration::from_millis(200);
 /// Most bytes gathered for one commit.
@@ -48,15 +51,13 @@ struct Waiting {
 }
 
 /// Answers the route.
-pub(super) async fn post(State(app): State<Arc<App>>, RawQuery(query): RawQuery, body: Taken) -> Response {
-    let outcome = match body {
-        Ok(body) => take(&app, query.as_deref(), body).await,
-        Err(rejection) => Err(rejection.into()),
+pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
+    let query = request.uri().query().map(str::to_owned);
+    let work = async {
+        let body = body::take(&app, request, &TYPES, MAX_BODY_BYTES).await?;
+        Ok(json(&take(&app, query.as_deref(), body.bytes.clone()).await?))
     };
-    match outcome {
-        Ok(answer) => json(&answer),
-        Err(refusal) => refusal.into_response(),
-    }
+    at_once(&app, work).await
 }
 
 async fn take(app: &Arc<App>, query: Option<&str>, body: Bytes) -> Result<Answer, Refusal> {

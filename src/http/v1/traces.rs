@@ -105,6 +105,9 @@ impl Story<'_> {
     /// The messages that an id means.
     async fn ids_of_id(&self, id: &str) -> Result<Ids> {
         let mut ids = Ids::default();
+        if id.split(',').count() > MOST_MESSAGES {
+            return Err(Error::Limit(format!("ask for at most {MOST_MESSAGES} ids at once")));
+        }
         for form in id.split(',').flat_map(id_forms) {
             let mut is_known = false;
             for hit in self.hits(&form).await? {
@@ -232,6 +235,12 @@ impl Story<'_> {
                 [Condition::text("msg_id", id.clone()), Condition::text("system", SYSTEM_ROCKETMQ)];
             let table = self.pinned.table(&TRACE)?;
             for batch in find_anywhere(&self.app.catalog.files, table, &conditions, &EVENT_COLUMNS).await? {
+                let most = self.app.config.http.max_lookup_rows;
+                if events.len() + batch.num_rows() > most {
+                    return Err(Error::Limit(format!(
+                        "more than {most} trace events are meant (http.max_lookup_rows); ask by the `id` of one message"
+                    )));
+                }
                 events.extend(event_rows(&batch)?);
             }
         }

@@ -4,6 +4,8 @@
 //! rows, then the columns of those that the caller takes.
 
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
@@ -14,11 +16,11 @@ use super::super::catalog::PinnedTable;
 use super::super::files::{CachedReader, FileCache};
 use super::condition::{Condition, open_conditions, select};
 use super::pages::{bind, blooms_pass, candidates, everywhere, places, read};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lake::LakeFile;
 
 /// Files read at the same time.
-const CONCURRENT_FILES: usize = 8;
+pub(super) const CONCURRENT_FILES: usize = 8;
 
 /// Rows of one row group that satisfy the conditions.
 #[derive(Debug)]
@@ -91,14 +93,68 @@ pub(super) async fn locate(
     conditions: &[Condition],
     columns: &[&'static str],
 ) -> Result<Vec<Located>> {
-    let matching = table.files.iter();
-    let searches: Vec<_> = matching
+    let matching = matching_files(table, subject, conditions);
+    locate_in(files, table, matching.into_iter(), subject, conditions, columns).await
+}
+
+/// Files of a table that can have rows of the subject that satisfy all conditions.
+pub(super) fn matching_files<'t>(
+    table: &'t PinnedTable,
+    subject: Option<&str>,
+    conditions: &[Condition],
+) -> Vec<&'t Arc<LakeFile>> {
+    let files = table.files.iter();
+    files
         .filter(|file| subject.is_none_or(|subject| file.stats.may_contain_text("subject", subject)))
         .filter(|file| conditions.iter().all(|condition| condition.may_match_file(&file.stats)))
-        .map(|file| locate_in_file(files, table, file, subject, conditions, columns))
-        .collect();
+        .collect()
+}
+
+/// As [`locate`], in some files of the table.
+///
+/// # Errors
+/// [`Error::Store`]; [`Error::Limit`] if more rows are found than one look-up may take up.
+pub(super) async fn locate_in<'t>(
+    files: &FileCache,
+    table: &PinnedTable,
+    wanted: impl Iterator<Item = &'t Arc<LakeFile>>,
+    subject: Option<&str>,
+    conditions: &[Condition],
+    columns: &[&'static str],
+) -> Result<Vec<Located>> {
+    let taken = Taken { rows: AtomicUsize::new(0), bytes: AtomicUsize::new(0), files };
+    let searches: Vec<_> =
+        wanted.map(|file| locate_in_file(files, table, file, subject, conditions, columns, &taken)).collect();
     let found: Vec<Vec<Located>> = stream::iter(searches).buffered(CONCURRENT_FILES).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
+}
+
+/// What a look-up has taken up so far.
+struct Taken<'a> {
+    rows: AtomicUsize,
+    bytes: AtomicUsize,
+    files: &'a FileCache,
+}
+
+impl Taken<'_> {
+    fn add(&self, batch: &RecordBatch) -> Result<()> {
+        let rows = self.rows.fetch_add(batch.num_rows(), Ordering::Relaxed) + batch.num_rows();
+        let size = batch.get_array_memory_size();
+        let bytes = self.bytes.fetch_add(size, Ordering::Relaxed) + size;
+        let (most_rows, most_bytes) = (self.files.most_rows(), self.files.most_bytes());
+        if rows > most_rows {
+            return Err(Error::Limit(format!(
+                "more than {most_rows} rows are meant (http.max_lookup_rows); ask for a shorter time (`from`, `to`) or for one message"
+            )));
+        }
+        if bytes > most_bytes {
+            return Err(Error::Limit(format!(
+                "the rows that are meant take up more than {most_bytes} bytes (four times http.max_answer_bytes); ask for a \
+                 shorter time or for one message"
+            )));
+        }
+        Ok(())
+    }
 }
 
 async fn locate_in_file(
@@ -108,6 +164,7 @@ async fn locate_in_file(
     subject: Option<&str>,
     conditions: &[Condition],
     columns: &[&'static str],
+    taken: &Taken<'_>,
 ) -> Result<Vec<Located>> {
     let reader = files.reader(&table.folder, file);
     let conditions = &open_conditions(conditions, &file.stats);
@@ -138,6 +195,7 @@ async fn locate_in_file(
             let rows = kept_rows(left.by_ref().take(batch.num_rows()), &keep);
             if !rows.is_empty() {
                 let batch = filter_record_batch(&batch, &keep)?;
+                taken.add(&batch)?;
                 found.push(Located { reader: reader.clone(), row_group, rows, batch });
             }
         }

@@ -3,7 +3,9 @@
 //! `message_key` is sorted by key and tells most messages beside their keys, so all messages of a key are a few pages
 //! in one place, whatever the number of messages.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
 use arrow::record_batch::RecordBatch;
@@ -12,13 +14,21 @@ use hashbrown::{HashMap, HashSet};
 use super::super::catalog::PinnedTable;
 use super::super::files::FileCache;
 use super::condition::Condition;
-use super::find::{Located, find_anywhere, locate};
+use super::find::{CONCURRENT_FILES, Located, find_anywhere, locate_in, matching_files};
 use super::places::{Place, rows_at};
 use super::rows::{numbers, texts};
 use super::stored::StoredMessage;
 use super::window::Order;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::lake::LakeFile;
 use crate::replay::KeyKind;
+
+/// What a hit costs, in rows that only tell a time.
+const ROWS_OF_A_HIT: usize = 10;
+/// Messages read at first if the first ones were not wanted; doubled from then on.
+const FIRST_STEP: usize = 64;
+/// Most messages read at a time, unless a page has more.
+const MOST_STEP: usize = 1024;
 
 /// A row of `message_key`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,11 +100,37 @@ impl KeyHit {
 /// Everything that is known under a key, of all topics, in the order of time.
 ///
 /// # Errors
-/// [`crate::error::Error::Store`].
+/// [`Error::Store`]; [`Error::Limit`] if it is too much.
 pub async fn key_hits(files: &FileCache, keys: &PinnedTable, system: &str, key: &str) -> Result<Vec<KeyHit>> {
-    let conditions = [Condition::text("key", key), Condition::text("system", system)];
+    key_hits_of(files, keys, system, key, KeyKind::Key..=KeyKind::Hash).await
+}
+
+/// As [`key_hits`], of some kinds only; files without them cost nothing.
+///
+/// # Errors
+/// [`Error::Store`]; [`Error::Limit`] if it is too much.
+pub async fn key_hits_of(
+    files: &FileCache,
+    keys: &PinnedTable,
+    system: &str,
+    key: &str,
+    kinds: RangeInclusive<KeyKind>,
+) -> Result<Vec<KeyHit>> {
+    let (first, last) = (kinds.start().as_i8(), kinds.end().as_i8());
+    let conditions = [
+        Condition::text("key", key),
+        Condition::text("system", system),
+        Condition::Number("key_kind", i64::from(first), i64::from(last)),
+    ];
+    let most = files.most_rows().div_ceil(ROWS_OF_A_HIT);
     let mut hits = Vec::new();
     for batch in find_anywhere(files, keys, &conditions, &KeyHit::COLUMNS).await? {
+        if hits.len() + batch.num_rows() > most {
+            return Err(Error::Limit(format!(
+                "more than {most} rows are known under `{key}` (a tenth of http.max_lookup_rows); ask by the id of one \
+                 message"
+            )));
+        }
         hits.extend(KeyHit::of(&batch)?);
     }
     hits.sort_unstable();
@@ -164,21 +200,23 @@ pub struct KeyQuery<'a> {
     pub order: Order,
     /// Time of the message with which the page begins; others of that time can come before it.
     pub start: Option<i64>,
-    /// Messages wanted beside those of the time of the start; all that share the time of the last come, too.
-    pub limit: Option<usize>,
+    /// Messages wanted; all that share the time of the last come, too.
+    pub limit: usize,
 }
 
-/// The messages with a key, in any order.
+/// The first messages with a key that are wanted, and perhaps more, in any order.
 ///
-/// Most are told beside the key; only the others cost a second look-up.
+/// Most are told beside the key; only the others cost a second look-up. Files are looked at in the order of time, and
+/// messages are read only as far as the page needs them, so a hot key costs what its page costs.
 ///
 /// # Errors
-/// [`crate::error::Error::Store`].
+/// [`Error::Store`]; [`Error::Limit`] if the key has too many rows in a few files.
 pub async fn messages_with_key(
     files: &FileCache,
     keys: &PinnedTable,
     messages: &PinnedTable,
     query: &KeyQuery<'_>,
+    is_wanted: impl Fn(&StoredMessage) -> bool,
 ) -> Result<Vec<StoredMessage>> {
     let mut conditions = vec![
         Condition::text("key", query.key),
@@ -193,53 +231,133 @@ pub async fn messages_with_key(
         (None, _) => {}
     }
     conditions.push(Condition::Number("create_time", from, last));
-    let located = locate(files, keys, None, &conditions, &["create_time"]).await?;
-    let in_page = page_times(&located, query)?;
-    let (mut found, mut elsewhere) = (Vec::new(), Vec::new());
-    for located in &located {
-        let created = numbers(&located.batch, "create_time")?;
-        let is_wanted = |row: &usize| created.get(*row).is_some_and(|time| in_page.contains(&time));
-        let wanted: Vec<usize> = (0..located.batch.num_rows()).filter(is_wanted).collect();
-        let mut untold = Vec::new();
-        let mut wanted = wanted.into_iter();
-        for batch in located.fetch(wanted.as_slice(), &["message"]).await? {
-            // files of an older version lack the column
-            let told = batch.column_by_name("message").and_then(|column| column.as_string_opt::<i32>());
-            for (row, position) in (0..batch.num_rows()).zip(&mut wanted) {
-                match told.filter(|told| told.is_valid(row)) {
-                    Some(told) => found.push(StoredMessage::from_json(told.value(row))?),
-                    None => untold.push(position),
+    let matching = matching_files(keys, None, &conditions);
+    let mut matching: Vec<(i64, &Arc<LakeFile>)> =
+        matching.into_iter().map(|file| (query.rank(best_time(file, query.order)), file)).collect();
+    matching.sort_by_key(|(rank, _)| *rank);
+    let mut rows = KeyRows { query, files, messages, rows: Vec::new(), waiting: Vec::new() };
+    let (mut found, mut places) = (Vec::new(), BTreeSet::new());
+    let mut step = query.limit;
+    for (number, wave) in matching.chunks(CONCURRENT_FILES).enumerate() {
+        let wave_files = wave.iter().map(|(_, file)| *file);
+        rows.add(locate_in(files, keys, wave_files, None, &conditions, &["create_time"]).await?)?;
+        // rows of later files come behind this rank, or at it
+        let next = matching.get((number + 1) * CONCURRENT_FILES).map_or(i64::MAX, |(rank, _)| *rank);
+        while found.len() < query.limit {
+            let wanted = rows.take(step, next);
+            if wanted.is_empty() {
+                break;
+            }
+            for message in rows.read(wanted).await? {
+                if is_wanted(&message) && places.insert(message.place()) {
+                    found.push(message);
                 }
             }
+            step = (step * 2).max(FIRST_STEP).min(MOST_STEP.max(query.limit));
         }
-        for batch in located.fetch(&untold, &KeyHit::COLUMNS).await? {
-            elsewhere.extend(KeyHit::of(&batch)?);
+        if found.len() >= query.limit {
+            break;
         }
-    }
-    if !elsewhere.is_empty() {
-        found.extend(messages_of(files, messages, query.system, &elsewhere).await?);
     }
     Ok(found)
 }
 
-/// Times of the messages that can be in a page.
-fn page_times(located: &[Located], query: &KeyQuery<'_>) -> Result<RangeInclusive<i64>> {
-    let everything = i64::MIN..=i64::MAX;
-    let Some(limit) = query.limit else { return Ok(everything) };
-    let mut times = Vec::new();
-    for located in located {
-        let created = numbers(&located.batch, "create_time")?;
-        let all = (0..located.batch.num_rows()).filter_map(|row| created.get(row));
-        times.extend(all.filter(|time| Some(*time) != query.start));
-    }
-    if times.len() <= limit {
-        return Ok(everything);
-    }
-    times.sort_unstable();
-    Ok(match query.order {
-        Order::Newest => times.get(times.len() - limit).map_or(everything, |first| *first..=i64::MAX),
-        Order::Oldest => {
-            limit.checked_sub(1).and_then(|last| times.get(last)).map_or(everything, |last| i64::MIN..=*last)
+impl KeyQuery<'_> {
+    /// A number that grows in the order of the page.
+    fn rank(&self, time: i64) -> i64 {
+        match self.order {
+            Order::Newest => time.saturating_neg(),
+            Order::Oldest => time,
         }
-    })
+    }
+}
+
+/// Time of the row of a file that comes first.
+fn best_time(file: &LakeFile, order: Order) -> i64 {
+    let (oldest, newest) = file.stats.number_range("create_time").unwrap_or((i64::MIN, i64::MAX));
+    match order {
+        Order::Newest => newest,
+        Order::Oldest => oldest,
+    }
+}
+
+/// Rows of a key that were found, and which of them were not read yet.
+struct KeyRows<'a> {
+    query: &'a KeyQuery<'a>,
+    files: &'a FileCache,
+    messages: &'a PinnedTable,
+    rows: Vec<Located>,
+    /// Rank, number of the rows, position in them; the first in the order of the page is the last.
+    waiting: Vec<(i64, usize, usize)>,
+}
+
+impl KeyRows<'_> {
+    fn add(&mut self, located: Vec<Located>) -> Result<()> {
+        for mut located in located {
+            let number = self.rows.len();
+            // the key itself need not be kept once for each row
+            let created = located.batch.schema().index_of("create_time")?;
+            located.batch = located.batch.project(&[created])?;
+            let times = numbers(&located.batch, "create_time")?;
+            self.waiting.extend(
+                (0..located.batch.num_rows())
+                    .filter_map(|row| Some((self.query.rank(times.get(row)?), number, row))),
+            );
+            self.rows.push(located);
+        }
+        if self.waiting.len() > self.files.most_rows() {
+            return Err(Error::Limit(format!(
+                "the key has more than {} messages in this time (http.max_lookup_rows); ask for less of it with `from` \
+                 and `to`",
+                self.files.most_rows()
+            )));
+        }
+        self.waiting.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(())
+    }
+
+    /// The next rows before `end`, and with the last of them all of its time.
+    fn take(&mut self, count: usize, end: i64) -> Vec<(usize, usize)> {
+        let mut taken = Vec::new();
+        let mut last = None;
+        while let Some((rank, number, row)) = self.waiting.pop_if(|(rank, ..)| {
+            // where nothing follows, everything comes before the end
+            (*rank < end || end == i64::MAX) && (taken.len() < count || last == Some(*rank))
+        }) {
+            last = Some(rank);
+            taken.push((number, row));
+        }
+        taken.sort_unstable();
+        taken
+    }
+
+    /// The messages of rows.
+    async fn read(&self, wanted: Vec<(usize, usize)>) -> Result<Vec<StoredMessage>> {
+        let (mut found, mut elsewhere) = (Vec::new(), Vec::new());
+        for group in wanted.chunk_by(|a, b| a.0 == b.0) {
+            let Some(located) = group.first().and_then(|(number, _)| self.rows.get(*number)) else {
+                continue;
+            };
+            let positions: Vec<usize> = group.iter().map(|(_, row)| *row).collect();
+            let mut untold = Vec::new();
+            let mut left = positions.iter().copied();
+            for batch in located.fetch(&positions, &["message"]).await? {
+                // files of an older version lack the column
+                let told = batch.column_by_name("message").and_then(|column| column.as_string_opt::<i32>());
+                for (row, position) in (0..batch.num_rows()).zip(&mut left) {
+                    match told.filter(|told| told.is_valid(row)) {
+                        Some(told) => found.push(StoredMessage::from_json(told.value(row))?),
+                        None => untold.push(position),
+                    }
+                }
+            }
+            for batch in located.fetch(&untold, &KeyHit::COLUMNS).await? {
+                elsewhere.extend(KeyHit::of(&batch)?);
+            }
+        }
+        if !elsewhere.is_empty() {
+            found.extend(messages_of(self.files, self.messages, self.query.system, &elsewhere).await?);
+        }
+        Ok(found)
+    }
 }

@@ -18,7 +18,7 @@ mod window;
 pub use condition::Condition;
 pub(crate) use condition::Numbers;
 pub use find::{find, find_anywhere};
-pub use keys::{KeyHit, KeyQuery, key_hits, messages_of, messages_with_key};
+pub use keys::{KeyHit, KeyQuery, key_hits, key_hits_of, messages_of, messages_with_key};
 pub use marks::{Mark, marks};
 pub use newest::{NewestQuery, newest};
 pub use places::{Place, rows_at};

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::compute::filter_record_batch;
+use parquet::file::metadata::RowGroupMetaData;
 
 use super::super::catalog::PinnedTable;
 use super::super::files::FileCache;
@@ -16,6 +17,11 @@ use super::pages::{RowRanges, bind, candidates, places, read};
 use super::stored::{MessagePlace, StoredMessage};
 use crate::error::Result;
 use crate::lake::LakeFile;
+
+/// Most bytes of rows read at a time, as far as the row group tells.
+const WINDOW_BYTES: i64 = 16 << 20;
+/// Rows read at a time however wide they are.
+const LEAST_WINDOW_ROWS: usize = 32;
 
 /// Which end comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,14 +132,15 @@ async fn read_file(
     let mut columns = StoredMessage::COLUMNS.to_vec();
     columns.extend(conditions.iter().map(Condition::column));
     for place in places {
-        let mut window_rows = FIRST_WINDOW_ROWS.max(page.query.limit.min(MAX_WINDOW_ROWS));
+        let most_rows = index.parquet.row_groups().get(place.row_group).map_or(MAX_WINDOW_ROWS, most_rows);
+        let mut window_rows = FIRST_WINDOW_ROWS.max(page.query.limit).min(most_rows);
         let mut left = candidates(&index.parquet, &place, &bind(&index.parquet, &conditions));
         while !left.is_empty() {
             let ranges = match page.query.order {
                 Order::Newest => take_rows(&mut left, window_rows),
                 Order::Oldest => take_last_rows(&mut left, window_rows),
             };
-            window_rows = (window_rows * 2).min(MAX_WINDOW_ROWS);
+            window_rows = (window_rows * 2).min(most_rows);
             let mut reached = None;
             for batch in read(reader.clone(), &index, place.row_group, &ranges, &columns).await? {
                 let kept = filter_record_batch(&batch, &select(&batch, &conditions)?)?;
@@ -152,6 +159,13 @@ async fn read_file(
         }
     }
     Ok(())
+}
+
+/// Most rows of a row group read at a time: few where they are wide.
+fn most_rows(group: &RowGroupMetaData) -> usize {
+    let row_bytes = group.total_byte_size() / group.num_rows().max(1);
+    let rows = WINDOW_BYTES / row_bytes.max(1);
+    usize::try_from(rows).unwrap_or(MAX_WINDOW_ROWS).clamp(LEAST_WINDOW_ROWS, MAX_WINDOW_ROWS)
 }
 
 /// Takes the last `rows` rows off the ranges.

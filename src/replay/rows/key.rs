@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::lake::schema::{MESSAGE_KEY, TableDef};
 
 /// What a key is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 #[repr(i8)]
 pub enum KeyKind {
     /// A key that the application gave.

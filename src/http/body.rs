@@ -1,0 +1,179 @@
+//! Bodies of requests: of which type, how long, how fast. A body is taken whole or not at all.
+//!
+//! A page of a stranger can make a browser send forms and plain text anywhere, but JSON only with the server's consent.
+//! So a route that changes something takes JSON unless it says otherwise ([`JsonBody`]).
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use tokio::time::Instant;
+
+use super::budget::Held;
+use super::{App, Problem};
+
+/// Most bytes of a JSON body.
+const MAX_JSON_BYTES: usize = 2 << 20;
+
+/// A body with the memory that it takes up.
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// Its bytes.
+    pub(super) bytes: Bytes,
+    _held: Vec<Held>,
+}
+
+/// The body of a request whose content type is `application/json`.
+#[derive(Debug)]
+pub(super) struct JsonBody(pub(super) Taken);
+
+impl FromRequest<Arc<App>> for JsonBody {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<JsonBody, Response> {
+        let taken = take(app, request, &["application/json"], MAX_JSON_BYTES).await;
+        taken.map(JsonBody).map_err(IntoResponse::into_response)
+    }
+}
+
+/// Takes the body of a request if it is of one of these types, no longer than `most` bytes and there in time.
+pub(super) async fn take(app: &App, request: Request, types: &[&str], most: usize) -> Result<Taken, Problem> {
+    if !is_of_type(request.headers(), types) {
+        let (one, rest) = types.split_first().map_or(("", types), |(one, rest)| (*one, rest));
+        let others: String = rest.iter().map(|other| format!(" or {other}")).collect();
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            format!("the content type must be {one}{others}, in UTF-8"),
+        )
+        .hint(format!("send one field Content-Type: {one}")));
+    }
+    let told = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if told.is_some_and(|told: u64| told > most as u64) {
+        return Err(too_long(most));
+    }
+    read(app, request.into_body(), most).await
+}
+
+/// Reads a body whole.
+pub(super) async fn read(app: &App, body: Body, most: usize) -> Result<Taken, Problem> {
+    let timeout = app.config.http.body_timeout;
+    let deadline = Instant::now() + timeout;
+    let (mut gathered, mut held, mut room) = (Vec::new(), Vec::new(), 0);
+    let mut frames = body.into_data_stream();
+    loop {
+        let frame = tokio::time::timeout_at(deadline, frames.next()).await.map_err(|_| too_slow(app))?;
+        let Some(frame) = frame else { break };
+        let frame = match frame {
+            Ok(frame) => frame,
+            // the connection has a timer of its own for routes that read without one
+            Err(_) if Instant::now() >= deadline => return Err(too_slow(app)),
+            Err(error) => {
+                return Err(Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    "bad-body",
+                    format!("the body did not arrive whole: {error}"),
+                ));
+            }
+        };
+        let length = gathered.len() + frame.len();
+        if length > most {
+            return Err(too_long(most));
+        }
+        while room < length {
+            let step = length.max(BODY_STEP).min(most.max(BODY_STEP)) - room;
+            held.push(app.bodies.try_take(step)?);
+            room += step;
+        }
+        gathered.extend_from_slice(&frame);
+    }
+    Ok(Taken { bytes: gathered.into(), _held: held })
+}
+
+/// Memory that the first bytes of a body reserve.
+const BODY_STEP: usize = 64 * 1024;
+
+fn too_long(most: usize) -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "bad-body",
+        format!("the body has more than {most} bytes; send it in parts"),
+    )
+}
+
+fn too_slow(app: &App) -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "slow-body",
+        format!(
+            "the body did not arrive within {} (http.body_timeout)",
+            humantime::format_duration(app.config.http.body_timeout)
+        ),
+    )
+}
+
+/// Whether there is one content type, and it is one of these in UTF-8.
+fn is_of_type(headers: &HeaderMap, types: &[&str]) -> bool {
+    let mut fields = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(field), None) = (fields.next(), fields.next()) else { return false };
+    let Ok(text) = field.to_str() else { return false };
+    let mut parts = text.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    let is_utf8 = parts.filter_map(|part| part.split_once('=')).all(|(name, value)| {
+        let value = value.trim_matches('"');
+        !name.eq_ignore_ascii_case("charset")
+            || value.eq_ignore_ascii_case("utf-8")
+            || value.eq_ignore_ascii_case("utf8")
+            || value.eq_ignore_ascii_case("us-ascii")
+    });
+    is_utf8 && types.iter().any(|known| known.eq_ignore_ascii_case(essence))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn one_known_content_type_in_utf_8() {
+        let is_json = |texts: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for text in texts {
+                headers.append(CONTENT_TYPE, HeaderValue::from_str(text).unwrap());
+            }
+            is_of_type(&headers, &["application/json"])
+        };
+        for text in [
+            "application/json",
+            "Application/JSON",
+            "application/json;charset=utf-8",
+            "application/json ; Charset=\"UTF-8\"",
+            "application/json; charset=utf8; x=y",
+            "application/json;",
+        ] {
+            assert!(is_json(&[text]), "{text}");
+        }
+        for texts in [
+            &[][..],
+            &[""],
+            &["text/plain"],
+            &["text/plain;application/json"],
+            &["text/plain; a=application/json"],
+            &["application/json, text/plain"],
+            &["text/plain, application/json"],
+            &["application/jsonx"],
+            &["application/x-www-form-urlencoded"],
+            &["multipart/form-data; boundary=application/json"],
+            &["application/json; charset=utf-16"],
+            &["application/json", "text/plain"],
+            &["application/json", "application/json"],
+        ] {
+            assert!(!is_json(texts), "{texts:?}");
+        }
+    }
+}
