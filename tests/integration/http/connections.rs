@@ -33,19 +33,17 @@ async fn idle(server: &Listening) -> TcpStream {
     stream
 }
 
-/// A connection that asks for a long answer and takes none of it.
+/// Requests of a client that takes none of the answers; together they are more than the system keeps for it.
+const UNREAD: usize = 200;
+
+/// A connection that asks for much and takes none of it.
 async fn unread(server: &Listening) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     // the system would take much of it on behalf of the client
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(server.address).await.unwrap();
-    let body = r#"{"system":"rocketmq","topic":"RMQ_SYS_TRACE_TOPIC","from":0,"to":"2100-01-01"}"#;
-    let request = format!(
-        "POST /api/v1/backtrack/replay HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
+    let requests = "GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(UNREAD);
+    stream.write_all(requests.as_bytes()).await.unwrap();
     stream
 }
 
@@ -64,14 +62,12 @@ async fn three_hundred_slow_connections_cost_nobody_else_anything() {
     })
     .await;
     let mut slow = Vec::new();
-    for number in 0..70 {
+    for _ in 0..60 {
         slow.push(("nothing", connect(&server).await));
         slow.push(("half a head", begun(&server, "GET /healthz HTTP/1.1\r\nHost: local").await));
         slow.push(("half a body", begun(&server, SLOW_BODY).await));
         slow.push(("no further request", idle(&server).await));
-        if number < 20 {
-            slow.push(("unread", unread(&server).await));
-        }
+        slow.push(("unread", unread(&server).await));
     }
     assert_eq!(slow.len(), 300);
     // in the midst of them, and while they are ended
@@ -86,8 +82,7 @@ async fn three_hundred_slow_connections_cost_nobody_else_anything() {
             "half a body" => {
                 assert_eq!((status(&answer), &*problem(&answer)), (408, "slow-body"), "{answer}")
             }
-            // the end of a long answer never came
-            "unread" => assert!(!answer.ends_with("0\r\n\r\n"), "the whole answer fit into buffers"),
+            "unread" => assert!(answer.matches("HTTP/1.1 200").count() < UNREAD, "all fit into buffers"),
             _ => assert_eq!(answer, "", "{what}"),
         }
     }
