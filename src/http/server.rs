@@ -40,7 +40,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const MAX_STREAMS: u32 = 32;
 /// What a client gets for which there is no room.
 const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-retry-after: 1\r\nconnection: close\r\ncontent-length: 170\r\n\r\n\
+retry-after: 1\r\nconnection: close\r\ncontent-length: 169\r\n\r\n\
 {\"type\":\"urn:mqlake:problem:overloaded\",\"title\":\"Service Unavailable\",\"status\":503,\
 \"detail\":\"all connections are in use (http.max_connections); try again later\"}       \n";
 
