@@ -59,7 +59,11 @@ async fn pages_end_before_an_answer_is_too_long_and_go_on() {
 /// What cannot be cut is refused by name; without its body it is there.
 #[tokio::test]
 async fn one_message_that_is_too_long_is_named() {
-    let server = Server::over(&rocketmq::lake(), small).await;
+    let server = Server::over(&rocketmq::lake(), |config| {
+        config.http.max_answer_bytes = ByteSize::kib(16);
+        config.http.answer_memory = ByteSize::mib(2);
+    })
+    .await;
     let path = "/api/v1/messages?system=rocketmq&topic=big-payload&limit=1000";
     let mut next = String::new();
     let refused = loop {
