@@ -13,8 +13,6 @@ use crate::lake::schema::SYSTEM_QMQ;
 use crate::query::PreviewQuery;
 use crate::rocketmq::namespace;
 
-/// Queues that one statement counts; a statement has a limit on what it lists.
-
 /// An answer of the route.
 #[derive(Debug, Serialize)]
 pub(super) struct Preview {

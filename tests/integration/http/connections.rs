@@ -47,6 +47,14 @@ async fn unread(server: &Listening) -> TcpStream {
     stream
 }
 
+/// How many connections the servers of this process closed for a reason.
+async fn closed(server: &Listening, reason: &str) -> u64 {
+    let metrics = server.request("GET /metrics HTTP/1.1", HOST, "").await;
+    let name = format!("mqlake_http_connections_closed_total{{reason=\"{reason}\"}} ");
+    let count = metrics.lines().find_map(|line| line.strip_prefix(&*name));
+    count.map_or(0, |count| count.trim().parse().unwrap())
+}
+
 const SLOW_BODY: &str = "POST /api/v1/backtrack/replay HTTP/1.1\r\nHost: localhost\r\n\
     Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
 
@@ -76,6 +84,10 @@ async fn three_hundred_slow_connections_cost_nobody_else_anything() {
         let answer = tokio::time::timeout(PATIENCE, server.request(lookup, HOST, "")).await.unwrap();
         assert_eq!(status(&answer), 200, "{answer}");
     }
+    // who reads late, but reads, is not cut off; so none is read before all of them were
+    while closed(&server, "write").await < 60 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     for (what, mut stream) in slow {
         let answer = tokio::time::timeout(PATIENCE, read_to_end(&mut stream)).await.expect(what);
         match what {
@@ -86,11 +98,7 @@ async fn three_hundred_slow_connections_cost_nobody_else_anything() {
             _ => assert_eq!(answer, "", "{what}"),
         }
     }
-    let metrics = server.request("GET /metrics HTTP/1.1", HOST, "").await;
-    for reason in ["head", "idle", "write"] {
-        let line = format!("mqlake_http_connections_closed_total{{reason=\"{reason}\"}}");
-        assert!(metrics.contains(&line), "{line}: {metrics}");
-    }
+    assert!(closed(&server, "head").await >= 120 && closed(&server, "idle").await >= 60);
     server.stop().await;
 }
 
