@@ -73,8 +73,26 @@ impl<S: Subscriber> Layer<S> for Once {
         }
         let mut text = Text(event.metadata().target().to_owned());
         event.record(&mut text);
-        self.is_new(text.0, Instant::now())
+        self.is_new(without_times(&text.0), Instant::now())
     }
+}
+
+/// A text without the times that it tells: failures of requests say how long each took, and are the same otherwise.
+pub(super) fn without_times(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, number) = rest.split_at(start);
+        let end = number.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(number.len());
+        let (number, after) = number.split_at(end);
+        plain.push_str(before);
+        // addresses and versions have more points or none
+        let is_time = number.matches('.').count() == 1 && after.starts_with(['s', 'm', 'µ', 'n']);
+        plain.push_str(if is_time { "…" } else { number });
+        rest = after;
+    }
+    plain.push_str(rest);
+    plain
 }
 
 /// All that an event says, in one text.
@@ -89,6 +107,23 @@ impl Visit for Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_long_it_took_makes_no_other_failure() {
+        let cases = [
+            (
+                "GET http://10.0.0.1:1/b in 1.718208207s, after 10 retries",
+                "GET http://10.0.0.1:1/b in …s, after 10 retries",
+            ),
+            ("took 2.5ms, 0.1µs and 17s", "took …ms, …µs and 17s"),
+            ("offset 5 of 0.1.0, 3.5 rows", "offset 5 of 0.1.0, 3.5 rows"),
+            ("", ""),
+            ("1.5s", "…s"),
+        ];
+        for (text, plain) in cases {
+            assert_eq!(without_times(text), plain);
+        }
+    }
 
     #[test]
     fn a_warning_is_written_once_and_after_a_while_again() {

@@ -11,6 +11,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use super::logging::without_times;
 use super::signals::Stop;
 use super::{open_existing_lake, open_lake};
 use crate::config::Config;
@@ -218,7 +219,10 @@ async fn open(
         door.explain(&error);
         let _ = explained.try_send(());
         // tables that another process is making come one by one
-        let what = if matches!(error, Error::NoData(_)) { "no data".to_owned() } else { error.to_string() };
+        let what = match error {
+            Error::NoData(_) => "no data".to_owned(),
+            _ => without_times(&error.to_string()),
+        };
         if known.as_ref() != Some(&what) {
             tracing::warn!(%error, "the tables are not open yet; waiting for them");
             known = Some(what);
@@ -261,9 +265,9 @@ async fn keep_fresh(app: Arc<App>, every: Duration) {
                 }
             }
             Err(error) => {
-                let what = error.to_string();
+                let what = without_times(&error.to_string());
                 if known.as_ref() != Some(&what) {
-                    tracing::warn!(error = what, "cannot look for new commits");
+                    tracing::warn!(%error, "cannot look for new commits");
                     known = Some(what);
                 }
             }

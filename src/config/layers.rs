@@ -154,6 +154,9 @@ fn explain_one(error: &figment::Error, figment: &Figment, known: &Known) -> Stri
         Kind::InvalidValue(Actual::Str(text), expected) if text.contains('@') => {
             format!("invalid value, expected {expected}")
         }
+        Kind::Message(text) if text.contains('@') => {
+            text.split('"').next().unwrap_or_default().trim_end_matches([':', ' ']).to_owned()
+        }
         Kind::Message(text) if text.contains("socket address") => {
             format!("{text}; write address:port, such as 127.0.0.1:8080")
         }

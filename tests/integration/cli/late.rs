@@ -66,3 +66,27 @@ fn a_server_with_sources_begins_with_nothing() {
     let (status, _) = server.get("/api/sql?q=SELECT%20count(*)%20FROM%20message");
     assert!(status.contains(" 200 "), "{status}");
 }
+
+#[test]
+fn a_store_that_is_away_is_told_once_however_long_each_attempt_took() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = mqlake(home.path(), &["serve", "--listen", "127.0.0.1:0", "--data", "s3://bucket/x"]);
+    command.env("AWS_ENDPOINT", "http://127.0.0.1:1").env("AWS_ALLOW_HTTP", "true");
+    command
+        .env("AWS_ACCESS_KEY_ID", "k")
+        .env("AWS_SECRET_ACCESS_KEY", "s")
+        .env("MQLAKE_HTTP__REFRESH", "50ms");
+    let server = Running::start(command, home.path()).listening();
+    // each answer tells the last attempt
+    let mut reasons = std::collections::BTreeSet::new();
+    server.until("it tried three times", |server| {
+        let (status, body) = server.get("/readyz");
+        assert!(status.contains(" 503 "), "{status} {body}");
+        if body.contains("urn:mqlake:problem:store-unavailable") {
+            reasons.insert(body);
+        }
+        reasons.len() >= 3
+    });
+    let log = server.log();
+    assert_eq!(log.matches("the tables are not open yet").count(), 1, "{log}");
+}
