@@ -258,11 +258,7 @@ impl Resume<'_> {
         for message in known.runtime.block_on(known.records.messages_from(turn.at))? {
             // of a queue of which nothing is left but what was read long before
             let key = (message.topic, message.queue_id);
-            let place = QueuePlace {
-                next: message.queue_offset,
-                physical: at.saturating_sub(1),
-                ..QueuePlace::default()
-            };
+            let place = QueuePlace { next: message.queue_offset, ..QueuePlace::default() };
             let known = turn.places.entry(key).or_insert(place);
             if known.physical == place.physical {
                 known.next = known.next.min(place.next);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
-use mqlake::config::Config;
+use mqlake::config::{Config, Origin, Variables};
 use mqlake::ingest::{ImportRequest, Progress};
 use mqlake::lake::schema::MESSAGE;
 use mqlake::lake::{Clock, EncodedFile, Lake, Level, Outcome, Owner};
@@ -146,7 +146,8 @@ async fn the_grace_period_is_no_longer_than_the_log_remembers() {
     .into();
     for (line, is_allowed) in cases {
         std::fs::write(&file, format!("[lake]\n{line}\n")).unwrap();
-        let loaded = Config::load(Some(&file));
+        let variables = Variables::default();
+        let loaded = Config::load(&Origin { file: Some(&file), qmq_conf: None, variables: &variables });
         assert_eq!(loaded.is_ok(), is_allowed, "{line}: {:?}", loaded.err());
         if let Err(error) = loaded {
             let setting = line.split(' ').next().unwrap();
