@@ -67,6 +67,7 @@ const HELP: &[(Kind, &str, &str)] = &[
     (Kind::Gauge, "mqlake_follow_spool_bytes", "Bytes in the spool of a stream."),
     (Kind::Gauge, "mqlake_follow_lag_bytes", "Bytes of the broker's log that are not visible yet."),
     (Kind::Gauge, "mqlake_follow_lag_messages", "Messages of the broker not received yet."),
+    (Kind::Gauge, "mqlake_follow_unreadable_topics", "Topics of the broker that may not be read."),
     (
         Kind::Gauge,
         "mqlake_follow_lag_seconds",

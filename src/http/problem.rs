@@ -16,12 +16,12 @@ pub struct Problem {
     status: u16,
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<String>,
+    field: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
     /// What is logged, if the server or something behind it failed.
     #[serde(skip)]
-    failure: Option<Failure>,
+    failure: Option<Box<Failure>>,
 }
 
 impl Problem {
@@ -41,7 +41,7 @@ impl Problem {
     /// Names the field of the request that is wrong.
     #[must_use]
     pub fn field(mut self, field: Option<String>) -> Problem {
-        self.field = field;
+        self.field = field.map(String::into_boxed_str);
         self
     }
 
@@ -77,7 +77,7 @@ impl From<Error> for Problem {
         };
         let mut problem = Problem::new(status, code, error.to_string());
         if status.is_server_error() {
-            problem.failure = Some(Failure(error.to_string()));
+            problem.failure = Some(Box::new(Failure(error.to_string())));
         }
         match (status, code) {
             (_, "broker-unavailable") => problem.hint("try again; /api/status tells how the brokers are"),
@@ -100,7 +100,7 @@ impl IntoResponse for Problem {
         let kind = HeaderValue::from_static("application/problem+json");
         let mut response = (status, [(header::CONTENT_TYPE, kind)], text).into_response();
         if let Some(failure) = self.failure {
-            response.extensions_mut().insert(failure);
+            response.extensions_mut().insert(*failure);
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -256,7 +256,8 @@ impl Lake {
         self.put_state(stream, position, offsets.to_bytes()?).await?;
         for table in tables.iter_mut() {
             let moves = [Move { stream: stream.clone(), from: table.position, to: position }];
-            match self.table(table.def)?.append(&[], &moves, self.settings.commit_attempts).await? {
+            let (beside, attempts) = (table.rests_on(stream), self.settings.commit_attempts);
+            match self.table(table.def)?.append_beside(&[], &moves, beside.as_ref(), attempts).await? {
                 Outcome::Committed => table.position = Some(position),
                 Outcome::Moved | Outcome::BesideMoved | Outcome::Stale => {
                     return Err(Error::Usage(format!(
