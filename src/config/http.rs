@@ -180,7 +180,8 @@ mod tests {
             change(&mut http);
             http.check().unwrap_err().to_string()
         };
-        let cases: [(&str, fn(&mut Http)); 16] = [
+        type Case = (&'static str, fn(&mut Http));
+        let cases: [Case; 16] = [
             ("http.default_len", |http| http.default_len = 0),
             ("http.max_len", |http| http.max_len = 0),
             ("http.max_concurrency", |http| http.max_concurrency = 0),

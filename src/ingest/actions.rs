@@ -19,6 +19,8 @@ use crate::source::{ActionFormat, LogFormat, LogReader, ReadOptions, Seen, Segme
 /// Where replay begins, and where each table stands.
 pub(super) struct ActionStart {
     pub(super) from: u64,
+    /// Which days rows may lie in.
+    days: DayRule,
     /// Position of the ack state to begin with.
     state_at: Option<u64>,
     tables: [TablePosition; 2],
@@ -50,6 +52,7 @@ impl Lake {
         &self,
         stream: &StreamId,
         segments: &Segments,
+        days: &DayRule,
         summary: &mut Summary,
     ) -> Result<ActionStart> {
         let tables = self.positions(stream, [&UNRESOLVED_ACK, &RECORD]).await?;
@@ -58,7 +61,7 @@ impl Lake {
             _ => None,
         };
         let from = start_of(stream, segments, ActionFormat::SEGMENT_BYTES, state_at, summary)?;
-        Ok(ActionStart { from, state_at, tables })
+        Ok(ActionStart { from, days: days.clone(), state_at, tables })
     }
 
     pub(super) async fn import_actions(
@@ -68,7 +71,6 @@ impl Lake {
         start: ActionStart,
         config: &Config,
         options: &ReadOptions,
-        days: &DayRule,
         summary: &mut Summary,
     ) -> Result<()> {
         let limits = AckLimits::from(&config.acks);
@@ -89,7 +91,8 @@ impl Lake {
             tokio::task::spawn_blocking(move || read(&log, read_options, from, replay, flush_rows, &sender));
         let mut tables = start.tables;
         let mut committing = Ok(());
-        let mut encoding = Box::pin(encode_ahead(flushes, |flush| self.encode_actions(flush, stream, days)));
+        let days = start.days;
+        let mut encoding = Box::pin(encode_ahead(flushes, |flush| self.encode_actions(flush, stream, &days)));
         while let Some(encoded) = encoding.next().await {
             committing = match encoded {
                 Ok(encoded) => self.commit_actions(encoded, stream, &mut tables, summary).await,

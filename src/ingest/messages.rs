@@ -19,6 +19,8 @@ use crate::source::{
 /// Where replay begins, and where each table stands.
 pub(super) struct MessageStart {
     pub(super) from: u64,
+    /// Which days rows may lie in.
+    days: DayRule,
     floors: Floors,
     tables: [TablePosition; 4],
 }
@@ -41,6 +43,7 @@ impl Lake {
         &self,
         stream: &StreamId,
         segments: &Segments,
+        days: &DayRule,
         summary: &mut Summary,
     ) -> Result<MessageStart> {
         // `message` last: what lists a message is committed after what describes it
@@ -49,7 +52,7 @@ impl Lake {
         let floors = Floors { message, dead_message, content, record };
         let known = tables.iter().all(|table| table.position.is_some()).then(|| floors.lowest());
         let from = start_of(stream, segments, MessageFormat::SEGMENT_BYTES, known, summary)?;
-        Ok(MessageStart { from, floors, tables })
+        Ok(MessageStart { from, days: days.clone(), floors, tables })
     }
 
     pub(super) async fn import_messages(
@@ -59,7 +62,6 @@ impl Lake {
         start: MessageStart,
         config: &Config,
         options: &ReadOptions,
-        days: &DayRule,
         summary: &mut Summary,
     ) -> Result<()> {
         let (sender, flushes) = mpsc::channel::<Flush>(1);
@@ -98,7 +100,9 @@ impl Lake {
             }
         });
         let mut tables = start.tables;
-        let mut encoding = Box::pin(encode_ahead(flushes, |flush| self.encode_messages(flush, stream, days)));
+        let days = start.days;
+        let mut encoding =
+            Box::pin(encode_ahead(flushes, |flush| self.encode_messages(flush, stream, &days)));
         let mut committing = Ok(());
         while let Some(encoded) = encoding.next().await {
             committing = match encoded {

@@ -94,19 +94,20 @@ impl Lake {
             bytes_read: progress.bytes_read.clone(),
             seen: None,
         };
+        let days = self.days(now);
         let messages_from = match (&found.messages, &info) {
             (Some(source), Some(info)) => {
-                let start = self.message_start(&info.messages(), source.segments(), &mut summary).await?;
+                let start =
+                    self.message_start(&info.messages(), source.segments(), &days, &mut summary).await?;
                 progress.add_total(source.segments().bytes_from(start.from));
                 Some((source, info.messages(), start))
             }
             _ => None,
         };
-        let days = self.days(now);
         let action_stream = StreamId::qmq(&request.broker_group, Log::Action);
         let actions_from = match &found.actions {
             Some(segments) => {
-                let start = self.action_start(&action_stream, segments, &mut summary).await?;
+                let start = self.action_start(&action_stream, segments, &days, &mut summary).await?;
                 progress.add_total(segments.bytes_from(start.from));
                 Some((segments, start))
             }
@@ -114,12 +115,11 @@ impl Lake {
         };
         if let Some((source, stream, start)) = messages_from {
             progress.enter("messages");
-            self.import_messages(source, &stream, start, config, &options, &days, &mut summary).await?;
+            self.import_messages(source, &stream, start, config, &options, &mut summary).await?;
         }
         if let Some((segments, start)) = actions_from {
             progress.enter("actions");
-            self.import_actions(segments, &action_stream, start, config, &options, &days, &mut summary)
-                .await?;
+            self.import_actions(segments, &action_stream, start, config, &options, &mut summary).await?;
         }
         progress.enter_work("settling", self.bytes_to_settle(now).await?);
         summary.settled = self.settle_with(now, &owner, &|bytes| progress.worked(bytes)).await?;

@@ -142,9 +142,8 @@ impl Story<'_> {
         for part in key.split(' ').filter(|part| !part.is_empty()) {
             let (mut ids, mut copies) = (BTreeSet::new(), Vec::new());
             for hit in self.hits(part).await? {
-                if hit.is(KeyKind::Trace) && namespace::is_same(&hit.subject, topic) {
-                    ids.insert(hit.message_id);
-                } else if hit.is(KeyKind::Key) && namespace::is_same(&hit.subject, topic) {
+                let is_direct = hit.is(KeyKind::Trace) || hit.is(KeyKind::Key);
+                if is_direct && namespace::is_same(&hit.subject, topic) {
                     ids.insert(hit.message_id);
                 } else if hit.is(KeyKind::Key)
                     && (topics::holds_copies(&hit.subject) || topic.starts_with(topics::LIGHT_PREFIX))

@@ -196,7 +196,7 @@ mod tests {
         store.put(&path, "three".into()).await.unwrap();
         assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), "three");
         let all: Vec<ObjectMeta> = store.list(Some(&folder)).try_collect().await.unwrap();
-        assert_eq!(all.iter().map(|meta| meta.location.clone()).collect::<Vec<_>>(), [path.clone()]);
+        assert!(all.iter().map(|meta| &meta.location).eq([&path]), "{all:?}");
         let on_disk = std::fs::read_dir(home.path().join("a").join("b c")).unwrap();
         assert_eq!(on_disk.count(), 1, "no staged file is left");
     }

@@ -101,7 +101,7 @@ impl Frame {
         Ok((number, self.payload))
     }
 
-    pub(super) fn from_json<T: serde::de::DeserializeOwned>(&self) -> io::Result<T> {
+    pub(super) fn decode_json<T: serde::de::DeserializeOwned>(&self) -> io::Result<T> {
         serde_json::from_slice(&self.payload).map_err(io::Error::other)
     }
 

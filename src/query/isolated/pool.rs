@@ -174,7 +174,7 @@ impl Pool {
             match frame.kind {
                 Kind::Idle => return Ok(()),
                 Kind::End => {
-                    if let Some(failure) = frame.from_json::<End>()?.failure {
+                    if let Some(failure) = frame.decode_json::<End>()?.failure {
                         return Err(std::io::Error::other(Error::from(failure)));
                     }
                 }

@@ -157,7 +157,7 @@ async fn quiet(worker: &mut Worker, number: u64, stop: bool) -> io::Result<Optio
     while let Some(frame) = worker.receive().await? {
         match frame.kind {
             Kind::Idle => return Ok(end),
-            Kind::End => end = Some(frame.from_json()?),
+            Kind::End => end = Some(frame.decode_json()?),
             _ => {}
         }
     }
@@ -193,7 +193,7 @@ async fn talk(
                 }
             }
             Kind::Read => {
-                let read: Read = frame.from_json()?;
+                let read: Read = frame.decode_json()?;
                 let answer = match files.read(&read).await {
                     Ok(bytes) => Frame::numbered(Kind::Bytes, read.number, &bytes),
                     Err(error) => {
@@ -202,7 +202,7 @@ async fn talk(
                 };
                 worker.send(&answer).await?;
             }
-            Kind::End => return Ok(Stop::Ended(frame.from_json()?)),
+            Kind::End => return Ok(Stop::Ended(frame.decode_json()?)),
             other => return Err(io::Error::other(format!("unexpected {other:?}"))),
         }
     }

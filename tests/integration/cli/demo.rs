@@ -80,7 +80,8 @@ fn configured_data_and_clusters_are_never_touched() {
     )
     .unwrap();
     let conf = conf.display().to_string();
-    let cases: [(&[&str], &[(&str, &str)]); 6] = [
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+    let cases: [Case<'_>; 6] = [
         (&[], &[]),
         (&["--config", "broken.toml"], &[]),
         (&["--qmq-conf", &conf], &[("MQLAKE_QMQ_CONF", &conf)]),

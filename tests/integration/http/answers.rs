@@ -98,7 +98,7 @@ async fn many_long_answers_share_the_memory() {
         })
     });
     let answers = futures::future::join_all(asked.collect::<Vec<_>>()).await;
-    let first = answers[0].as_ref().unwrap().clone();
+    let first = *answers[0].as_ref().unwrap();
     assert!(first.0 == 200 && first.1 <= 1 << 20 && first.2 > 100, "{first:?}");
     for answer in answers {
         assert_eq!(answer.unwrap(), first);

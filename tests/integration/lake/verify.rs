@@ -92,7 +92,7 @@ async fn messages_whose_ids_are_lost_are_found() {
     let mut files = keys.refresh().await.unwrap().files;
     files.sort_by_key(|file| file.day);
     let newest = files.pop().unwrap();
-    keys.expire(&[newest.clone()], 3).await.unwrap();
+    keys.expire(std::slice::from_ref(&newest), 3).await.unwrap();
     drop(lake);
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_mqlake"))
         .args(["verify", "--json"])

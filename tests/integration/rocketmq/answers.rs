@@ -201,7 +201,8 @@ async fn traces_by_key_find_what_is_stored_as_copies_only() {
     let mut made = Made::new();
     made.order(0, "plain");
     let real = ("REAL_TOPIC", "Orders");
-    let cases: [(&str, &str, &[(&str, &str)]); 8] = [
+    type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+    let cases: [Case<'_>; 8] = [
         ("SCHEDULE_TOPIC_XXXX", "delay", &[real, ("DELAY", "18"), ("REAL_QID", "0")]),
         ("rmq_sys_wheel_timer", "timer", &[real, ("TIMER_OUT_MS", "1764576000000")]),
         ("RMQ_SYS_TRANS_HALF_TOPIC", "half", &[real, ("TRAN_MSG", "true")]),

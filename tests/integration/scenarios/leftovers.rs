@@ -125,7 +125,8 @@ async fn files_stored_too_long_ago_are_not_committed(place: Place) {
     // another server sweeps what is older than an hour; so from half an hour on nothing may be committed
     for (minutes, outcome) in [(31, Outcome::Stale), (120, Outcome::Stale), (29, Outcome::Committed)] {
         clock.by(TimeDelta::minutes(minutes));
-        let replaced = table.replace(&[live.clone()], std::slice::from_ref(&stored), 3).await.unwrap();
+        let replaced =
+            table.replace(std::slice::from_ref(live), std::slice::from_ref(&stored), 3).await.unwrap();
         assert_eq!(replaced, outcome, "after {minutes} minutes");
     }
     place.assert_sound().await;

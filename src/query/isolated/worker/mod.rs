@@ -95,11 +95,11 @@ async fn serve(mut pipe: Pipe, reading: &Runtime) -> Result<()> {
     while let Some(frame) = pipe.next().await {
         match frame.kind {
             Kind::Setup => {
-                let setup: Setup = frame.from_json().map_err(odd)?;
+                let setup: Setup = frame.decode_json().map_err(odd)?;
                 engine = Some(Arc::new(Engine::new(setup, &pipe, reading).await?));
             }
             Kind::Tables => {
-                let change = frame.from_json().map_err(odd)?;
+                let change = frame.decode_json().map_err(odd)?;
                 tables.apply(change).map_err(Error::Engine)?;
             }
             Kind::Run => {
