@@ -3,7 +3,7 @@
 
 use std::io::Read;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use clap::Args;
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
 
+use super::scratch::Scratch;
 use super::serve::serve;
 use super::signals::Stop;
 use crate::config::Config;
@@ -200,26 +201,6 @@ async fn free_address(wanted: SocketAddr) -> SocketAddr {
     match tokio::net::TcpListener::bind(wanted).await {
         Ok(_) => wanted,
         Err(_) => SocketAddr::new(wanted.ip(), 0),
-    }
-}
-
-/// A directory that goes away with the value, or with the process.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(stop: &Stop) -> Result<Scratch> {
-        // a name that nothing else has: what is removed in the end is ours
-        let path = std::env::temp_dir().join(format!("mqlake-demo-{}", uuid::Uuid::new_v4()));
-        std::fs::create_dir(&path)
-            .map_err(|error| Error::input(&path, format!("cannot be created: {error}")))?;
-        stop.remove_at_exit(&path);
-        Ok(Scratch(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

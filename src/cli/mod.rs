@@ -25,6 +25,7 @@ mod import;
 mod logging;
 mod output;
 mod progress;
+mod scratch;
 mod seek;
 mod serve;
 mod signals;

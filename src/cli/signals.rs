@@ -81,7 +81,7 @@ impl Stop {
 
     fn exit(&self, code: i32) -> ! {
         for folder in self.scratch.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            let _ = std::fs::remove_dir_all(folder);
+            super::scratch::remove(folder);
         }
         std::process::exit(code)
     }

@@ -20,7 +20,7 @@ use crate::config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::TablePosition;
 use crate::lake::schema::TableDef;
-use crate::lake::{EncodedFile, Lake, LakeFile, Log, Move, Outcome, Owner, StreamId};
+use crate::lake::{EncodedFile, Lake, LakeFile, Log, Move, Outcome, Owner, Run, StreamId};
 use crate::query::{Catalog, HotFile};
 use crate::replay::DayRule;
 use crate::spool::Spool;
@@ -151,11 +151,11 @@ impl Flusher {
         let mut encoded: Vec<EncodedFile> = as_they_are.iter().filter_map(|hot| hot.file.encoded()).collect();
         if small.len() > 1 {
             let (lake, table) = (self.lake.clone(), self.lake.table(position.def)?.clone());
-            let files: Vec<Arc<LakeFile>> = small.iter().map(|hot| hot.file.clone()).collect();
+            let runs: Vec<Run> = small.iter().map(|hot| vec![hot.file.clone()]).collect();
             // decoding and encoding keep a thread busy; it must not be one that answers requests
             let runtime = tokio::runtime::Handle::current();
             let merged = tokio::task::spawn_blocking(move || {
-                runtime.block_on(async move { lake.merge(&table, &files)?.all().await })
+                runtime.block_on(async move { lake.merge(&table, &runs)?.all().await })
             });
             encoded.extend(merged.await??);
         }

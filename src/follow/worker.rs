@@ -16,7 +16,7 @@ use super::stream_replay::StreamReplay;
 use super::wake::Wake;
 use crate::config;
 use crate::error::Result;
-use crate::lake::{Lake, LakeFile, Level, MergeKey, Owner, StreamId, size_class};
+use crate::lake::{Lake, LakeFile, Level, MergeKey, Owner, Run, StreamId, size_class};
 use crate::query::{Catalog, HotFile};
 use crate::spool::SpoolReader;
 
@@ -184,11 +184,11 @@ impl Worker {
             let Some(first) = alike.first() else { return Ok(()) };
             let (def, day) = (first.def, first.file.day);
             let to = alike.iter().map(|hot| hot.to).max().unwrap_or(first.to);
-            let sources: Vec<Arc<LakeFile>> = alike.iter().map(|hot| hot.file.clone()).collect();
+            let runs: Vec<Run> = alike.iter().map(|hot| vec![hot.file.clone()]).collect();
             let table = self.lake.table(def)?.clone();
             let lake = self.lake.clone();
-            let merged = self.runtime.block_on(async { lake.merge(&table, &sources)?.all().await })?;
-            let before: usize = sources.iter().map(|file| usize_of_bytes(file)).sum();
+            let merged = self.runtime.block_on(async { lake.merge(&table, &runs)?.all().await })?;
+            let before: usize = runs.iter().flatten().map(|file| usize_of_bytes(file)).sum();
             let new: Vec<HotFile> = merged
                 .into_iter()
                 .map(|file| {
@@ -198,7 +198,7 @@ impl Worker {
                 .collect();
             let after: usize = new.iter().map(|hot| usize_of_bytes(&hot.file)).sum();
             since.share.set(since.share.bytes.saturating_sub(before) + after);
-            since.files.retain(|hot| !sources.iter().any(|source| Arc::ptr_eq(source, &hot.file)));
+            since.files.retain(|hot| !runs.iter().flatten().any(|source| Arc::ptr_eq(source, &hot.file)));
             since.files.extend(new.iter().cloned());
             self.runtime.block_on(self.catalog.publish(new, &alike));
         }

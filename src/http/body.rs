@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
@@ -61,10 +61,18 @@ pub(super) async fn take(app: &App, request: Request, types: &[&str], most: usiz
 
 /// Reads a body whole.
 pub(super) async fn read(app: &App, body: Body, most: usize) -> Result<Taken, Problem> {
+    read_up_to(app, &mut body.into_data_stream(), most).await?.ok_or_else(|| too_long(most))
+}
+
+/// Reads a body whole, or `None` if it is longer than `most`; then its rest is left in the stream.
+pub(super) async fn read_up_to(
+    app: &App,
+    frames: &mut BodyDataStream,
+    most: usize,
+) -> Result<Option<Taken>, Problem> {
     let timeout = app.config.http.body_timeout;
     let deadline = Instant::now() + timeout;
     let (mut gathered, mut held, mut room) = (Vec::new(), Vec::new(), 0);
-    let mut frames = body.into_data_stream();
     loop {
         let frame = tokio::time::timeout_at(deadline, frames.next()).await.map_err(|_| too_slow(app))?;
         let Some(frame) = frame else { break };
@@ -82,7 +90,7 @@ pub(super) async fn read(app: &App, body: Body, most: usize) -> Result<Taken, Pr
         };
         let length = gathered.len() + frame.len();
         if length > most {
-            return Err(too_long(most));
+            return Ok(None);
         }
         while room < length {
             let step = length.max(BODY_STEP).min(most.max(BODY_STEP)) - room;
@@ -91,7 +99,7 @@ pub(super) async fn read(app: &App, body: Body, most: usize) -> Result<Taken, Pr
         }
         gathered.extend_from_slice(&frame);
     }
-    Ok(Taken { bytes: gathered.into(), _held: held })
+    Ok(Some(Taken { bytes: gathered.into(), _held: held }))
 }
 
 /// Memory that the first bytes of a body reserve.

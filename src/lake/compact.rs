@@ -9,6 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::file::{LakeFile, MergeKey};
+use super::merge::Run;
 use super::paths::Level;
 use super::table::Outcome;
 use super::{Lake, Owner};
@@ -43,14 +44,16 @@ impl Lake {
                     continue;
                 }
                 files.sort_by(|a, b| a.path.cmp(&b.path));
-                for files in self.steps(table.def, &files).into_iter().filter(|files| files.len() > 1) {
-                    let mut merge = self.merge(table, files)?;
+                let runs: Vec<Run> = files.into_iter().map(|file| vec![file]).collect();
+                for step in self.steps(table.def, &runs).into_iter().filter(|step| step.len() > 1) {
+                    let mut merge = self.merge(table, step)?;
                     let mut merged = Vec::new();
                     while let Some(file) = merge.next().await? {
                         let level = self.level_for(table.def, file.stats.rows);
                         merged.push(self.store_file(table, key.day, level, owner, file).await?);
                     }
-                    if table.replace(files, &merged, self.settings.commit_attempts).await?
+                    let files = step.concat();
+                    if table.replace(&files, &merged, self.settings.commit_attempts).await?
                         == Outcome::Committed
                     {
                         total.files_before += files.len();

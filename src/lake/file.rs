@@ -217,7 +217,11 @@ fn bounds(statistics: &Statistics) -> Option<(Bound, Bound)> {
         }
         Statistics::Int64(s) => Some((Bound::Number(*s.min_opt()?), Bound::Number(*s.max_opt()?))),
         Statistics::ByteArray(s) => {
-            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok().map(Bound::Text);
+            // a text of nothing but the greatest characters has no greater one of its length, so its bound is not cut
+            let text = |bytes: &[u8]| {
+                let is_short = bytes.len() <= MAX_BOUND_BYTES;
+                is_short.then(|| String::from_utf8(bytes.to_vec()).ok().map(Bound::Text)).flatten()
+            };
             Some((text(s.min_opt()?.data())?, text(s.max_opt()?.data())?))
         }
         _ => None,

@@ -36,6 +36,9 @@ const ROW_BYTES: usize = 512;
 /// The same of a row that can tell a message as JSON.
 const TOLD_ROW_BYTES: usize = 2048;
 
+/// Files that follow one another in the order of the table: a merge reads one after the other.
+pub type Run = Vec<Arc<LakeFile>>;
+
 /// A merge under way.
 pub struct Merge<'a> {
     lake: &'a Lake,
@@ -44,20 +47,20 @@ pub struct Merge<'a> {
 }
 
 impl Lake {
-    /// Starts merging files of one table and day.
+    /// Starts merging runs of one table and day.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
-    pub fn merge(&self, table: &Table, files: &[Arc<LakeFile>]) -> Result<Merge<'_>> {
+    pub fn merge(&self, table: &Table, runs: &[Run]) -> Result<Merge<'_>> {
         let def = table.def;
         let schema = def.file_schema();
         let columns: Vec<usize> = (0..def.columns.len()).collect();
-        let is_hot = files.iter().any(|file| file.bytes.is_some());
+        let is_hot = runs.iter().flatten().any(|file| file.bytes.is_some());
         let scan = Scan {
             def,
             folder: &table.folder,
             file_schema: schema.clone(),
-            groups: files.iter().map(|file| vec![file.clone()]).collect(),
+            groups: runs.to_vec(),
             projection: Some(&columns),
             predicate: None,
             limit: None,
@@ -69,17 +72,17 @@ impl Lake {
         if let Some(order) = ordering(def, &schema) {
             plan = Arc::new(SortPreservingMergeExec::new(order, plan));
         }
-        let batches = plan.execute(0, self.merge_context(def, files)?).map_err(sql_error)?;
+        let batches = plan.execute(0, self.merge_context(def, runs)?).map_err(sql_error)?;
         Ok(Merge { lake: self, def, batches })
     }
 
     /// A context whose batches are small enough for rows with large bodies. It has no memory limit of its own:
     /// a merge cannot spill, so its memory is bounded by what it is given.
-    fn merge_context(&self, def: &TableDef, files: &[Arc<LakeFile>]) -> Result<Arc<TaskContext>> {
+    fn merge_context(&self, def: &TableDef, runs: &[Run]) -> Result<Arc<TaskContext>> {
         let memory = usize::try_from(self.settings.settle_memory.as_u64()).unwrap_or(usize::MAX);
-        let widest = files.iter().map(|file| widest_row(def, file)).max().unwrap_or(ROW_BYTES);
-        // each file has a few batches on the way, the merge one more
-        let batch_rows = (memory / 2 / (4 * (files.len() + 1)) / widest).clamp(1, BATCH_ROWS);
+        let widest = runs.iter().flatten().map(|file| widest_row(def, file)).max().unwrap_or(ROW_BYTES);
+        // each run has a few batches on the way, the merge one more
+        let batch_rows = (memory / 2 / (4 * (runs.len() + 1)) / widest).clamp(1, BATCH_ROWS);
         let runtime = RuntimeEnvBuilder::new().build_arc().map_err(sql_error)?;
         runtime.register_object_store(store_url()?.as_ref(), self.store.objects.clone());
         let config = datafusion::prelude::SessionConfig::new().with_batch_size(batch_rows);

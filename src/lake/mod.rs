@@ -31,7 +31,7 @@ pub use compact::{Compacted, size_class};
 pub use encode::{EncodedFile, FileEncoder};
 pub use file::{Bound, ColumnStats, FileStats, LakeFile, MergeKey};
 pub use known::{KnownMessage, KnownRecords, RecordPrint};
-pub use merge::{Merge, in_memory};
+pub use merge::{Merge, Run, in_memory};
 pub use owner::{Owner, WriterLock};
 pub use paths::Level;
 pub use retention::Expired;

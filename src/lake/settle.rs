@@ -2,8 +2,10 @@
 //!
 //! A day is closed `lake.settle_after` after its end. Settled files are never touched again; rows that
 //! come later for the same day become further settled files. Files are merged in their order, a batch of
-//! each in memory at a time, so that a day of any size fits into
-//! `lake.settle_memory`.
+//! each in memory at a time, so that a day of any size fits into `lake.settle_memory`.
+//!
+//! A day with more files than that is merged in steps. Where one value of the order can have rows of any time, what
+//! comes out of the steps is merged again, until each value lies in one place (ONE-RUN).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,15 +14,15 @@ use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 
 use super::encode::{MAX_ROW_GROUP_BYTES, row_group_rows};
 use super::file::{LakeFile, MergeKey};
-use super::merge::widest_row;
+use super::merge::{Run, widest_row};
 use super::paths::Level;
 use super::schema::TableDef;
-use super::table::Outcome;
+use super::table::{Outcome, Table};
 use super::{Lake, Owner};
 use crate::error::Result;
 
-/// Most files merged in one step.
-const FILES_PER_MERGE: usize = 64;
+/// Most runs merged in one step.
+const RUNS_PER_MERGE: usize = 64;
 
 /// What a settling did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,38 +81,93 @@ impl Lake {
             total.days += days.keys().map(|key| key.day).collect::<BTreeSet<_>>().len();
             for (key, mut files) in days {
                 files.sort_by(|a, b| a.path.cmp(&b.path));
-                for files in self.steps(table.def, &files) {
-                    let mut merge = self.merge(table, files)?;
-                    let mut merged = Vec::new();
-                    while let Some(file) = merge.next().await? {
-                        merged.push(self.store_file(table, key.day, Level::Settled, owner, file).await?);
-                    }
-                    let attempts = self.settings.commit_attempts;
-                    if table.replace(files, &merged, attempts).await? == Outcome::Committed {
-                        total.files_before += files.len();
-                        total.files_after += merged.len();
-                    } else {
-                        // another process has settled them, or storing took too long and the next turn tries again; a
-                        // plain glob must not meet these rows twice
-                        self.delete_files(table, &merged).await?;
-                    }
-                    done(files.iter().map(|file| file.size).sum());
-                }
+                let settled = self.settle_day(table, key.day, files, owner, done).await?;
+                total.files_before += settled.files_before;
+                total.files_after += settled.files_after;
             }
         }
         Ok(total)
     }
 
-    /// Splits files into steps that fit into `lake.settle_memory`: a row group of each file is in memory,
+    async fn settle_day(
+        &self,
+        table: &Table,
+        day: NaiveDate,
+        files: Vec<Arc<LakeFile>>,
+        owner: &Owner,
+        done: &(dyn Fn(u64) + Sync),
+    ) -> Result<Settled> {
+        let mut settled = Settled { files_before: files.len(), ..Settled::default() };
+        let mut runs: Vec<Run> = files.into_iter().map(|file| vec![file]).collect();
+        let mut is_first = true;
+        loop {
+            let steps = self.steps(table.def, &runs);
+            let is_last = !table.def.is_merged_by_day
+                || steps.len() == 1
+                // rows so wide that hardly two files fit: to merge again and again would cost more than it gives
+                || steps.len() * 2 > runs.len();
+            let level = if is_last { Level::Settled } else { Level::Recent };
+            let mut merged_runs = Vec::new();
+            for step in steps {
+                let bytes = step.iter().flatten().map(|file| file.size).sum();
+                match step {
+                    [alone] if !is_last => merged_runs.push(alone.clone()),
+                    _ => match self.replace_by_merged(table, day, step, level, owner).await? {
+                        Some(merged) => merged_runs.push(merged),
+                        // another process has settled them, or storing took too long: the next turn looks again
+                        None if is_last => {
+                            let left = step.iter().map(Vec::len).sum();
+                            settled.files_before = settled.files_before.saturating_sub(left);
+                        }
+                        None => return Ok(Settled::default()),
+                    },
+                }
+                if is_first {
+                    done(bytes);
+                }
+            }
+            if is_last {
+                settled.files_after = merged_runs.iter().map(Vec::len).sum();
+                return Ok(settled);
+            }
+            (runs, is_first) = (merged_runs, false);
+        }
+    }
+
+    /// Merges runs into one and commits it in their place, unless one of their files is gone.
+    async fn replace_by_merged(
+        &self,
+        table: &Table,
+        day: NaiveDate,
+        runs: &[Run],
+        level: Level,
+        owner: &Owner,
+    ) -> Result<Option<Run>> {
+        let mut merge = self.merge(table, runs)?;
+        let mut merged = Vec::new();
+        while let Some(file) = merge.next().await? {
+            merged.push(self.store_file(table, day, level, owner, file).await?);
+        }
+        let files: Vec<Arc<LakeFile>> = runs.iter().flatten().cloned().collect();
+        if table.replace(&files, &merged, self.settings.commit_attempts).await? == Outcome::Committed {
+            return Ok(Some(merged.into_iter().map(Arc::new).collect()));
+        }
+        // a plain glob must not meet these rows twice
+        self.delete_files(table, &merged).await?;
+        Ok(None)
+    }
+
+    /// Splits runs into steps that fit into `lake.settle_memory`: a row group of each run is in memory,
     /// compressed, and a batch of each, decoded.
-    pub(super) fn steps<'a>(&self, def: &TableDef, files: &'a [Arc<LakeFile>]) -> Vec<&'a [Arc<LakeFile>]> {
+    pub(super) fn steps<'a>(&self, def: &TableDef, runs: &'a [Run]) -> Vec<&'a [Run]> {
         let memory = self.settings.settle_memory.as_u64();
+        let in_memory = |file: &Arc<LakeFile>| self.row_group_bytes(def, file) + widest_row(def, file) as u64;
         let mut steps = Vec::new();
-        let mut left = files;
+        let mut left = runs;
         while !left.is_empty() {
             let mut bytes = 0;
-            let fitting = left.iter().take(FILES_PER_MERGE).take_while(|file| {
-                bytes += self.row_group_bytes(def, file) + widest_row(def, file) as u64;
+            let fitting = left.iter().take(RUNS_PER_MERGE).take_while(|run| {
+                bytes += run.iter().map(in_memory).max().unwrap_or_default();
                 bytes <= memory / 2
             });
             let (step, rest) = left.split_at(fitting.count().max(1));

@@ -25,7 +25,7 @@ use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
-use super::page_cache;
+use super::page_cache::LocalFiles;
 use super::runs::FileRuns;
 use crate::config;
 use crate::error::{Error, Result};
@@ -51,8 +51,8 @@ pub struct FileIndex {
 #[derive(Clone)]
 pub struct FileCache {
     objects: Arc<dyn ObjectStore>,
-    /// What paths are relative to in the file system, if the store is one.
-    local: Option<Arc<std::path::Path>>,
+    /// The same in the file system, if the store is one.
+    local: Option<LocalFiles>,
     indexes: MokaCache<Path, FileIndex>,
     blooms: MokaCache<(Path, usize, usize), Option<Arc<Sbbf>>>,
     runs: MokaCache<Path, Arc<FileRuns>>,
@@ -79,7 +79,7 @@ impl FileCache {
         let weight = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
         FileCache {
             objects: store.objects.clone(),
-            local: store.local_base().map(Arc::from),
+            local: store.local_base().map(LocalFiles::new),
             indexes: MokaCache::builder()
                 .max_capacity(settings.metadata.as_u64())
                 .weigher(move |_, index: &FileIndex| weight(index.parquet.memory_size()))
@@ -181,6 +181,9 @@ impl FileCache {
     pub async fn forget(&self, path: &Path) {
         self.indexes.invalidate(path).await;
         self.runs.invalidate(path).await;
+        if let Some(local) = &self.local {
+            local.forget(path).await;
+        }
     }
 
     /// Whether indexes and runs have room for more without evicting what is there.
@@ -292,11 +295,12 @@ impl AsyncFileReader for CachedReader {
             if let Some(bytes) = &self.bytes {
                 return ranges.iter().map(|range| in_memory(bytes, range)).collect();
             }
-            let local = self.cache.local.as_ref().map(|base| base.join(self.path.as_ref()));
-            match local.and_then(|path| page_cache::read(&path, &ranges)) {
-                Some(parts) => Ok(parts),
-                None => Ok(self.cache.objects.get_ranges(&self.path, &ranges).await?),
+            if let Some(local) = &self.cache.local
+                && let Some(parts) = local.read(&self.path, &ranges).await
+            {
+                return Ok(parts);
             }
+            Ok(self.cache.objects.get_ranges(&self.path, &ranges).await?)
         }
         .boxed()
     }

@@ -5,28 +5,66 @@
 //! memory, or too much, is left to the object store and its threads. So a read here never waits for a disk.
 
 use std::ops::Range;
-use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use object_store::path::Path;
 
 /// Most bytes read at once: copying more would hold up other work of the thread.
 const MAX_BYTES: u64 = 1 << 20;
-
-/// Parts of a file, if all of them are in memory.
+/// Most files held open.
 #[cfg(target_os = "linux")]
-pub(super) fn read(path: &Path, ranges: &[Range<u64>]) -> Option<Vec<Bytes>> {
-    let bytes: u64 = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
-    if bytes > MAX_BYTES {
-        return None;
-    }
-    let file = std::fs::File::open(path).ok()?;
-    ranges.iter().map(|range| read_part(&file, range)).collect()
+const MAX_OPEN: u64 = 256;
+/// For how long a file that nobody reads is held open. One that was deleted takes up its place on the disk until then.
+#[cfg(target_os = "linux")]
+const IDLE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// The files below a folder, a few of them held open: opening one can wait for a disk, so other threads do it.
+#[derive(Clone)]
+pub(super) struct LocalFiles {
+    base: Arc<std::path::Path>,
+    #[cfg(target_os = "linux")]
+    open: moka::future::Cache<Path, Arc<std::fs::File>>,
 }
 
-/// Other systems cannot be asked.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn read(_path: &Path, _ranges: &[Range<u64>]) -> Option<Vec<Bytes>> {
-    None
+impl LocalFiles {
+    pub(super) fn new(base: &std::path::Path) -> LocalFiles {
+        LocalFiles {
+            base: Arc::from(base),
+            #[cfg(target_os = "linux")]
+            open: moka::future::Cache::builder().max_capacity(MAX_OPEN).time_to_idle(IDLE).build(),
+        }
+    }
+
+    /// Parts of a file, if all of them are in memory.
+    #[cfg(target_os = "linux")]
+    pub(super) async fn read(&self, path: &Path, ranges: &[Range<u64>]) -> Option<Vec<Bytes>> {
+        let bytes: u64 = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
+        if bytes > MAX_BYTES {
+            return None;
+        }
+        let local = self.base.join(path.as_ref());
+        let open = async {
+            let opened = tokio::task::spawn_blocking(move || std::fs::File::open(local)).await;
+            opened.map_err(std::io::Error::other).flatten().map(Arc::new)
+        };
+        let file = self.open.try_get_with_by_ref(path, open).await.ok()?;
+        ranges.iter().map(|range| read_part(&file, range)).collect()
+    }
+
+    /// Other systems cannot be asked.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) async fn read(&self, _path: &Path, _ranges: &[Range<u64>]) -> Option<Vec<Bytes>> {
+        None
+    }
+
+    /// Closes a file that nothing names any more.
+    pub(super) async fn forget(&self, path: &Path) {
+        #[cfg(target_os = "linux")]
+        self.open.invalidate(path).await;
+        #[cfg(not(target_os = "linux"))]
+        let _ = path;
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -51,17 +89,31 @@ fn read_part(file: &std::fs::File, range: &Range<u64>) -> Option<Bytes> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn parts_in_memory_are_read() {
+    #[tokio::test]
+    async fn parts_in_memory_are_read() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
-        std::fs::write(&path, b"0123456789").unwrap();
+        std::fs::write(folder.path().join("file"), b"0123456789").unwrap();
+        let files = LocalFiles::new(folder.path());
+        let (file, none) = (Path::from("file"), Path::from("none"));
         // some file systems cannot tell what is in memory; then nothing is read here
-        if let Some(parts) = read(&path, &[2..4, 9..10, 5..5]) {
+        if let Some(parts) = files.read(&file, &[2..4, 9..10, 5..5]).await {
             assert_eq!(parts, [Bytes::from("23"), Bytes::from("9"), Bytes::new()]);
         }
-        assert_eq!(read(&path, &[0..1, 8..12]), None, "beyond the end");
-        assert_eq!(read(&path, &[0..1, 0..MAX_BYTES]), None, "too much");
-        assert_eq!(read(&folder.path().join("none"), &[0..1, 1..2]), None, "no file");
+        assert_eq!(files.read(&file, &[0..1, 8..12]).await, None, "beyond the end");
+        assert_eq!(files.read(&file, &[0..1, 0..MAX_BYTES]).await, None, "too much");
+        assert_eq!(files.read(&none, &[0..1, 1..2]).await, None, "no file");
+    }
+
+    #[tokio::test]
+    async fn a_file_is_opened_once_until_it_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let local = folder.path().join("file");
+        std::fs::write(&local, b"0123456789").unwrap();
+        let (files, file) = (LocalFiles::new(folder.path()), Path::from("file"));
+        let Some(first) = files.read(&file, &[0..4]).await else { return };
+        std::fs::remove_file(&local).unwrap();
+        assert_eq!(files.read(&file, &[0..4]).await, Some(first));
+        files.forget(&file).await;
+        assert_eq!(files.read(&file, &[0..4]).await, None);
     }
 }

@@ -51,7 +51,7 @@ async fn get_sql(State(app): State<Arc<App>>, RawQuery(query): RawQuery, headers
 
 /// `POST /api/sql` with the statement as the body, or as `{"query": "…"}`.
 async fn post_sql(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
-    match statement::of_body(&headers, body, &app.config.sql).await {
+    match statement::of_body(&app, &headers, body).await {
         Ok(statement) => answer(&app, &statement, &headers).await,
         Err(problem) => problem.into_response(),
     }

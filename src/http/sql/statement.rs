@@ -6,8 +6,8 @@ use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderMap, StatusCode, header};
 use futures::StreamExt;
 
-use crate::config;
-use crate::http::Problem;
+use crate::http::body::{Taken, read_up_to};
+use crate::http::{App, Problem};
 use crate::query::too_long;
 
 /// Most bytes that one byte of a statement takes as JSON: `\u0061`.
@@ -20,11 +20,8 @@ const DROPPED_BYTES: usize = 256 << 20;
 const DROP_TIME: Duration = Duration::from_secs(10);
 
 /// The statement in a body.
-pub(super) async fn of_body(
-    headers: &HeaderMap,
-    body: Body,
-    settings: &config::Sql,
-) -> Result<String, Problem> {
+pub(super) async fn of_body(app: &App, headers: &HeaderMap, body: Body) -> Result<String, Problem> {
+    let settings = &app.config.sql;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let is_json = kind.to_ascii_lowercase().starts_with("application/json");
     let longest = usize::try_from(settings.max_statement.as_u64()).unwrap_or(usize::MAX);
@@ -32,8 +29,8 @@ pub(super) async fn of_body(
         true => longest.saturating_mul(JSON_BYTES).saturating_add(JSON_REST),
         false => longest,
     };
-    let Some(bytes) = read(headers, body, most).await? else { return Err(too_long(settings).into()) };
-    let statement = if is_json { of_json(&bytes)? } else { of_text(bytes)? };
+    let Some(taken) = read(app, headers, body, most).await? else { return Err(too_long(settings).into()) };
+    let statement = if is_json { of_json(&taken.bytes)? } else { of_text(&taken.bytes)? };
     match statement.trim().is_empty() {
         true => Err(bad("the statement is missing; send one SQL statement as the body")),
         false => Ok(statement),
@@ -44,8 +41,8 @@ fn bad(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "bad-request", detail)
 }
 
-fn of_text(bytes: Vec<u8>) -> Result<String, Problem> {
-    String::from_utf8(bytes).map_err(|_| bad("the body is not UTF-8"))
+fn of_text(bytes: &[u8]) -> Result<String, Problem> {
+    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| bad("the body is not UTF-8"))
 }
 
 fn of_json(bytes: &[u8]) -> Result<String, Problem> {
@@ -66,27 +63,21 @@ fn of_json(bytes: &[u8]) -> Result<String, Problem> {
 }
 
 /// The whole body, or `None` if it is longer than `most`.
-async fn read(headers: &HeaderMap, body: Body, most: usize) -> Result<Option<Vec<u8>>, Problem> {
+async fn read(app: &App, headers: &HeaderMap, body: Body, most: usize) -> Result<Option<Taken>, Problem> {
     let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let mut data = body.into_data_stream();
     if told.is_some_and(|length: usize| length > most) {
         // who waits for a word before sending is spared the sending
         if !headers.contains_key(header::EXPECT) {
-            discard(body.into_data_stream()).await;
+            discard(data).await;
         }
         return Ok(None);
     }
-    let mut data = body.into_data_stream();
-    let mut bytes = Vec::new();
-    while let Some(part) = data.next().await {
-        let part = part.map_err(|error| bad(format!("the body cannot be read: {error}")))?;
-        if bytes.len() + part.len() > most {
-            drop(bytes);
-            discard(data).await;
-            return Ok(None);
-        }
-        bytes.extend_from_slice(&part);
+    let taken = read_up_to(app, &mut data, most).await?;
+    if taken.is_none() {
+        discard(data).await;
     }
-    Ok(Some(bytes))
+    Ok(taken)
 }
 
 async fn discard(mut data: BodyDataStream) {

@@ -31,7 +31,7 @@ SELECT levenshtein(repeat('a', 1000000), repeat('b', 1000000))
 EXPLAIN SELECT levenshtein(repeat('a', 1000000), repeat('b', 1000000))
 
 -- limit sql.timeout
-SELECT sum(levenshtein(repeat(subject, 10000), repeat(message_id, 10000))) FROM message
+SELECT sum(levenshtein(repeat(subject, 10000), repeat(message_id, 10000))) FROM (SELECT * FROM message LIMIT 10)
 
 -- limit sql.timeout
 SELECT count(*) FROM generate_series(1, 100000000000)

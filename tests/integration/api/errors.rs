@@ -1,13 +1,10 @@
 //! Unusable queries and failing stores: what a client is told.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::http::Request;
-use mqlake::lake::{Lake, Store};
 
-use crate::support::http::Server;
-use crate::support::{self, week};
+use crate::support::http::{Answer, Server, without_files};
+use crate::support::week;
 
 /// Route, parameter, query, field that the problem names.
 const UNUSABLE: [(&str, &str, &str, &str); 7] = [
@@ -60,27 +57,8 @@ async fn bad_escapes_and_wrong_methods() {
 }
 
 /// Asks every route of a server whose files are gone.
-async fn with_lost_files(legacy_errors: bool) -> Vec<crate::support::http::Answer> {
-    let home = tempfile::tempdir().unwrap();
-    let store = home.path().join("store");
-    week::write_store("bg2", &store);
-    let objects = Arc::new(object_store::memory::InMemory::new());
-    let url = url::Url::parse("memory:///lake").unwrap();
-    let mut config = support::config(home.path());
-    config.http.legacy_errors = legacy_errors;
-    let lake = Lake::open(Store::with_objects(objects.clone(), url).unwrap(), config.lake.clone()).await;
-    let lake = Arc::new(lake.unwrap());
-    let request =
-        mqlake::ingest::ImportRequest { store, broker_group: "bg2".to_owned(), skip_corrupt: false };
-    lake.import(&request, &config, Arc::default(), support::week_end()).await.unwrap();
-    let server = Server::with_lake(lake, config).await;
-    for object in
-        futures::TryStreamExt::try_collect::<Vec<_>>(object_store::ObjectStore::list(&*objects, None))
-            .await
-            .unwrap()
-    {
-        object_store::ObjectStoreExt::delete(&*objects, &object.location).await.unwrap();
-    }
+async fn with_lost_files(legacy_errors: bool) -> Vec<Answer> {
+    let server = without_files(legacy_errors).await;
     let list = r#"{"subject":"order.paid","len":1}"#;
     let detail = r#"{"subject":"order.paid","brokerGroup":"bg2","sequence":2000}"#;
     let records = r#"{"subject":"order.paid","brokerGroup":"bg2","sequence":2000}"#;

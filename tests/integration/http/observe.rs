@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use axum::http::Request;
-use mqlake::lake::{Lake, Store};
 
-use crate::support::http::Server;
-use crate::support::{self, week};
+use crate::support::http::{Server, without_files};
+use crate::support::week;
 
 #[tokio::test]
 async fn every_answer_has_a_request_id() {
@@ -59,29 +58,6 @@ impl Lines {
     }
 }
 
-/// A server whose files are gone.
-async fn broken(legacy_errors: bool) -> Server {
-    let home = tempfile::tempdir().unwrap();
-    let store = home.path().join("store");
-    week::write_store("bg2", &store);
-    let objects = Arc::new(object_store::memory::InMemory::new());
-    let url = url::Url::parse("memory:///lake").unwrap();
-    let mut config = support::config(home.path());
-    config.http.legacy_errors = legacy_errors;
-    let lake = Lake::open(Store::with_objects(objects.clone(), url).unwrap(), config.lake.clone()).await;
-    let lake = Arc::new(lake.unwrap());
-    let request =
-        mqlake::ingest::ImportRequest { store, broker_group: "bg2".to_owned(), skip_corrupt: false };
-    lake.import(&request, &config, Arc::default(), support::week_end()).await.unwrap();
-    let server = Server::with_lake(lake, config).await;
-    let listed: Vec<_> =
-        futures::TryStreamExt::try_collect(object_store::ObjectStore::list(&*objects, None)).await.unwrap();
-    for object in listed {
-        object_store::ObjectStoreExt::delete(&*objects, &object.location).await.unwrap();
-    }
-    server
-}
-
 #[tokio::test]
 async fn a_failure_is_logged_once_with_its_route_and_request() {
     let lines = Lines::default();
@@ -98,7 +74,7 @@ async fn a_failure_is_logged_once_with_its_route_and_request() {
         (true, format!("/api/message?backupQuery={query}"), "/api/message", 200),
         (false, "/api/v1/messages?system=qmq&topic=order.paid".to_owned(), "/api/v1/messages", 503),
     ] {
-        let server = broken(legacy_errors).await;
+        let server = without_files(legacy_errors).await;
         let _logging = tracing::dispatcher::set_default(&log);
         lines.take();
         let request = Request::get(&target).header("x-request-id", "id-7").body(Body::empty()).unwrap();

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use mqlake::lake::schema::MESSAGE_KEY;
 use mqlake::lake::{Level, Owner};
 
-use crate::support::{self, generate, rows};
+use crate::support::{self, generate, rocketmq, rows};
 
 /// A store imported in many small commits; nothing of it is settled at the clock's time.
 async fn many_commits(home: &std::path::Path) -> (mqlake::config::Config, DateTime<Utc>) {
@@ -44,6 +45,41 @@ async fn compaction_merges_small_files_and_keeps_every_row() {
     }
     let again = lake.compact(now, 4, &owner).await.unwrap();
     assert!(again.files_before < compacted.files_before, "rows are not rewritten at every turn: {again:?}");
+}
+
+/// ONE-RUN: a day of more files than one merge may hold ends in one run all the same.
+#[tokio::test]
+async fn a_key_lies_in_one_place_per_day_however_many_files_the_day_had() {
+    let home = tempfile::tempdir().unwrap();
+    let store = home.path().join("store");
+    rocketmq::write_beginning(rocketmq::When::Before, "broker-a", 1, &store);
+    let request = mqlake::ingest::RocketMqImport {
+        store,
+        broker: "broker-a".to_owned(),
+        trace_topics: Vec::new(),
+        commit_logs: Vec::new(),
+        skip_corrupt: false,
+    };
+    let mut counts = Vec::new();
+    // row groups of some 20 kB, so one merge holds those of a few files, or of all
+    for memory in [bytesize::ByteSize::kib(300), bytesize::ByteSize::mib(256)] {
+        let data = home.path().join(memory.to_string());
+        let mut config = support::config(&data);
+        config.import.flush_rows = 250;
+        config.lake.row_group_rows = 200;
+        config.lake.settle_memory = memory;
+        let lake = support::open(&config).await;
+        lake.import_rocketmq(&request, &config, std::sync::Arc::default(), rocketmq::end()).await.unwrap();
+        let files = lake.table(&MESSAGE_KEY).unwrap().refresh().await.unwrap().files;
+        assert!(files.iter().all(|file| file.level == Level::Settled), "all days are closed");
+        let days: std::collections::BTreeSet<_> = files.iter().map(|file| file.day).collect();
+        assert_eq!(files.len(), days.len(), "a file for each day");
+        assert!(lake.verify().await.unwrap().findings.is_empty());
+        let statement =
+            "SELECT key, subject, queue_id, sequence, key_kind FROM message_key ORDER BY 1, 2, 3, 4, 5";
+        counts.push(rows::query(&data, statement).await);
+    }
+    assert_eq!(counts[0], counts[1]);
 }
 
 #[tokio::test]

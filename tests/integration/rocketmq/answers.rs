@@ -1,10 +1,16 @@
 //! What `/api/v1` answers where names are not exact, something waits, traces are silent, or a queue was used anew.
 
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta};
+use mqlake::ingest::ImportRequest;
+use mqlake::lake::Owner;
+use mqlake::lake::schema::MESSAGE;
 use serde_json::{Value, json};
 
 use super::made::{Made, Stored, T, id};
 use crate::support::http::{Server, encode};
-use crate::support::week;
+use crate::support::{self, generate, week};
 
 /// Texts of one member of the items of a list.
 fn texts(list: &Value, name: &str) -> Vec<String> {
@@ -562,4 +568,24 @@ async fn light_queues_are_found_by_id_and_key() {
         page = format!("&page={}", encode(next));
     }
     assert_eq!(found, ["b0", "b1", "b2", "b3"]);
+}
+
+/// Rows of both systems on one day stay in files of their own when the day is settled, so each has its own watermark.
+#[tokio::test]
+async fn a_watermark_is_that_of_its_own_system() {
+    let made = orders().await;
+    let store = tempfile::tempdir().unwrap();
+    generate::store_at(store.path(), &[T + 3_600_000]);
+    let config = support::config(&made.data());
+    let lake = support::open(&config).await;
+    let request =
+        ImportRequest { store: store.path().to_owned(), broker_group: "bg".to_owned(), skip_corrupt: false };
+    let now = DateTime::from_timestamp_millis(T).unwrap() + TimeDelta::hours(2);
+    lake.import(&request, &config, Arc::default(), now).await.unwrap();
+    lake.settle(now + TimeDelta::days(3), &Owner::of("qmq", "(upkeep)")).await.unwrap();
+    assert_eq!(lake.table(&MESSAGE).unwrap().refresh().await.unwrap().files.len(), 2);
+    for (system, topic, newest) in [("rocketmq", "Orders", T + 4000), ("qmq", "clocks", T + 3_600_000)] {
+        let answer = made.get(&format!("/api/v1/messages?system={system}&topic={topic}")).await;
+        assert_eq!(answer["watermark"], newest, "{system}: {answer}");
+    }
 }

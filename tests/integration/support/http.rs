@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use futures::TryStreamExt;
 use http_body_util::BodyExt;
 use mqlake::config::Config;
 use mqlake::http::{App, router};
+use mqlake::ingest::ImportRequest;
+use mqlake::lake::{Lake, Store};
 use mqlake::query::Catalog;
+use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -48,16 +52,12 @@ impl Server {
         Server::with_lake(lake, config).await
     }
 
-    pub async fn with_lake(lake: Arc<mqlake::lake::Lake>, config: Config) -> Server {
+    pub async fn with_lake(lake: Arc<Lake>, config: Config) -> Server {
         Server::with_workers(lake, config, workers()).await
     }
 
     /// With statements run by another program.
-    pub async fn with_workers(
-        lake: Arc<mqlake::lake::Lake>,
-        config: Config,
-        workers: mqlake::query::Program,
-    ) -> Server {
+    pub async fn with_workers(lake: Arc<Lake>, config: Config, workers: mqlake::query::Program) -> Server {
         mqlake::http::install_metrics().unwrap();
         let catalog = Arc::new(Catalog::open(lake, &config.cache).await.unwrap());
         let app = App::new(catalog, config, Arc::new(super::week_end)).unwrap();
@@ -65,7 +65,7 @@ impl Server {
     }
 
     /// With the clock at a moment, epoch milliseconds.
-    pub async fn at(lake: Arc<mqlake::lake::Lake>, config: Config, now_ms: i64) -> Server {
+    pub async fn at(lake: Arc<Lake>, config: Config, now_ms: i64) -> Server {
         mqlake::http::install_metrics().unwrap();
         let catalog = Arc::new(Catalog::open(lake, &config.cache).await.unwrap());
         let clock = Arc::new(move || chrono::DateTime::from_timestamp_millis(now_ms).unwrap());
@@ -117,4 +117,25 @@ impl Server {
 
 pub fn encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// A server whose files are gone.
+pub async fn without_files(legacy_errors: bool) -> Server {
+    let home = tempfile::tempdir().unwrap();
+    let store = home.path().join("store");
+    super::week::write_store("bg2", &store);
+    let objects = Arc::new(object_store::memory::InMemory::new());
+    let url = url::Url::parse("memory:///lake").unwrap();
+    let mut config = super::config(home.path());
+    config.http.legacy_errors = legacy_errors;
+    let lake = Lake::open(Store::with_objects(objects.clone(), url).unwrap(), config.lake.clone()).await;
+    let lake = Arc::new(lake.unwrap());
+    let request = ImportRequest { store, broker_group: "bg2".to_owned(), skip_corrupt: false };
+    lake.import(&request, &config, Arc::default(), super::week_end()).await.unwrap();
+    let server = Server::with_lake(lake, config).await;
+    let listed: Vec<_> = objects.list(None).try_collect().await.unwrap();
+    for object in listed {
+        objects.delete(&object.location).await.unwrap();
+    }
+    server
 }
