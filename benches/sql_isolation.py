@@ -4,7 +4,7 @@
     cargo build --release
     python3 benches/sql_isolation.py --binary target/release/mqlake
 
-Starts `mqlake demo` on a free port, measures small statements and look-ups alone, then look-ups beside four hostile
+Keeps the data of `mqlake demo`, starts `mqlake serve` over it on a free port, measures small statements and look-ups alone, then look-ups beside four hostile
 statements, and samples the memory of the server and of the processes that run statements. Prints a table. Nothing but
 the standard library is needed.
 """
@@ -114,15 +114,21 @@ def main():
     given = arguments.parse_args()
     home = tempfile.TemporaryDirectory()
     environment = dict(os.environ, MQLAKE_SQL__TIMEOUT=given.timeout, MQLAKE_LOG="error")
-    command = ["prlimit", "--as=4294967296", os.path.abspath(given.binary), "demo", "--listen", "127.0.0.1:0"]
-    server = subprocess.Popen(command, cwd=home.name, env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        port = None
-        for line in server.stdout:
-            if "listening on" in line:
-                port = int(re.search(r":(\d+)", line).group(1))
-                break
+    command = ["prlimit", "--as=4294967296", os.path.abspath(given.binary)]
+    options = ["--listen", "127.0.0.1:0", "--data", os.path.join(home.name, "data")]
+
+    def start(name):
+        server = subprocess.Popen(command + [name] + options, env=environment, stdout=subprocess.PIPE, text=True)
+        line = next(line for line in server.stdout if "listening on" in line)
         threading.Thread(target=server.stdout.read, daemon=True).start()
+        return server, int(re.search(r":(\d+)", line).group(1))
+
+    # the demo has no settings, so another server runs over what it made
+    maker, _ = start("demo")
+    maker.terminate()
+    maker.wait()
+    server, port = start("serve")
+    try:
         time.sleep(2)
         client = Client(port)
         print("| what, ms | count | p50 | p90 | p99 | most |")
