@@ -23,8 +23,8 @@ over_every_store!(a_store_that_fails_at_any_call_loses_and_doubles_nothing);
 
 fn settings() -> Config {
     let mut config = Config::default();
-    config.import.flush_rows = 250;
-    config.lake.settled_rows = 120;
+    config.import.flush_rows = 120;
+    config.lake.settled_rows = 60;
     config
 }
 
@@ -91,7 +91,7 @@ fn another(place: &Place) -> Place {
 
 async fn a_store_that_fails_at_any_call_loses_and_doubles_nothing(place: Place) {
     let logs = place.own("logs");
-    generate::store(&logs, 600, 11);
+    generate::store(&logs, 160, 11);
     let mut counting = None;
     let store = place.store_through(|inner| counting.insert(Counting::new(inner)).clone());
     run(store, &logs, PATIENCE).await.unwrap();
@@ -104,7 +104,7 @@ async fn a_store_that_fails_at_any_call_loses_and_doubles_nothing(place: Place) 
         );
     }
     let is_thorough = std::env::var("MQLAKE_TEST_EVERY_CALL").is_ok();
-    let step = if is_thorough { 1 } else { calls / if place.is_s3() { 2 } else { 5 } };
+    let step = if is_thorough { 1 } else { calls / 2 };
     for (offset, failure) in [(0, Failure::Before), (3, Failure::LostAnswer), (7, Failure::Hang)] {
         for at in (offset % step..calls).step_by(step) {
             let place = another(&place);
