@@ -6,7 +6,7 @@ mod life;
 mod losses;
 mod memory;
 mod refusals;
-mod rocketmq;
+pub(crate) mod rocketmq;
 mod store_faults;
 mod told;
 

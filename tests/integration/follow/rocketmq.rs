@@ -468,7 +468,7 @@ async fn a_reset_and_a_replay_need_the_admin_switch_and_report_what_they_did() {
 }
 
 /// What both ways of reading a store give: bodies are kept by both, progress is sampled at other times.
-const COMPARED: [(&str, &str); 4] = [
+pub(crate) const COMPARED: [(&str, &str); 4] = [
     ("message", "SELECT * FROM message WHERE kind IN (0, 1, 2, 8)"),
     ("content", "SELECT * FROM content WHERE kind IN (0, 1, 2)"),
     ("trace", "SELECT * FROM trace"),

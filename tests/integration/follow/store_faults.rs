@@ -11,7 +11,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use mqlake::lake::{Lake, Store};
-use mqlake::query::{Catalog, SqlEngine};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
@@ -156,23 +155,10 @@ async fn stored(objects: Arc<dyn ObjectStore>, home: &FilePath) -> Vec<(String, 
     let store = Store::with_objects(objects, "memory:///lake/".parse().unwrap()).unwrap();
     let lake = Arc::new(Lake::open_existing(store, settings.lake.clone()).await.unwrap());
     assert!(lake.verify().await.unwrap().findings.is_empty());
-    let catalog = Arc::new(Catalog::open(lake, &settings.cache).await.unwrap());
-    let engine = SqlEngine::new(catalog, settings.sql).unwrap();
     let mut tables = Vec::new();
     for (name, statement) in COMPARED {
-        let mut answer = engine.query(statement).await.unwrap();
-        let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
-        while let Some(batch) = answer.next().await.unwrap() {
-            writer.write(&batch).unwrap();
-        }
-        writer.finish().unwrap();
-        let text = String::from_utf8(writer.into_inner()).unwrap();
-        let mut lines: Vec<String> = text
-            .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap().to_string())
-            .collect();
-        lines.sort();
-        tables.push((name.to_owned(), lines));
+        let found = rows::query_lake(lake.clone(), &settings, statement).await;
+        tables.push((name.to_owned(), rows::sorted(&found)));
     }
     tables
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use mqlake::config::Config;
 use mqlake::error::Result;
-use mqlake::ingest::{ImportRequest, PostedTraces, Progress};
+use mqlake::ingest::{ImportRequest, Progress};
 use mqlake::lake::{Lake, Owner, Store};
 
+use super::posted::posted;
 use super::shims::{Counting, Failure};
 use super::{Place, over_every_store};
 use crate::support::{generate, week_end};
@@ -26,28 +27,6 @@ fn settings() -> Config {
     config.import.flush_rows = 120;
     config.lake.settled_rows = 60;
     config
-}
-
-fn posted(id: &str) -> PostedTraces {
-    let fields = [
-        "Pub",
-        "1700000000000",
-        "region",
-        "group",
-        "order",
-        id,
-        "tag",
-        id,
-        "10.0.0.1:10911",
-        "5",
-        "3",
-        "0",
-        "offset",
-        "true",
-        "10.0.0.2",
-    ];
-    let body = fields.join("\u{1}") + "\u{2}";
-    PostedTraces { bodies: vec![(body.into(), None)], time_ms: week_end().timestamp_millis() }
 }
 
 /// What a process does: it imports, takes a trace, and keeps the tables in shape.

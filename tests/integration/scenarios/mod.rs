@@ -11,6 +11,7 @@ mod late_store;
 mod leftovers;
 mod long_keys;
 mod place;
+mod posted;
 #[cfg(target_os = "linux")]
 mod power_loss;
 mod probe;

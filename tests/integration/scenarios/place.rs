@@ -7,11 +7,12 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use mqlake::config;
 use mqlake::lake::{Lake, Store};
-use mqlake::query::{Catalog, SqlEngine};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use tempfile::TempDir;
+
+use crate::support::rows;
 
 /// A place that several processes can open.
 pub struct Place {
@@ -97,21 +98,7 @@ impl Place {
     pub async fn rows(&self, statement: &str) -> Vec<String> {
         let settings = config::Config::default();
         let lake = Arc::new(Lake::open_existing(self.store(), settings.lake.clone()).await.unwrap());
-        let catalog = Arc::new(Catalog::open(lake, &settings.cache).await.unwrap());
-        let engine = SqlEngine::new(catalog, settings.sql).unwrap();
-        let mut answer = engine.query(statement).await.unwrap();
-        let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
-        while let Some(batch) = answer.next().await.unwrap() {
-            writer.write(&batch).unwrap();
-        }
-        writer.finish().unwrap();
-        let text = String::from_utf8(writer.into_inner()).unwrap();
-        let mut lines: Vec<String> = text
-            .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap().to_string())
-            .collect();
-        lines.sort();
-        lines
+        rows::sorted(&rows::query_lake(lake, &settings, statement).await)
     }
 
     /// Everything that `mqlake verify` finds is wrong.

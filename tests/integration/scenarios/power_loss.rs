@@ -16,6 +16,7 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
+use super::posted::trace_text;
 use crate::peer::{GroupLogs, Peer, PeerSettings};
 use crate::support::{self, rows};
 
@@ -116,24 +117,7 @@ impl Server {
 
     /// Posts a trace; whether it was acknowledged.
     fn post(&self, id: &str) -> bool {
-        let fields = [
-            "Pub",
-            "1700000000000",
-            "region",
-            "group",
-            "order",
-            id,
-            "tag",
-            id,
-            "10.0.0.1:10911",
-            "5",
-            "3",
-            "0",
-            "offset",
-            "true",
-            "10.0.0.2",
-        ];
-        let body = fields.join("\u{1}") + "\u{2}";
+        let body = trace_text(id);
         let head = format!(
             "POST /api/v1/trace HTTP/1.1\r\nHost: {}\r\nContent-Type: text/plain\r\nX-Mqlake: 1\r\n\
              Connection: close\r\nContent-Length: {}\r\n\r\n",

@@ -13,7 +13,9 @@ use mqlake::lake::{Lake, Owner};
 use mqlake::query::{Catalog, SqlEngine};
 use tokio::time::Instant;
 
+use super::posted::posted;
 use super::{Place, over_every_store};
+use crate::follow::rocketmq::COMPARED;
 use crate::rocketmq_peer::{Cluster, ClusterSettings};
 use crate::support::rocketmq::{BROKERS, When, end, write_beginning};
 use crate::support::{generate, week_end};
@@ -27,33 +29,6 @@ over_every_store!(
     two_servers_that_follow_one_broker_double_nothing,
     two_processes_that_keep_tables_in_shape_lose_nothing,
 );
-
-/// A trace record of a message, as a producer's client writes it.
-fn trace_text(id: &str) -> String {
-    [
-        "Pub",
-        "1700000000000",
-        "region",
-        "group",
-        "order",
-        id,
-        "tag",
-        id,
-        "10.0.0.1:10911",
-        "5",
-        "3",
-        "0",
-        "offset",
-        "true",
-        "10.0.0.2",
-    ]
-    .join("\u{1}")
-        + "\u{2}"
-}
-
-fn posted(id: &str) -> PostedTraces {
-    PostedTraces { bodies: vec![(trace_text(id).into(), None)], time_ms: week_end().timestamp_millis() }
-}
 
 async fn two_servers_that_take_traces_lose_none(place: Place) {
     let settings = mqlake::config::Lake::default();
@@ -80,18 +55,6 @@ async fn two_servers_that_take_traces_lose_none(place: Place) {
     }
     place.assert_sound().await;
 }
-
-/// What both ways of reading a store give.
-const COMPARED: [(&str, &str); 4] = [
-    ("message", "SELECT * FROM message WHERE kind IN (0, 1, 2, 8)"),
-    ("content", "SELECT * FROM content WHERE kind IN (0, 1, 2)"),
-    ("trace", "SELECT * FROM trace"),
-    (
-        "message_key",
-        "SELECT * FROM message_key WHERE subject NOT LIKE 'rmq\\_sys\\_%' AND subject NOT LIKE 'RMQ\\_SYS\\_TRANS%' \
-         AND subject NOT IN ('SCHEDULE_TOPIC_XXXX', 'DefaultHeartBeatSyncerTopic', 'TRANS_CHECK_MAX_TIME_TOPIC')",
-    ),
-];
 
 /// One broker with the beginning of a real log.
 async fn broker(store: &Path) -> Cluster {

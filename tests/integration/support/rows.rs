@@ -3,14 +3,21 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use mqlake::config::Config;
+use mqlake::lake::Lake;
 use mqlake::query::{Catalog, SqlEngine};
 
 /// Rows of a statement as JSON values.
 pub async fn query(data: &Path, statement: &str) -> Vec<serde_json::Value> {
     let config = super::config(data);
     let lake = super::open(&config).await;
+    query_lake(lake, &config, statement).await
+}
+
+/// Rows of a statement over an open lake as JSON values.
+pub async fn query_lake(lake: Arc<Lake>, config: &Config, statement: &str) -> Vec<serde_json::Value> {
     let catalog = Arc::new(Catalog::open(lake, &config.cache).await.unwrap());
-    let engine = SqlEngine::new(catalog, config.sql).unwrap();
+    let engine = SqlEngine::new(catalog, config.sql.clone()).unwrap();
     let mut rows = engine.query(statement).await.unwrap();
     let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
     while let Some(batch) = rows.next().await.unwrap() {
@@ -21,12 +28,16 @@ pub async fn query(data: &Path, statement: &str) -> Vec<serde_json::Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Every row of a table, as sorted lines.
-pub async fn table(data: &Path, name: &str) -> Vec<String> {
-    let rows = query(data, &format!("SELECT * FROM {name}")).await;
+/// Rows as sorted lines.
+pub fn sorted(rows: &[serde_json::Value]) -> Vec<String> {
     let mut lines: Vec<String> = rows.iter().map(ToString::to_string).collect();
     lines.sort();
     lines
+}
+
+/// Every row of a table, as sorted lines.
+pub async fn table(data: &Path, name: &str) -> Vec<String> {
+    sorted(&query(data, &format!("SELECT * FROM {name}")).await)
 }
 
 /// Every row of every table.
