@@ -1,19 +1,23 @@
 //! The SQL session: the tables, the views and functions of `sql/`, and nothing that can write.
 //!
-//! **PLANNED-ONCE**: a session is made once. What a statement sees travels with it as an extension of its
+//! **PLANNED-ONCE**: a session is made once, and its views and functions when the first statement needs one. What a statement sees travels with it as an extension of its
 //! configuration, which the tables ask; so new commits and new hot rows cost no planning of views.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use datafusion::common::DataFusionError;
+use datafusion::common::{DataFusionError, TableReference};
 use datafusion::dataframe::DataFrame;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+
+use tokio::sync::OnceCell;
 
 use super::catalog::Pinned;
 use super::files::FileCache;
@@ -82,6 +86,8 @@ impl Resources {
 /// Plans statements.
 pub(super) struct Session {
     context: SessionContext,
+    /// Whether views and functions are there.
+    complete: OnceCell<()>,
 }
 
 impl Session {
@@ -103,17 +109,39 @@ impl Session {
                 .register_table(def.name, Arc::new(provider))
                 .map_err(|error| Error::Invariant(error.to_string()))?;
         }
-        for (name, sql) in views() {
-            let made = context.sql(sql).await;
-            made.map_err(|error| Error::Invariant(format!("sql/{name}.sql: {error}")))?;
-        }
-        functions::register(&context).await?;
-        Ok(Session { context })
+        Ok(Session { context, complete: OnceCell::new() })
+    }
+
+    /// Makes views and functions. Planning them takes longer than most statements run, so it can be done before there is
+    /// one; else the first that names more than tables does it.
+    pub(super) async fn complete(&self) -> Result<()> {
+        let make = async || {
+            for (name, sql) in views() {
+                let made = self.context.sql(sql).await;
+                made.map_err(|error| Error::Invariant(format!("sql/{name}.sql: {error}")))?;
+            }
+            functions::register(&self.context).await
+        };
+        self.complete.get_or_try_init(make).await.map(drop)
+    }
+
+    /// Whether a statement is a query that names nothing but tables.
+    fn needs_only_tables(&self, statement: &str) -> bool {
+        let state = self.context.state();
+        let dialect = state.config_options().sql_parser.dialect;
+        let Ok(parsed) = state.sql_to_statement(statement, &dialect) else { return false };
+        let Statement::Statement(inner) = &parsed else { return false };
+        let is_query = matches!(**inner, ast::Statement::Query(_));
+        let is_table = |name: &TableReference| TABLES.iter().any(|def| def.name == name.table());
+        is_query && state.resolve_table_references(&parsed).is_ok_and(|names| names.iter().all(is_table))
     }
 
     /// The plan of one read-only statement over what is pinned.
     pub(super) async fn plan(&self, pinned: Arc<Pinned>, statement: &str) -> Result<DataFrame> {
         check_nesting(statement)?;
+        if !self.needs_only_tables(statement) {
+            self.complete().await?;
+        }
         let mut state = self.context.state();
         state.config_mut().set_extension(pinned);
         let plan = state.create_logical_plan(statement).await.map_err(|error| sql_error(&error))?;

@@ -1,6 +1,6 @@
 //! `kill -9` of the server at random points while the cluster grows: nothing lost, nothing twice.
 //!
-//! `MQLAKE_TEST_SERVER_KILLS` sets how often it is killed (default 20).
+//! `MQLAKE_TEST_SERVER_KILLS` sets how often it is killed (default 8, long 40).
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use rand::{Rng, SeedableRng};
 use super::{Following, assert_equals_import, config, week_logs};
 use crate::api::golden::replay_on;
 use crate::peer::{Peer, PeerSettings};
+use crate::support::effort;
 
 /// Longest life of a server between two kills.
 const LIFE: Duration = Duration::from_millis(1200);
@@ -27,8 +28,7 @@ pub(super) fn start(settings: &std::path::Path) -> Child {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_servers_lose_and_double_nothing() {
-    let kills: u32 =
-        std::env::var("MQLAKE_TEST_SERVER_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
+    let kills: u32 = effort::times("MQLAKE_TEST_SERVER_KILLS", 8, 40);
     let home = tempfile::tempdir().unwrap();
     let peer = Peer::start(week_logs(), PeerSettings { torn: true, ..PeerSettings::default() }).await;
     let mut config = config(home.path(), &peer);

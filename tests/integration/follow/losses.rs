@@ -4,7 +4,7 @@
 //! body. Every message that was followed before the broker lost it is stored exactly once, too. Of one that came and
 //! went between two looks nothing can be known; it is stored once or not at all.
 //!
-//! `MQLAKE_TEST_HISTORIES` sets how many random histories are tried (default 4).
+//! `MQLAKE_TEST_HISTORIES` sets how many random histories are tried (default 3, long 40).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use rand::{Rng, SeedableRng};
 use super::Following;
 use super::rocketmq::{append, config, settings};
 use crate::rocketmq_peer::{Cluster, ClusterSettings, Message, StoreCopy, TopicConfig};
+use crate::support::effort;
 use crate::support::rocketmq::{BROKERS, When, import, write_store};
 
 const TOPIC: &str = "order";
@@ -532,8 +533,7 @@ fn random_step(random: &mut SmallRng, is_running: bool, is_away: bool, has_copy:
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_histories_lose_and_double_nothing() {
-    let histories: u64 =
-        std::env::var("MQLAKE_TEST_HISTORIES").ok().and_then(|n| n.parse().ok()).unwrap_or(4);
+    let histories: u64 = effort::times("MQLAKE_TEST_HISTORIES", 3, 40).into();
     let runs = (0..histories).map(|seed| async move {
         let mut random = SmallRng::seed_from_u64(seed);
         let mut story = Story::new(|settings| settings.old_brokers = seed % 2 == 1).await;

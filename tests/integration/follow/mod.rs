@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub fn config(home: &Path, peer: &Peer) -> Config {
     let mut config = support::config(&home.join("data"));
     config.follow.spool = Some(home.join("spool"));
-    config.follow.flush_every = Duration::from_millis(300);
+    config.follow.flush_every = Duration::from_millis(1000);
     config.follow.visible_every = Duration::from_millis(20);
     config.follow.retry_min = Duration::from_millis(10);
     config.follow.retry_max = Duration::from_millis(200);
@@ -167,11 +167,10 @@ pub async fn assert_equals_import(data: &Path) {
 async fn assert_equal(data: &Path, reference: &Path) {
     let mut both = [Vec::new(), Vec::new()];
     for (side, place) in both.iter_mut().zip([data, reference]) {
+        let config = support::config(place);
+        let engine = rows::engine(support::open(&config).await, &config).await;
         for (name, statement) in COMPARED {
-            let mut lines: Vec<String> =
-                rows::query(place, statement).await.iter().map(ToString::to_string).collect();
-            lines.sort();
-            side.push((name.to_owned(), lines));
+            side.push((name.to_owned(), rows::sorted_lines(&engine, statement).await));
         }
     }
     let [got, wanted] = both;

@@ -155,24 +155,21 @@ async fn stored(objects: Arc<dyn ObjectStore>, home: &FilePath) -> Vec<(String, 
     let store = Store::with_objects(objects, "memory:///lake/".parse().unwrap()).unwrap();
     let lake = Arc::new(Lake::open_existing(store, settings.lake.clone()).await.unwrap());
     assert!(lake.verify().await.unwrap().findings.is_empty());
+    compared(&rows::engine(lake, &settings).await).await
+}
+
+async fn compared(engine: &mqlake::query::SqlEngine) -> Vec<(String, Vec<String>)> {
     let mut tables = Vec::new();
     for (name, statement) in COMPARED {
-        let found = rows::query_lake(lake.clone(), &settings, statement).await;
-        tables.push((name.to_owned(), rows::sorted(&found)));
+        tables.push((name.to_owned(), rows::sorted_lines(engine, statement).await));
     }
     tables
 }
 
 /// The same rows of an import.
 async fn imported() -> Vec<(String, Vec<String>)> {
-    let mut wanted = Vec::new();
-    for (name, statement) in COMPARED {
-        let mut lines: Vec<String> =
-            rows::query(&week::lake(), statement).await.iter().map(ToString::to_string).collect();
-        lines.sort();
-        wanted.push((name.to_owned(), lines));
-    }
-    wanted
+    let config = crate::support::config(&week::lake());
+    compared(&rows::engine(crate::support::open(&config).await, &config).await).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

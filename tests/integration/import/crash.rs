@@ -1,7 +1,7 @@
 //! **PROJECTION** under `kill -9`: an import that is killed at random points and started again gives the very
 //! rows of an undisturbed one.
 //!
-//! `MQLAKE_TEST_KILLS` sets how often it is killed (default 12).
+//! `MQLAKE_TEST_KILLS` sets how often it is killed (default 6, long 40).
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -11,7 +11,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::support::{self, generate, rows};
+use crate::support::{self, effort, generate, rows};
 
 fn start(data: &Path, store: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_mqlake"))
@@ -29,7 +29,7 @@ fn start(data: &Path, store: &Path) -> Child {
 
 #[test]
 fn killed_imports_lose_and_double_nothing() {
-    let kills: u32 = std::env::var("MQLAKE_TEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(12);
+    let kills: u32 = effort::times("MQLAKE_TEST_KILLS", 6, 40);
     let home = tempfile::tempdir().unwrap();
     let store = home.path().join("store");
     generate::store(&store, 9000, 4);

@@ -2,7 +2,8 @@
 
 use std::os::unix::fs::FileExt;
 
-use mqlake::lake::Log;
+use mqlake::lake::schema::MESSAGE;
+use mqlake::lake::{Log, Move, Outcome, StreamId};
 use mqlake::qmq::{message_log, payload};
 
 use crate::support::{self, generate, rows, week};
@@ -15,15 +16,20 @@ async fn a_checkpoint_that_fails_after_the_commit_does_not_undo_it() {
     let (store, data) = (home.path().join("store"), home.path().join("data"));
     week::write_store("bg2", &store);
     let mut config = support::config(&data);
-    support::open(&config).await;
-    // a folder in the place of the first checkpoint
-    for table in ["message", "record", "content", "dead_message", "unresolved_ack"] {
-        for version in 45..=55 {
-            let name = format!("{version:020}.checkpoint.parquet/x");
-            std::fs::create_dir_all(data.join(table).join("_delta_log").join(name)).unwrap();
-        }
+    let lake = support::open(&config).await;
+    // nearly as many commits as lead to the first checkpoint
+    let table = lake.table(&MESSAGE).unwrap();
+    let stream = StreamId::qmq("other", Log::Message);
+    for to in 1..45 {
+        let moves = [Move { stream: stream.clone(), from: (to > 1).then_some(to - 1), to }];
+        assert_eq!(table.append(&[], &moves, 1).await.unwrap(), Outcome::Committed);
     }
-    config.import.flush_rows = 60;
+    // a folder in its place
+    for version in 45..=55 {
+        let name = format!("{version:020}.checkpoint.parquet/x");
+        std::fs::create_dir_all(data.join("message/_delta_log").join(name)).unwrap();
+    }
+    config.import.flush_rows = 300;
     support::import(&config, &store, "bg2").await.unwrap();
     let lake = support::open(&config).await;
     assert!(lake.verify().await.unwrap().findings.is_empty());

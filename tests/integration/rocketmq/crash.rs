@@ -1,7 +1,7 @@
 //! An import that is killed at random points and started again gives the very rows of an undisturbed one, keys of
 //! removed messages included.
 //!
-//! `MQLAKE_TEST_KILLS` sets how often it is killed (default 6).
+//! `MQLAKE_TEST_KILLS` sets how often it is killed (default 4, long 40).
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -11,7 +11,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use crate::support::rocketmq::{BROKERS, When, write_beginning};
-use crate::support::{self, rows};
+use crate::support::{self, effort, rows};
 
 fn start(data: &Path, store: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_mqlake"))
@@ -28,7 +28,7 @@ fn start(data: &Path, store: &Path) -> Child {
 
 #[test]
 fn killed_imports_lose_and_double_nothing() {
-    let kills: u32 = std::env::var("MQLAKE_TEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
+    let kills: u32 = effort::times("MQLAKE_TEST_KILLS", 4, 40);
     let home = tempfile::tempdir().unwrap();
     let store = home.path().join("store");
     write_beginning(When::After, BROKERS[1], 2, &store);

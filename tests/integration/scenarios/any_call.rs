@@ -1,8 +1,8 @@
 //! A store that fails at any call: an error before or after the effect, or no answer at all. Whatever call it is, after
 //! one more run over a store that works the rows are those of an undisturbed one.
 //!
-//! By default a few calls are failed in each way, another selection for each; `MQLAKE_TEST_EVERY_CALL=1` fails every
-//! one.
+//! By default a few calls are failed in each way, another selection for each; `MQLAKE_TEST_EVERY_CALL=1` (or
+//! `MQLAKE_TEST_LONG=1`) fails every one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use mqlake::lake::{Lake, Owner, Store};
 use super::posted::posted;
 use super::shims::{Counting, Failure};
 use super::{Place, over_every_store};
-use crate::support::{generate, week_end};
+use crate::support::{effort, generate, week_end};
 
 /// Bound of calls that are answered.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -48,13 +48,12 @@ async fn run(store: Store, logs: &std::path::Path, patience: Duration) -> Result
 
 /// All rows, an event that was posted again counting once, as it does when traces are read.
 async fn rows(place: &Place) -> Vec<(&'static str, Vec<String>)> {
-    let mut rows = Vec::new();
-    for def in mqlake::lake::schema::TABLES {
-        let distinct = if ["trace", "message_key"].contains(&def.name) { "DISTINCT" } else { "" };
-        let statement = format!("SELECT {distinct} * EXCLUDE (dt) FROM {}", def.name);
-        rows.push((def.name, place.rows(&statement).await));
-    }
-    rows
+    let statement = |name: &str| {
+        let distinct = if ["trace", "message_key"].contains(&name) { "DISTINCT" } else { "" };
+        format!("SELECT {distinct} * EXCLUDE (dt) FROM {name}")
+    };
+    let names = mqlake::lake::schema::TABLES.map(|def| def.name);
+    names.into_iter().zip(place.rows_of_all(&names.map(statement)).await).collect()
 }
 
 /// A place of the same kind.
@@ -82,7 +81,7 @@ async fn a_store_that_fails_at_any_call_loses_and_doubles_nothing(place: Place) 
             "{name} of {calls} calls"
         );
     }
-    let is_thorough = std::env::var("MQLAKE_TEST_EVERY_CALL").is_ok();
+    let is_thorough = std::env::var("MQLAKE_TEST_EVERY_CALL").is_ok() || effort::is_long();
     let step = if is_thorough { 1 } else { calls / 2 };
     for (offset, failure) in [(0, Failure::Before), (3, Failure::LostAnswer), (7, Failure::Hang)] {
         for at in (offset % step..calls).step_by(step) {

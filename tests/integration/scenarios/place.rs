@@ -96,9 +96,19 @@ impl Place {
 
     /// Rows of a statement as sorted lines, of what is committed.
     pub async fn rows(&self, statement: &str) -> Vec<String> {
+        self.rows_of_all(&[statement.to_owned()]).await.remove(0)
+    }
+
+    /// The sorted rows of several statements, over one snapshot.
+    pub async fn rows_of_all(&self, statements: &[String]) -> Vec<Vec<String>> {
         let settings = config::Config::default();
         let lake = Arc::new(Lake::open_existing(self.store(), settings.lake.clone()).await.unwrap());
-        rows::sorted(&rows::query_lake(lake, &settings, statement).await)
+        let engine = rows::engine(lake, &settings).await;
+        let mut all = Vec::new();
+        for statement in statements {
+            all.push(rows::sorted_lines(&engine, statement).await);
+        }
+        all
     }
 
     /// Everything that `mqlake verify` finds is wrong.

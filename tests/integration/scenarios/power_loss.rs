@@ -2,7 +2,7 @@
 //!
 //! Server processes run with a small library (`power_loss.c`) that remembers what they force. After `kill -9` the folder
 //! is put back as those memories say, and the next process begins with that. Nothing that was acknowledged may be lost, and
-//! nothing may come twice. `MQLAKE_TEST_POWER_LOSSES` sets how often the power fails (default 5).
+//! nothing may come twice. `MQLAKE_TEST_POWER_LOSSES` sets how often the power fails (default 3, long 40).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ use rand::{Rng, SeedableRng};
 
 use super::posted::trace_text;
 use crate::peer::{GroupLogs, Peer, PeerSettings};
-use crate::support::{self, rows};
+use crate::support::{self, effort, rows};
 
 /// The memory of what was forced.
 struct Forced {
@@ -144,8 +144,7 @@ impl Server {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_power_loss_takes_nothing_that_was_acknowledged() {
-    let losses: u32 =
-        std::env::var("MQLAKE_TEST_POWER_LOSSES").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
+    let losses: u32 = effort::times("MQLAKE_TEST_POWER_LOSSES", 3, 40);
     let home = tempfile::tempdir().unwrap();
     let forced = Forced::new(home.path());
     let disk = home.path().join("disk");

@@ -1,5 +1,6 @@
 //! Stores and lakes for tests.
 
+pub mod effort;
 pub mod generate;
 pub mod http;
 pub mod rocketmq;

@@ -16,37 +16,54 @@ pub async fn query(data: &Path, statement: &str) -> Vec<serde_json::Value> {
 
 /// Rows of a statement over an open lake as JSON values.
 pub async fn query_lake(lake: Arc<Lake>, config: &Config, statement: &str) -> Vec<serde_json::Value> {
+    let text = lines(&engine(lake, config).await, statement).await;
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What runs statements over an open lake.
+pub async fn engine(lake: Arc<Lake>, config: &Config) -> SqlEngine {
     let catalog = Arc::new(Catalog::open(lake, &config.cache).await.unwrap());
-    let engine = SqlEngine::new(catalog, config.sql.clone()).unwrap();
+    SqlEngine::new(catalog, config.sql.clone()).unwrap()
+}
+
+async fn lines(engine: &SqlEngine, statement: &str) -> String {
     let mut rows = engine.query(statement).await.unwrap();
     let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
     while let Some(batch) = rows.next().await.unwrap() {
         writer.write(&batch).unwrap();
     }
     writer.finish().unwrap();
-    let text = String::from_utf8(writer.into_inner()).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// Rows as sorted lines.
-pub fn sorted(rows: &[serde_json::Value]) -> Vec<String> {
-    let mut lines: Vec<String> = rows.iter().map(ToString::to_string).collect();
-    lines.sort();
-    lines
+    String::from_utf8(writer.into_inner()).unwrap()
 }
 
 /// Every row of a table, as sorted lines.
 pub async fn table(data: &Path, name: &str) -> Vec<String> {
-    sorted(&query(data, &format!("SELECT * FROM {name}")).await)
+    let config = super::config(data);
+    table_of(&engine(super::open(&config).await, &config).await, name).await
 }
 
 /// Every row of every table.
 pub async fn all(data: &Path) -> Vec<(String, Vec<String>)> {
+    let config = super::config(data);
+    // opened and planned once: both take longer than most tables
+    let engine = engine(super::open(&config).await, &config).await;
     let mut tables = Vec::new();
     for def in mqlake::lake::schema::TABLES {
-        tables.push((def.name.to_owned(), table(data, def.name).await));
+        tables.push((def.name.to_owned(), table_of(&engine, def.name).await));
     }
     tables
+}
+
+async fn table_of(engine: &SqlEngine, name: &str) -> Vec<String> {
+    sorted_lines(engine, &format!("SELECT * FROM {name}")).await
+}
+
+/// The rows of a statement as sorted lines.
+pub async fn sorted_lines(engine: &SqlEngine, statement: &str) -> Vec<String> {
+    let text = lines(engine, statement).await;
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
 }
 
 /// Compares two lakes row for row, naming the first difference.

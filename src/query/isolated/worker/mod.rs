@@ -195,6 +195,8 @@ impl Engine {
             spill_max: setup.spill_max,
         };
         let session = Session::new(&FileCache::new(&lake, &cache), resources, threads()).await?;
+        // no statement waits for it
+        session.complete().await?;
         Ok(Engine { setup, session, store })
     }
 
