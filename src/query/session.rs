@@ -117,6 +117,10 @@ impl Session {
     pub(super) async fn complete(&self) -> Result<()> {
         let make = async || {
             for (name, sql) in views() {
+                // a statement that was given up can have ended between two of them
+                if self.context.table_exist(name).map_err(|error| Error::Invariant(error.to_string()))? {
+                    continue;
+                }
                 let made = self.context.sql(sql).await;
                 made.map_err(|error| Error::Invariant(format!("sql/{name}.sql: {error}")))?;
             }
@@ -237,4 +241,31 @@ pub(super) fn of_text(text: String) -> Error {
 
 fn is_unavailable(error: &Error) -> bool {
     error.kind() == crate::error::ErrorKind::Unavailable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn session() -> Session {
+        let objects = Arc::new(object_store::memory::InMemory::new());
+        let store = crate::lake::Store::with_objects(objects, "memory:///lake/".parse().unwrap()).unwrap();
+        let files = FileCache::new(&store, &crate::config::Cache::default());
+        let resources = Resources { memory: 64 << 20, spill_dir: None, spill_max: 1 << 20 };
+        Session::new(&files, resources, 1).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn views_are_made_when_a_statement_names_one_and_go_on_where_they_were_given_up() {
+        let session = session().await;
+        assert!(session.needs_only_tables("SELECT count(*) FROM message"));
+        for other in ["SELECT * FROM messages", "SHOW TABLES", "SELECT * FROM offsets_at('a', 'b', now())"] {
+            assert!(!session.needs_only_tables(other), "{other}");
+        }
+        // as a statement leaves it that was given up between two views
+        let [(_, first), ..] = views();
+        session.context.sql(first).await.unwrap();
+        session.complete().await.unwrap();
+        assert!(views().iter().all(|(name, _)| session.context.table_exist(*name).unwrap()));
+    }
 }
