@@ -1,7 +1,8 @@
 //! The SQL session: the tables, the views and functions of `sql/`, and nothing that can write.
 //!
-//! **PLANNED-ONCE**: a session is made once, and its views and functions when the first statement needs one. What a statement sees travels with it as an extension of its
-//! configuration, which the tables ask; so new commits and new hot rows cost no planning of views.
+//! **PLANNED-ONCE**: a session is made once, and its views and functions when the first statement needs one. What a
+//! statement sees travels with it as an extension of its configuration, which the tables ask; so new commits and new hot
+//! rows cost no planning of views.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +17,6 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
-
 use tokio::sync::OnceCell;
 
 use super::catalog::Pinned;
@@ -143,7 +143,7 @@ impl Session {
     /// The plan of one read-only statement over what is pinned.
     pub(super) async fn plan(&self, pinned: Arc<Pinned>, statement: &str) -> Result<DataFrame> {
         check_nesting(statement)?;
-        if !self.needs_only_tables(statement) {
+        if !self.complete.initialized() && !self.needs_only_tables(statement) {
             self.complete().await?;
         }
         let mut state = self.context.state();

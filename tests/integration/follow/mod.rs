@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub fn config(home: &Path, peer: &Peer) -> Config {
     let mut config = support::config(&home.join("data"));
     config.follow.spool = Some(home.join("spool"));
-    config.follow.flush_every = Duration::from_millis(1000);
+    config.follow.flush_every = Duration::from_secs(1);
     config.follow.visible_every = Duration::from_millis(20);
     config.follow.retry_min = Duration::from_millis(10);
     config.follow.retry_max = Duration::from_millis(200);

@@ -33,6 +33,8 @@ async fn a_checkpoint_that_fails_after_the_commit_does_not_undo_it() {
     support::import(&config, &store, "bg2").await.unwrap();
     let lake = support::open(&config).await;
     assert!(lake.verify().await.unwrap().findings.is_empty());
+    let version = lake.table(&MESSAGE).unwrap().refresh().await.unwrap().version;
+    assert!(version > 50, "the first checkpoint comes with version 50, and this is {version}");
     assert_eq!(rows::table(&data, "message").await.len(), 3616);
 }
 

@@ -10,13 +10,7 @@ use mqlake::query::{Catalog, SqlEngine};
 /// Rows of a statement as JSON values.
 pub async fn query(data: &Path, statement: &str) -> Vec<serde_json::Value> {
     let config = super::config(data);
-    let lake = super::open(&config).await;
-    query_lake(lake, &config, statement).await
-}
-
-/// Rows of a statement over an open lake as JSON values.
-pub async fn query_lake(lake: Arc<Lake>, config: &Config, statement: &str) -> Vec<serde_json::Value> {
-    let text = lines(&engine(lake, config).await, statement).await;
+    let text = lines(&engine(super::open(&config).await, &config).await, statement).await;
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
