@@ -7,9 +7,9 @@
 
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
-use mqlake::qmq::action_log::{self, Action, ActionKind};
-use mqlake::qmq::{index_log, message_log, payload};
-use mqlake::replay::{AckLimits, AckState};
+use mqlake::brokers::qmq::format::action_log::{Action, ActionKind};
+use mqlake::brokers::qmq::format::{action_log, index_log, message_log, payload};
+use mqlake::brokers::qmq::replay::{AckLimits, AckState};
 
 const RECORDS: usize = 10_000;
 

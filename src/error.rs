@@ -150,8 +150,8 @@ impl From<object_store::Error> for Error {
     }
 }
 
-impl From<crate::source::remote::PeerError> for Error {
-    fn from(source: crate::source::remote::PeerError) -> Self {
+impl From<crate::brokers::qmq::wire::PeerError> for Error {
+    fn from(source: crate::brokers::qmq::wire::PeerError) -> Self {
         Error::Peer(source.to_string())
     }
 }

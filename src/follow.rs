@@ -12,47 +12,23 @@
 //! What holds whatever crashes: **SPOOL-DURABLE** (spool), **SPOOL-BEFORE-COMMIT** (flush), **EXACTLY-ONCE**
 //! (lake::table), **VISIBLE-ONCE** (query::catalog), **PROBED** (link).
 
-mod action;
-mod background;
-mod contents;
-mod detail_servers;
-mod flush;
-mod frames;
-mod gaps;
-mod index;
-mod link;
-mod pause;
-mod pipeline;
-mod rocketmq;
-mod runs;
-mod same_log;
-mod seek;
-mod skip;
-mod source;
-mod status;
-mod stream_replay;
-mod stretch;
-mod wake;
-mod worker;
-
-use std::sync::Arc;
+pub(crate) use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub use rocketmq::{GroupPlace, QueueReset, SentCopy};
-pub use seek::{SeekTarget, seek};
-pub use status::{Board, SourceStatus, StreamState};
+use crate::brokers::rocketmq::follow::{GroupPlace, QueueReset, SentCopy};
+use crate::stream::{Board, SourceStatus};
 
+use crate::brokers::qmq::follow::DetailServers;
+use crate::brokers::qmq::wire::detail::DetailLimits;
+use crate::brokers::rocketmq::RocketMqCluster;
 use crate::config::{Config, QmqSource};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::query::Catalog;
-use crate::source::remote::detail::DetailLimits;
-use detail_servers::DetailServers;
-use rocketmq::RocketMqCluster;
 
 /// Everything that follows, while the process serves.
 pub struct Follow {
@@ -83,11 +59,11 @@ impl Follow {
     pub fn start(config: Arc<Config>, lake: Arc<Lake>, catalog: Arc<Catalog>) -> Result<Follow> {
         let http = http_client(&config)?;
         let (stop, give_up) = (CancellationToken::new(), CancellationToken::new());
-        let shared = pipeline::Shared {
+        let shared = crate::stream::Shared {
             lake,
             catalog,
             config: config.clone(),
-            hot: Arc::new(worker::HotBytes::default()),
+            hot: Arc::new(crate::stream::HotBytes::default()),
             stop: stop.clone(),
             give_up: give_up.clone(),
         };
@@ -101,7 +77,7 @@ impl Follow {
         for settings in &config.qmq {
             let board = Arc::new(Board::new(settings.label()));
             sources.push((settings.clone(), board.clone()));
-            let source = source::Source {
+            let source = crate::brokers::qmq::follow::Source {
                 settings: settings.clone(),
                 shared: shared.clone(),
                 board,
@@ -117,7 +93,7 @@ impl Follow {
             clusters.push(cluster);
         }
         if !sources.is_empty() || !clusters.is_empty() {
-            tasks.push(tokio::spawn(background::run(shared)));
+            tasks.push(tokio::spawn(crate::upkeep::run(shared)));
         }
         Ok(Follow {
             sources,
@@ -239,7 +215,7 @@ impl Follow {
 }
 
 /// What asks metaservers and detail servers.
-fn http_client(config: &Config) -> Result<reqwest::Client> {
+pub(crate) fn http_client(config: &Config) -> Result<reqwest::Client> {
     reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::pipeline::Shared;
 use crate::error::Result;
 use crate::lake::Owner;
 use crate::lake::schema::SYSTEM_QMQ;
+use crate::stream::Shared;
 
 /// Whose name the files of upkeep carry.
 const UPKEEP: &str = "(upkeep)";

@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use mqlake::rocketmq::record::Record;
-use mqlake::rocketmq::record_encode::{encode, encode_blank};
+use mqlake::brokers::rocketmq::format::record::Record;
+use mqlake::brokers::rocketmq::format::record_encode::{encode, encode_blank};
 
 const BUFFER_BYTES: usize = 1 << 20;
 /// Bytes that stay free behind the last record of a file, for the marker.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use chrono::{DateTime, Datelike, Timelike};
-use mqlake::rocketmq::message_id::UniqueId;
+use mqlake::brokers::rocketmq::format::message_id::UniqueId;
 
 use crate::Options;
 

@@ -5,12 +5,13 @@ use std::fmt::Write;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
-use mqlake::rocketmq::host::Host;
-use mqlake::rocketmq::properties::{self, Properties, names};
-use mqlake::rocketmq::record::Record;
-use mqlake::rocketmq::topics::TRACE_TOPIC;
-use mqlake::rocketmq::trace::encode;
-use mqlake::rocketmq::trace::event::{Kind, TraceEvent};
+use mqlake::brokers::rocketmq::format::host::Host;
+use mqlake::brokers::rocketmq::format::properties;
+use mqlake::brokers::rocketmq::format::properties::{Properties, names};
+use mqlake::brokers::rocketmq::format::record::Record;
+use mqlake::brokers::rocketmq::format::topics::TRACE_TOPIC;
+use mqlake::brokers::rocketmq::trace::encode;
+use mqlake::brokers::rocketmq::trace::event::{Kind, TraceEvent};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 

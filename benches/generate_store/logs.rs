@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
-use mqlake::qmq::{action_log, index_log, message_log, payload};
+use mqlake::brokers::qmq::format::{action_log, index_log, message_log, payload};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;

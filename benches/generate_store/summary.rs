@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mqlake::qmq::Kind;
+use mqlake::brokers::qmq::format::Kind;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};

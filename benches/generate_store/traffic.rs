@@ -9,9 +9,9 @@ use std::collections::BinaryHeap;
 use std::f64::consts::{PI, TAU};
 use std::io;
 
-use mqlake::qmq::Kind;
-use mqlake::qmq::action_log::{Action, ActionKind};
-use mqlake::qmq::subject::SubjectName;
+use mqlake::brokers::qmq::format::Kind;
+use mqlake::brokers::qmq::format::action_log::{Action, ActionKind};
+use mqlake::brokers::qmq::format::subject::SubjectName;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 

@@ -2,9 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqlake::qmq::action_log::{
-    ActionKind, Invalid, MIN_RECORD_BYTES, SEGMENT_BYTES, Step, encode, step,
-};
+use mqlake::brokers::qmq::format::action_log::{ActionKind, Invalid, MIN_RECORD_BYTES, SEGMENT_BYTES, Step, encode, step};
 
 fn walk(data: &[u8], segment_bytes: usize) {
     let mut at = 0;

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqlake::qmq::index_log::{SEGMENT_BYTES, Step, encode, step};
+use mqlake::brokers::qmq::format::index_log::{SEGMENT_BYTES, Step, encode, step};
 
 fn walk(data: &[u8], file_bytes: usize) {
     let mut at = 0;

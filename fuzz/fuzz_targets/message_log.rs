@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqlake::qmq::message_log::{MIN_RECORD_BYTES, SEGMENT_BYTES, Step, encode, step};
-use mqlake::qmq::payload::{Payload, attributes};
+use mqlake::brokers::qmq::format::message_log::{MIN_RECORD_BYTES, SEGMENT_BYTES, Step, encode, step};
+use mqlake::brokers::qmq::format::payload::{Payload, attributes};
 
 fn walk(data: &[u8], segment_bytes: usize) {
     let mut at = 0;

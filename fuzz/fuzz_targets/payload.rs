@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqlake::qmq::payload::{Payload, attributes, encode_attributes, encode_with_body};
+use mqlake::brokers::qmq::format::payload::{Payload, attributes, encode_attributes, encode_with_body};
 
 fn check_attributes(body: &[u8]) {
     let Ok(pairs) = attributes(body) else { return };

@@ -3,14 +3,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqlake::rocketmq::body::{BodyState, Decompressor};
-use mqlake::rocketmq::inner_batch;
-use mqlake::rocketmq::message_id::OffsetId;
-use mqlake::rocketmq::properties::{self, Properties, names};
-use mqlake::rocketmq::record::{MAX_RECORD_BYTES, MIN_RECORD_BYTES, Record, decode, outline, records};
-use mqlake::rocketmq::record_encode::{encode, encode_with_record_crc};
-use mqlake::rocketmq::sys_flag::SysFlag;
-use mqlake::rocketmq::topics::classify;
+use mqlake::brokers::rocketmq::format::body::{BodyState, Decompressor};
+use mqlake::brokers::rocketmq::format::{inner_batch, properties};
+use mqlake::brokers::rocketmq::format::message_id::OffsetId;
+use mqlake::brokers::rocketmq::format::properties::{Properties, names};
+use mqlake::brokers::rocketmq::format::record::{MAX_RECORD_BYTES, MIN_RECORD_BYTES, Record, decode, outline, records};
+use mqlake::brokers::rocketmq::format::record_encode::{encode, encode_with_record_crc};
+use mqlake::brokers::rocketmq::format::sys_flag::SysFlag;
+use mqlake::brokers::rocketmq::format::topics::classify;
 
 const MAX_BODY: usize = 1 << 16;
 /// zlib, LZ4, Zstandard, unknown.

@@ -15,12 +15,13 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use super::scratch::Scratch;
 use super::serve::serve;
 use super::signals::Stop;
+use crate::brokers::qmq::import::ImportRequest;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::ingest::{ImportRequest, Progress};
 use crate::lake::paths::{demo_mark, stream_sidecar, streams_folder};
 use crate::lake::schema::{SYSTEM_QMQ, SYSTEM_ROCKETMQ};
 use crate::lake::{Lake, Store};
+use crate::stream::Progress;
 
 /// The end of the sample's week, 2024-05-27 00:00 in its zone: lists without a window look back from here.
 const SAMPLE_END: &str = "2024-05-26T16:00:00Z";

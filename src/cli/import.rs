@@ -10,10 +10,13 @@ use clap::{Args, ValueEnum};
 
 use super::open_lake;
 use super::progress::show;
+use crate::brokers::qmq::import::{ImportRequest, Summary};
+use crate::brokers::qmq::store::{BrokerStore, Skipped};
+use crate::brokers::rocketmq::{RocketMqImport, RocketMqSummary};
 use crate::config::{Config, ContentPolicy};
 use crate::error::{Error, Result};
-use crate::ingest::{Gap, ImportRequest, Progress, RocketMqImport, RocketMqSummary, Summary};
-use crate::source::{BrokerStore, Skipped};
+use crate::lake::Gap;
+use crate::stream::Progress;
 
 /// Import the logs of a broker, slave or Java backup of QMQ, or the store of a RocketMQ broker
 ///
@@ -103,7 +106,7 @@ impl Import {
             skip_corrupt: self.skip_corrupt,
         };
         // look at the input before anything is created
-        crate::ingest::check_rocketmq_store(&request.store, &request.commit_logs)?;
+        crate::brokers::rocketmq::check_rocketmq_store(&request.store, &request.commit_logs)?;
         let lake = open_lake(&config).await?;
         let progress = Arc::new(Progress::default());
         let bar = show(progress.clone());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::ingest::Progress;
+use crate::stream::Progress;
 
 /// A bar that is drawn until it is dropped.
 pub(super) struct Shown(Option<tokio::task::JoinHandle<()>>);

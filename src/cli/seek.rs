@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::open_existing_lake;
+use crate::brokers::qmq::follow::{SeekTarget, seek};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::follow::{SeekTarget, seek};
 use crate::lake::Log;
 
 /// QMQ: go on at another offset of a broker's log, after it was reset or damaged

@@ -14,10 +14,10 @@ use super::open_existing_lake;
 use super::progress::show;
 use crate::config::Config;
 use crate::error::Result;
-use crate::ingest::Progress;
 use crate::lake::Lake;
 use crate::lake::verify::{Finding, Report};
 use crate::query::{Catalog, SqlEngine};
+use crate::stream::Progress;
 
 /// Rows that are equal in every column of these were stored twice.
 const IDENTITIES: [(&str, &str); 3] = [

@@ -134,7 +134,7 @@ impl<'a> Cursor<'a> {
 /// Appends a 16-bit length and the bytes.
 ///
 /// Like QMQ's writer it keeps only the low 16 bits of a length beyond 65535, which makes the result unreadable.
-pub(super) fn put_bytes16(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_bytes16(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
     out.extend_from_slice(bytes);
 }
@@ -142,7 +142,7 @@ pub(super) fn put_bytes16(out: &mut Vec<u8>, bytes: &[u8]) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::*;
+    use crate::codec::cursor::*;
     use proptest::prelude::*;
 
     #[test]

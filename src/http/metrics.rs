@@ -10,7 +10,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::{App, process, sql_metrics};
 use crate::error::{Error, Result};
-use crate::follow::SourceStatus;
+use crate::stream::SourceStatus;
 
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 

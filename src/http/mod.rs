@@ -7,13 +7,13 @@ mod body;
 mod budget;
 mod connection;
 mod guard;
-pub mod legacy;
 mod lenient_io;
 mod metrics;
 mod observe;
 mod open_files;
 mod problem;
 mod process;
+pub mod qmq;
 mod server;
 mod sized;
 mod sql;
@@ -202,7 +202,7 @@ const ROW_BYTES: usize = 4096;
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
-        .merge(legacy::routes())
+        .merge(crate::http::qmq::routes())
         .merge(v1::routes())
         .merge(sql::routes())
         .route("/api/status", get(status::status))

@@ -10,9 +10,9 @@ use serde::Serialize;
 
 use super::{App, Problem, json};
 use crate::error::Result;
-use crate::follow::SourceStatus;
 use crate::lake::{Lake, Level};
 use crate::query::Pinned;
+use crate::stream::SourceStatus;
 
 /// Longest wait for positions: a status is wanted most when the store is slow.
 const MOST_WAIT: Duration = Duration::from_secs(5);

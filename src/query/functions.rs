@@ -14,8 +14,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::SessionContext;
 
 use super::moment::{self, Moment};
+use crate::brokers::rocketmq::format::namespace;
 use crate::error::{Error, Result};
-use crate::rocketmq::namespace;
 
 /// Type of an argument.
 #[derive(Debug, Clone, Copy)]

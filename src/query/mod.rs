@@ -16,7 +16,6 @@ mod runs;
 mod session;
 mod sql;
 mod subjects;
-pub mod trace_graph;
 
 pub use catalog::{Catalog, HotFile, Pinned, PinnedTable};
 pub use files::{CachedReader, FileCache, FileIndex};

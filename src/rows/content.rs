@@ -5,16 +5,16 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BinaryBuilder, Int8Array, Int32Array};
 use arrow::record_batch::RecordBatch;
 
-use super::super::names::{constant_column, text_column};
-use super::message::MessageRow;
-use super::stored::StoredRow;
+use super::names::{constant_column, text_column};
 use super::{
     BatchContext, DayRows, NO_NUMBER, NO_OFFSET, NO_TIME, NameLists, Rows, Texts, ascending, batch_of,
     by_day, day_and_name, gather, integers, last_word, map_builder, offsets, small_integers, times,
 };
+use crate::brokers::qmq::format::payload::{Payload, attributes};
+use crate::brokers::qmq::replay::MessageRow;
+use crate::brokers::rocketmq::replay::StoredRow;
 use crate::error::Result;
 use crate::lake::schema::{CONTENT, TableDef};
-use crate::qmq::payload::{Payload, attributes};
 
 /// Rows of `content`.
 #[derive(Debug, Default)]

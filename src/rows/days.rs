@@ -111,7 +111,7 @@ fn number_of(day: NaiveDate) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::rows::days::*;
 
     fn rule(most: usize) -> DayRule {
         let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
@@ -124,7 +124,7 @@ mod tests {
         let today = rule.today().unwrap();
         for ms in [i64::MIN, -1, 0, 946_684_799_999, 1_700_000_000_000 + 3 * DAY_MS, i64::MAX] {
             let day = rule.day_of(ms);
-            assert_eq!(rule.partition(super::super::date_of(day)), today, "{ms}");
+            assert_eq!(rule.partition(crate::rows::date_of(day)), today, "{ms}");
             assert_eq!(day, STRAYS, "{ms}");
         }
         for ms in [946_684_800_000, 1_700_000_000_000, 1_700_000_000_000 + DAY_MS] {
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn the_rarest_of_too_many_days_are_strays() {
         let days: Vec<DayRows> = (0..5)
-            .map(|day| DayRows { day: super::super::date_of(19_000 + day), order: vec![0; 5 - day as usize] })
+            .map(|day| DayRows { day: crate::rows::date_of(19_000 + day), order: vec![0; 5 - day as usize] })
             .collect();
         assert!(rule(5).narrower(&days).is_none());
         let narrow = rule(2).narrower(&days).unwrap();

@@ -5,14 +5,9 @@
 
 mod content;
 mod days;
-mod key;
-mod message;
-mod progress;
-mod record;
-mod stored;
-mod stored_json;
-mod trace;
-mod unresolved;
+mod names;
+
+pub(crate) use names::{NO_NAME, Place, constant_column, text_column};
 
 use std::sync::Arc;
 
@@ -25,21 +20,13 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use chrono::NaiveDate;
 
+use crate::brokers::rocketmq::replay::StoredRows;
 pub use content::ContentRows;
 pub use days::DayRule;
-pub use key::KeyKind;
-pub(super) use key::{KeyRow, KeyRows};
-pub use message::{DeadRows, MessageRow, MessageRows};
-pub(super) use progress::{ProgressRow, ProgressRows};
-pub use record::RecordRows;
-pub(super) use stored::{StoredRow, StoredRows};
-pub(crate) use stored_json::kind_name;
-pub(super) use trace::{Carrier, TraceRow, TraceRows};
-pub use unresolved::UnresolvedRows;
 
-use super::names::Names;
 use crate::error::Result;
 use crate::lake::schema::TableDef;
+pub(crate) use names::Names;
 
 /// Marks a time that is not known.
 pub(crate) const NO_TIME: i64 = i64::MIN;
@@ -67,7 +54,7 @@ pub struct BatchContext<'a> {
     /// [`Names::ranks`].
     pub ranks: Vec<u32>,
     /// The messages that keys belong to.
-    stored: Option<&'a StoredRows>,
+    pub(crate) stored: Option<&'a StoredRows>,
     days: DayRule,
 }
 
@@ -127,11 +114,11 @@ impl<'a> BatchContext<'a> {
         BatchContext { days, ..self }
     }
 
-    fn day_of(&self, time_ms: i64) -> i32 {
+    pub(crate) fn day_of(&self, time_ms: i64) -> i32 {
         self.days.day_of(time_ms)
     }
 
-    fn rank(&self, number: u32) -> u32 {
+    pub(crate) fn rank(&self, number: u32) -> u32 {
         // an absent name sorts first
         self.ranks.get(number as usize).map_or(0, |rank| rank + 1)
     }
@@ -147,7 +134,7 @@ fn date_of(day: i32) -> NaiveDate {
 type SortKey<const N: usize> = [u64; N];
 
 /// The first word: day and name, and up to eight bits that come after the name.
-fn day_and_name(day: i32, rank: u32, after: u8) -> u64 {
+pub(crate) fn day_and_name(day: i32, rank: u32, after: u8) -> u64 {
     // days are biased so that those before the epoch sort first
     let day = u64::from(day.wrapping_add(1 << 23).cast_unsigned() & 0xff_ffff);
     day << 40 | u64::from(rank) << 8 | u64::from(after)
@@ -159,25 +146,25 @@ fn day_of_key(day_and_name: u64) -> i32 {
 }
 
 /// The last word: what comes before the row in the order (24 and 8 bits), and the row.
-fn last_word(rank: u32, code: i8, row: usize) -> u64 {
+pub(crate) fn last_word(rank: u32, code: i8, row: usize) -> u64 {
     // flipping the sign bit sorts signed codes as numbers
     let code = u64::from(code.cast_unsigned() ^ 0x80);
     u64::from(rank & 0xff_ffff) << 40 | code << 32 | (row as u64 & u64::from(u32::MAX))
 }
 
 /// A number that sorts like the signed one.
-fn ascending(number: i64) -> u64 {
+pub(crate) fn ascending(number: i64) -> u64 {
     number.cast_unsigned() ^ (1 << 63)
 }
 
 /// A number that sorts the other way round.
-fn descending(number: i64) -> u64 {
+pub(crate) fn descending(number: i64) -> u64 {
     !ascending(number)
 }
 
 /// Sorts rows and splits them by day. The last word of a key ends in the row's number, which makes keys
 /// distinct, so that an unstable sort keeps the log's order.
-fn by_day<const N: usize>(mut keys: Vec<SortKey<N>>) -> Vec<DayRows> {
+pub(crate) fn by_day<const N: usize>(mut keys: Vec<SortKey<N>>) -> Vec<DayRows> {
     keys.sort_unstable();
     let rows = keys.iter().filter_map(|key| {
         let (first, last) = (key.first()?, key.last()?);
@@ -187,7 +174,7 @@ fn by_day<const N: usize>(mut keys: Vec<SortKey<N>>) -> Vec<DayRows> {
 }
 
 /// Groups rows that are in order, the day first.
-fn split_days(rows: impl Iterator<Item = (i32, u32)>) -> Vec<DayRows> {
+pub(crate) fn split_days(rows: impl Iterator<Item = (i32, u32)>) -> Vec<DayRows> {
     let mut days: Vec<DayRows> = Vec::new();
     let mut current = None;
     for (day, row) in rows {
@@ -202,25 +189,28 @@ fn split_days(rows: impl Iterator<Item = (i32, u32)>) -> Vec<DayRows> {
     days
 }
 
-fn gather<'a, T: Copy + Default>(values: &'a [T], order: &'a [u32]) -> impl Iterator<Item = T> + 'a {
+pub(crate) fn gather<'a, T: Copy + Default>(
+    values: &'a [T],
+    order: &'a [u32],
+) -> impl Iterator<Item = T> + 'a {
     order.iter().map(|row| values.get(*row as usize).copied().unwrap_or_default())
 }
 
-fn times(values: &[i64], order: &[u32], nullable: bool) -> ArrayRef {
+pub(crate) fn times(values: &[i64], order: &[u32], nullable: bool) -> ArrayRef {
     let buffer: ScalarBuffer<i64> = gather(values, order).collect::<Vec<_>>().into();
     let nulls = nullable.then(|| NullBuffer::from_iter(buffer.iter().map(|time| *time != NO_TIME)));
     let array = TimestampMillisecondArray::new(buffer, nulls.filter(|nulls| nulls.null_count() > 0));
     Arc::new(array.with_timezone("UTC"))
 }
 
-fn integers(values: &[i64], order: &[u32]) -> ArrayRef {
+pub(crate) fn integers(values: &[i64], order: &[u32]) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(gather(values, order)))
 }
 
 /// Marks a number that is not known.
 pub(crate) const NO_OFFSET: i64 = i64::MIN;
 
-fn offsets(values: &[i64], order: &[u32]) -> ArrayRef {
+pub(crate) fn offsets(values: &[i64], order: &[u32]) -> ArrayRef {
     let buffer: ScalarBuffer<i64> = gather(values, order).collect::<Vec<_>>().into();
     let nulls = NullBuffer::from_iter(buffer.iter().map(|number| *number != NO_OFFSET));
     Arc::new(Int64Array::new(buffer, Some(nulls).filter(|nulls| nulls.null_count() > 0)))
@@ -229,7 +219,7 @@ fn offsets(values: &[i64], order: &[u32]) -> ArrayRef {
 /// Marks a small number that is not known.
 pub(crate) const NO_NUMBER: i32 = i32::MIN;
 
-fn small_integers(values: &[i32], order: &[u32], nullable: bool) -> ArrayRef {
+pub(crate) fn small_integers(values: &[i32], order: &[u32], nullable: bool) -> ArrayRef {
     let buffer: ScalarBuffer<i32> = gather(values, order).collect::<Vec<_>>().into();
     let nulls = nullable.then(|| NullBuffer::from_iter(buffer.iter().map(|number| *number != NO_NUMBER)));
     Arc::new(Int32Array::new(buffer, nulls.filter(|nulls| nulls.null_count() > 0)))
@@ -243,12 +233,12 @@ pub(crate) fn split_keys(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// A builder of lists of text.
-fn list_builder() -> ListBuilder<StringBuilder> {
+pub(crate) fn list_builder() -> ListBuilder<StringBuilder> {
     ListBuilder::new(StringBuilder::new()).with_field(Field::new("element", DataType::Utf8, false))
 }
 
 /// A builder of maps of text to text.
-fn map_builder() -> MapBuilder<StringBuilder, StringBuilder> {
+pub(crate) fn map_builder() -> MapBuilder<StringBuilder, StringBuilder> {
     let names =
         MapFieldNames { entry: "key_value".to_owned(), key: "key".to_owned(), value: "value".to_owned() };
     MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new()).with_values_field(Field::new(
@@ -260,7 +250,7 @@ fn map_builder() -> MapBuilder<StringBuilder, StringBuilder> {
 
 /// Puts columns under the table's names; dictionary columns stand for the plain type they hold. The last columns of
 /// a table may be left out: they are null.
-fn batch_of(def: &TableDef, mut columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+pub(crate) fn batch_of(def: &TableDef, mut columns: Vec<ArrayRef>) -> Result<RecordBatch> {
     let rows = columns.first().map_or(0, |column| column.len());
     let absent = def.columns.iter().skip(columns.len());
     columns
@@ -276,13 +266,13 @@ fn batch_of(def: &TableDef, mut columns: Vec<ArrayRef>) -> Result<RecordBatch> {
 
 /// Text of any content, back to back.
 #[derive(Debug, Default)]
-struct Texts {
-    bytes: String,
-    ends: Vec<u32>,
+pub(crate) struct Texts {
+    pub(crate) bytes: String,
+    pub(crate) ends: Vec<u32>,
 }
 
 impl Texts {
-    fn push(&mut self, text: &[u8]) {
+    pub(crate) fn push(&mut self, text: &[u8]) {
         match std::str::from_utf8(text) {
             Ok(text) => self.bytes.push_str(text),
             Err(_) => self.bytes.push_str(&String::from_utf8_lossy(text)),
@@ -290,18 +280,18 @@ impl Texts {
         self.ends.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
     }
 
-    fn get(&self, row: usize) -> &str {
+    pub(crate) fn get(&self, row: usize) -> &str {
         let start = row.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
         let end = self.ends.get(row).copied().unwrap_or(start);
         self.bytes.get(start as usize..end as usize).unwrap_or("")
     }
 
-    fn column(&self, order: &[u32]) -> ArrayRef {
+    pub(crate) fn column(&self, order: &[u32]) -> ArrayRef {
         Arc::new(arrow::array::StringArray::from_iter_values(order.iter().map(|row| self.get(*row as usize))))
     }
 
     /// As [`Texts::column`], with null for what is empty.
-    fn nullable_column(&self, order: &[u32]) -> ArrayRef {
+    pub(crate) fn nullable_column(&self, order: &[u32]) -> ArrayRef {
         let texts = order.iter().map(|row| Some(self.get(*row as usize)).filter(|text| !text.is_empty()));
         Arc::new(texts.collect::<arrow::array::StringArray>())
     }
@@ -312,7 +302,7 @@ const NO_LIST: u32 = u32::MAX;
 
 /// Lists of names; equal lists are kept once.
 #[derive(Debug, Default)]
-struct NameLists {
+pub(crate) struct NameLists {
     /// Number of each row's list; 0 is the empty list, [`NO_LIST`] an unknown one.
     rows: Vec<u32>,
     known: hashbrown::HashMap<Box<[u32]>, u32>,
@@ -320,7 +310,7 @@ struct NameLists {
 }
 
 impl NameLists {
-    fn push(&mut self, list: Option<&[u32]>) {
+    pub(crate) fn push(&mut self, list: Option<&[u32]>) {
         let Some(list) = list else {
             self.rows.push(NO_LIST);
             return;
@@ -342,14 +332,14 @@ impl NameLists {
     }
 
     /// The first name of a row's list.
-    fn first<'a>(&self, row: usize, names: &'a Names) -> Option<&'a str> {
+    pub(crate) fn first<'a>(&self, row: usize, names: &'a Names) -> Option<&'a str> {
         let number = self.rows.get(row).copied().filter(|number| *number != NO_LIST)?;
         let list = self.lists.get(number.checked_sub(1)? as usize)?;
         list.first().map(|name| names.text(*name))
     }
 
     /// The lists of these rows; null where they are not known.
-    fn column(&self, order: &[u32], names: &Names) -> ArrayRef {
+    pub(crate) fn column(&self, order: &[u32], names: &Names) -> ArrayRef {
         let mut builder = list_builder();
         for number in gather(&self.rows, order) {
             if number == NO_LIST {

@@ -6,12 +6,12 @@ use arrow::array::{ArrayRef, DictionaryArray, Int32Array, StringArray};
 use arrow::datatypes::Int32Type;
 use hashbrown::HashMap;
 
+use crate::brokers::qmq::format::Kind;
+use crate::brokers::qmq::format::subject::SubjectName;
 use crate::error::Result;
-use crate::qmq::Kind;
-use crate::qmq::subject::SubjectName;
 
 /// Number of an absent name.
-pub(super) const NO_NAME: u32 = u32::MAX;
+pub(crate) const NO_NAME: u32 = u32::MAX;
 
 /// Where a message belongs, parsed from its subject once per batch.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +90,7 @@ impl Names {
 ///
 /// # Errors
 /// Never for numbers of the same [`Names`].
-pub(super) fn text_column(numbers: impl Iterator<Item = u32>, dictionary: &ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn text_column(numbers: impl Iterator<Item = u32>, dictionary: &ArrayRef) -> Result<ArrayRef> {
     let keys: Int32Array = numbers.map(|n| if n == NO_NAME { None } else { i32::try_from(n).ok() }).collect();
     Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, dictionary.clone())?))
 }
@@ -99,7 +99,7 @@ pub(super) fn text_column(numbers: impl Iterator<Item = u32>, dictionary: &Array
 ///
 /// # Errors
 /// Never.
-pub(super) fn constant_column(text: &str, rows: usize) -> Result<ArrayRef> {
+pub(crate) fn constant_column(text: &str, rows: usize) -> Result<ArrayRef> {
     let values: ArrayRef = Arc::new(StringArray::from(vec![text]));
     let keys = Int32Array::from(vec![0; rows]);
     Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, values)?))

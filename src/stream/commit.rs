@@ -10,7 +10,7 @@ use crate::config;
 use crate::error::{Error, Result};
 use crate::lake::schema::TableDef;
 use crate::lake::{Beside, EncodedFile, FileEncoder, Lake, Level, Move, Outcome, Owner, StreamId};
-use crate::replay::{BatchContext, DayRule, Rows};
+use crate::rows::{BatchContext, DayRule, Rows};
 
 /// Rows turned into columns at a time.
 const CHUNK_ROWS: usize = 16 * 1024;
@@ -99,7 +99,7 @@ fn chunk_rows(rows: &dyn Rows, order: &[u32]) -> usize {
 
 impl Lake {
     /// Stores files and commits them with the stream's move to `to`.
-    pub(super) async fn commit_encoded(
+    pub(crate) async fn commit_encoded(
         &self,
         encoded: Encoded,
         stream: &StreamId,
@@ -175,7 +175,7 @@ impl Lake {
 
 /// Encodes flushes as they come, two at a time, and hands the results out in order: while one is stored and
 /// committed the next are being sorted and compressed.
-pub(super) fn encode_ahead<'a, F, E, T>(
+pub(crate) fn encode_ahead<'a, F, E, T>(
     flushes: mpsc::Receiver<F>,
     encode: impl Fn(F) -> E + 'a,
 ) -> impl Stream<Item = Result<T>> + 'a
@@ -192,7 +192,7 @@ where
 }
 
 /// Runs blocking work that needs a shared batch.
-pub(super) async fn blocking<B, T>(
+pub(crate) async fn blocking<B, T>(
     batch: &Arc<B>,
     work: impl FnOnce(&B) -> Result<T> + Send + 'static,
 ) -> Result<T>

@@ -13,17 +13,17 @@ use chrono::NaiveDate;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::commit::TablePosition;
 use super::pause::Backoff;
+use super::spool::Spool;
 use super::status::Board;
 use super::worker::{Cut, LARGE_ROWS};
 use crate::config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::TablePosition;
 use crate::lake::schema::TableDef;
 use crate::lake::{EncodedFile, Lake, LakeFile, Log, Move, Outcome, Owner, Run, StreamId};
 use crate::query::{Catalog, HotFile};
-use crate::replay::DayRule;
-use crate::spool::Spool;
+use crate::rows::DayRule;
 
 /// Commits one stream.
 pub(super) struct Flusher {

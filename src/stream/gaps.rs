@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::lake::{Gap, Lake, StreamInfo};
 
 /// The gaps of one broker group.
-pub(super) struct Gaps {
+pub(crate) struct Gaps {
     lake: Arc<Lake>,
     board: Arc<Board>,
     system: &'static str,
@@ -20,19 +20,19 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
-    pub(super) fn new(lake: Arc<Lake>, board: Arc<Board>, system: &'static str, group: String) -> Gaps {
+    pub(crate) fn new(lake: Arc<Lake>, board: Arc<Board>, system: &'static str, group: String) -> Gaps {
         Gaps { lake, board, system, group, unwritten: Mutex::new(None), writing: tokio::sync::Mutex::new(()) }
     }
 
     /// Shows a gap; [`Gaps::store`] writes it down.
-    pub(super) fn note(&self, gap: Gap) {
+    pub(crate) fn note(&self, gap: Gap) {
         metrics::counter!("mqlake_follow_gaps_total", "group" => self.group.clone()).increment(1);
         let all = self.board.gap(gap);
         *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner) = Some(all);
     }
 
     /// Writes down what is not written yet; after a failure the next call tries again.
-    pub(super) async fn store(&self) {
+    pub(crate) async fn store(&self) {
         let _writing = self.writing.lock().await;
         let Some(gaps) = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         if let Err(error) = self.put(gaps.clone()).await {

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 /// Pauses that double from one failure to the next, with jitter, so that many clients do not come back together.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     least: Duration,
     most: Duration,
     next: Duration,
 }
 
 impl Backoff {
-    pub(super) fn new(least: Duration, most: Duration) -> Backoff {
+    pub(crate) fn new(least: Duration, most: Duration) -> Backoff {
         Backoff { least, most, next: least }
     }
 
     /// The next pause: between half of the doubled length and all of it.
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let whole = self.next;
         self.next = (whole * 2).min(self.most);
         let half = whole / 2;
@@ -25,38 +25,38 @@ impl Backoff {
         half + half.mul_f64(chance as f64 / 1000.0)
     }
 
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.next = self.least;
     }
 }
 
 /// The pause of a stream: none while answers bring something, growing while they are empty.
 #[derive(Debug)]
-pub(super) struct IdlePause {
+pub(crate) struct IdlePause {
     least: Duration,
     most: Duration,
     next: Duration,
 }
 
 impl IdlePause {
-    pub(super) fn new(least: Duration, most: Duration) -> IdlePause {
+    pub(crate) fn new(least: Duration, most: Duration) -> IdlePause {
         IdlePause { least, most, next: least }
     }
 
-    pub(super) fn after_empty(&mut self) -> Duration {
+    pub(crate) fn after_empty(&mut self) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(self.most);
         pause
     }
 
-    pub(super) fn after_data(&mut self) {
+    pub(crate) fn after_data(&mut self) {
         self.next = self.least;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::stream::pause::*;
 
     #[test]
     fn pauses_after_failures_grow_to_a_limit_and_vary() {

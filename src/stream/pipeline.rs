@@ -3,7 +3,7 @@
 //! Opening a pipeline reads what the tables have and what the spool holds, and finds where receiving goes on.
 //! It never talks to a broker.
 
-use std::path::Path;
+pub(crate) use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,24 +11,22 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::commit::TablePosition;
 use super::flush::Flusher;
-use super::frames::GAP;
-use super::skip::Skip;
+use super::replay::{ReplayedRows, StreamReplay};
+use super::spool::{Frame, OwnedFrame, Spool, SpoolReader, SpoolSettings, SpoolView};
 use super::status::Board;
-use super::stream_replay::{ReplayedRows, StreamReplay};
 use super::wake::Wake;
 use super::worker::{HotBytes, Worker};
+use crate::brokers::qmq::follow::{GAP, Skip};
+use crate::brokers::qmq::replay::{AckLimits, AckState, ActionReplay, Floors, MessageReplay};
+use crate::brokers::rocketmq::replay::QueueOffsets;
+use crate::brokers::rocketmq::{ROCKETMQ_TABLES, RocketMqReplay, RocketMqSettings, TableFloor};
 use crate::config::{Config, QmqSource, RocketMqSource, SkipFile};
 use crate::error::{Error, Result};
-use crate::ingest::TablePosition;
 use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, RECORD, UNRESOLVED_ACK};
 use crate::lake::{Lake, Log, Owner, StreamId};
 use crate::query::Catalog;
-use crate::replay::{
-    AckLimits, AckState, ActionReplay, Floors, MessageReplay, QueueOffsets, ROCKETMQ_TABLES, RocketMqReplay,
-    RocketMqSettings, TableFloor,
-};
-use crate::spool::{Frame, OwnedFrame, Spool, SpoolReader, SpoolSettings, SpoolView};
 
 /// Bytes of a frame and a new segment besides the payload, generously.
 const FRAME_OVERHEAD: u64 = 128;
@@ -41,20 +39,20 @@ type Task = JoinHandle<Result<()>>;
 
 /// What all pipelines of a process share.
 #[derive(Clone)]
-pub(super) struct Shared {
-    pub(super) lake: Arc<Lake>,
-    pub(super) catalog: Arc<Catalog>,
-    pub(super) config: Arc<Config>,
-    pub(super) hot: Arc<HotBytes>,
+pub(crate) struct Shared {
+    pub(crate) lake: Arc<Lake>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) hot: Arc<HotBytes>,
     /// Nothing more is to be received.
-    pub(super) stop: CancellationToken,
+    pub(crate) stop: CancellationToken,
     /// What is not committed by now stays in the spool.
-    pub(super) give_up: CancellationToken,
+    pub(crate) give_up: CancellationToken,
 }
 
 /// An open stream.
-pub(super) struct Pipeline {
-    pub(super) stream: StreamId,
+pub(crate) struct Pipeline {
+    pub(crate) stream: StreamId,
     spool: Arc<Mutex<Spool>>,
     view: SpoolView,
     most_spooled: u64,
@@ -69,7 +67,7 @@ pub(super) struct Pipeline {
     begin: Option<u64>,
     /// Up to here the tables stand at different positions and the spool does not help: offsets of single records
     /// are needed.
-    pub(super) exact_until: u64,
+    pub(crate) exact_until: u64,
     /// Worker and flusher, until it is closed.
     tasks: Option<(Task, Task)>,
 }
@@ -83,7 +81,7 @@ impl Drop for Pipeline {
 
 impl Pipeline {
     /// Opens the stream of messages.
-    pub(super) async fn messages(
+    pub(crate) async fn messages(
         shared: &Shared,
         source: &QmqSource,
         board: &Arc<Board>,
@@ -101,7 +99,7 @@ impl Pipeline {
     }
 
     /// Opens the stream of actions.
-    pub(super) async fn actions(
+    pub(crate) async fn actions(
         shared: &Shared,
         source: &QmqSource,
         board: &Arc<Board>,
@@ -125,7 +123,7 @@ impl Pipeline {
     }
 
     /// Opens what is pulled from a RocketMQ broker; returns how far its queues were read, without what is spooled.
-    pub(super) async fn rocketmq(
+    pub(crate) async fn rocketmq(
         shared: &Shared,
         source: &RocketMqSource,
         board: &Arc<Board>,
@@ -278,22 +276,22 @@ impl Pipeline {
     }
 
     /// End of what is spooled: the offset to ask the broker for.
-    pub(super) fn received(&self) -> Option<u64> {
+    pub(crate) fn received(&self) -> Option<u64> {
         self.view.end()
     }
 
     /// Waits for an append that whoever began it no longer waits for.
-    pub(super) async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         drop(self.appending.lock().await);
     }
 
     /// Whether the spool takes this much more.
-    pub(super) fn has_room(&self, bytes: usize) -> bool {
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.view.bytes() + bytes as u64 + FRAME_OVERHEAD <= self.most_spooled
     }
 
     /// Goes through what the spool holds behind the tables, in order, one frame at a time: it can be more than memory.
-    pub(super) async fn fold_spooled<T: Send + 'static>(
+    pub(crate) async fn fold_spooled<T: Send + 'static>(
         &self,
         mut folded: T,
         each: impl Fn(&mut T, &OwnedFrame) + Send + 'static,
@@ -314,7 +312,7 @@ impl Pipeline {
     }
 
     /// The last frame with records that was received, if it is known: after a start that of the spool.
-    pub(super) async fn last_frame(&self) -> Result<Option<OwnedFrame>> {
+    pub(crate) async fn last_frame(&self) -> Result<Option<OwnedFrame>> {
         if let Some(last) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner) {
             return Ok(Some(last.clone()));
         }
@@ -340,7 +338,7 @@ impl Pipeline {
     }
 
     /// Bytes in the spool.
-    pub(super) fn spooled_bytes(&self) -> u64 {
+    pub(crate) fn spooled_bytes(&self) -> u64 {
         self.view.bytes()
     }
 
@@ -348,7 +346,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`Error::Limit`] if the spool is full, others if its disk fails.
-    pub(super) async fn append(&self, kind: u8, from: u64, to: u64, payload: bytes::Bytes) -> Result<()> {
+    pub(crate) async fn append(&self, kind: u8, from: u64, to: u64, payload: bytes::Bytes) -> Result<()> {
         let spool = self.spool.clone();
         if !payload.is_empty() && self.stream.log != Log::Pulled {
             let last = OwnedFrame { kind, from, to, payload: payload.clone() };
@@ -370,14 +368,14 @@ impl Pipeline {
     }
 
     /// Forces what was appended to disk.
-    pub(super) async fn sync(&self) -> Result<()> {
+    pub(crate) async fn sync(&self) -> Result<()> {
         let spool = self.spool.clone();
         tokio::task::spawn_blocking(move || spool.lock().unwrap_or_else(PoisonError::into_inner).sync())
             .await?
     }
 
     /// Whether replay or commits have ended, which only happens after a failure.
-    pub(super) fn is_broken(&self) -> bool {
+    pub(crate) fn is_broken(&self) -> bool {
         self.tasks.as_ref().is_none_or(|(worker, flusher)| worker.is_finished() || flusher.is_finished())
     }
 
@@ -385,7 +383,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// What made the worker or the flusher end.
-    pub(super) async fn close(mut self) -> Result<()> {
+    pub(crate) async fn close(mut self) -> Result<()> {
         self.stop.store(true, Ordering::Relaxed);
         self.wake.ring();
         let Some((worker, flusher)) = self.tasks.take() else { return Ok(()) };
@@ -501,6 +499,6 @@ fn skip_of(source: &QmqSource) -> Skip {
 }
 
 /// Folder of the spools of a broker group.
-pub(super) fn spool_folder(config: &Config, system: &str, group: &str) -> std::path::PathBuf {
+pub(crate) fn spool_folder(config: &Config, system: &str, group: &str) -> std::path::PathBuf {
     config.spool_dir().join(system).join(object_store::path::PathPart::from(group).as_ref())
 }

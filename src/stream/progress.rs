@@ -54,12 +54,12 @@ impl Progress {
     }
 
     /// A log is to be read whose rest has so many bytes.
-    pub(super) fn add_total(&self, bytes: u64) {
+    pub(crate) fn add_total(&self, bytes: u64) {
         self.total.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// A phase begins that reads logs.
-    pub(super) fn enter(&self, name: &'static str) {
+    pub(crate) fn enter(&self, name: &'static str) {
         self.is_reading.store(true, Ordering::Relaxed);
         self.name(name);
     }
@@ -91,7 +91,7 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::stream::progress::*;
 
     #[test]
     fn each_phase_has_its_own_bar() {

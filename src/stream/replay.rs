@@ -3,17 +3,18 @@
 use bytes::Bytes;
 use chrono::NaiveDate;
 
-use super::frames::{self, ACTIONS, Entry, INDEX, MESSAGES};
-use super::skip::Skip;
+use super::commit::encode;
+use super::spool::OwnedFrame;
+use crate::brokers::qmq::follow::{ACTIONS, Entry, INDEX, MESSAGES, Skip, frames};
+use crate::brokers::qmq::format::index_log;
+use crate::brokers::qmq::replay::{ActionReplay, MessageReplay};
+use crate::brokers::qmq::store::{ActionFormat, LogFormat, Step};
+use crate::brokers::rocketmq::RocketMqReplay;
 use crate::config;
 use crate::error::{Error, Result};
-use crate::ingest::encode;
 use crate::lake::EncodedFile;
 use crate::lake::schema::TableDef;
-use crate::qmq::index_log;
-use crate::replay::{ActionReplay, DayRule, MessageReplay, RocketMqReplay, Rows};
-use crate::source::{ActionFormat, LogFormat, Step};
-use crate::spool::OwnedFrame;
+use crate::rows::{DayRule, Rows};
 
 /// Compression of rows that are encoded again soon.
 const HOT_ZSTD_LEVEL: i32 = 1;
@@ -45,7 +46,9 @@ impl StreamReplay {
             (ReplayedRows::Messages(replay), MESSAGES) => Ok(message_frame(replay, &mut self.skip, frame)),
             (ReplayedRows::Actions(replay), ACTIONS) => Ok(action_frame(replay, &mut self.skip, frame)),
             (_, frames::GAP) => Ok(0),
-            (ReplayedRows::RocketMq(replay), _) => super::rocketmq::replay_frame(replay, frame),
+            (ReplayedRows::RocketMq(replay), _) => {
+                crate::brokers::rocketmq::follow::replay_frame(replay, frame)
+            }
             (_, kind) => Err(Error::Invariant(format!(
                 "the spool holds a frame of kind {kind} that does not belong to its stream"
             ))),

@@ -99,7 +99,7 @@ struct Times {
 }
 
 impl Board {
-    pub(super) fn new(name: String) -> Board {
+    pub(crate) fn new(name: String) -> Board {
         let status = SourceStatus {
             name,
             broker_group: None,
@@ -177,13 +177,13 @@ impl Board {
         state.status.problem.clone().filter(|_| state.is_refused)
     }
 
-    pub(super) fn connecting(&self) {
+    pub(crate) fn connecting(&self) {
         let mut state = self.lock();
         state.status.state = "connecting";
         state.times.values_mut().for_each(|times| times.is_current = false);
     }
 
-    pub(super) fn following(&self, address: &str) {
+    pub(crate) fn following(&self, address: &str) {
         let mut state = self.lock();
         state.status.state = "following";
         state.status.problem = None;
@@ -191,7 +191,7 @@ impl Board {
         state.status.address = Some(address.to_owned());
     }
 
-    pub(super) fn problem(&self, state_name: &'static str, what: String) {
+    pub(crate) fn problem(&self, state_name: &'static str, what: String) {
         let mut state = self.lock();
         state.status.state = state_name;
         state.status.problem = Some(what);
@@ -200,13 +200,13 @@ impl Board {
     }
 
     /// Who asks is not let in: nobody but an operator can help.
-    pub(super) fn refused(&self, what: String) {
+    pub(crate) fn refused(&self, what: String) {
         self.problem("waiting", what);
         self.lock().is_refused = true;
     }
 
     /// Something happened that is over but has to be known: it is an alarm for a while, with its time.
-    pub(super) fn event(&self, about: &'static str, what: String, alarm_for: Duration) {
+    pub(crate) fn event(&self, about: &'static str, what: String, alarm_for: Duration) {
         tracing::error!(about, "{what}");
         let time = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         let Some(until) = Instant::now().checked_add(alarm_for) else { return };
@@ -216,20 +216,20 @@ impl Board {
         state.events.drain(..excess);
     }
 
-    pub(super) fn group(&self, group: &str, gaps: Vec<Gap>) {
+    pub(crate) fn group(&self, group: &str, gaps: Vec<Gap>) {
         let mut state = self.lock();
         state.status.broker_group = Some(group.to_owned());
         state.status.gaps = gaps;
     }
 
-    pub(super) fn alarm(&self, about: &'static str, what: String) {
+    pub(crate) fn alarm(&self, about: &'static str, what: String) {
         let known = self.lock().status.alarms.insert(about, what.clone());
         if known.as_ref() != Some(&what) {
             tracing::error!(about, "{what}");
         }
     }
 
-    pub(super) fn clear_alarm(&self, about: &'static str) {
+    pub(crate) fn clear_alarm(&self, about: &'static str) {
         if self.lock().status.alarms.remove(about).is_some() {
             tracing::info!(about, "over");
         }
@@ -245,7 +245,7 @@ impl Board {
         gaps.clone()
     }
 
-    pub(super) fn add_stream(&self, log: &'static str) {
+    pub(crate) fn add_stream(&self, log: &'static str) {
         let mut state = self.lock();
         if state.status.streams.iter().any(|stream| stream.log == log) {
             return;
@@ -274,7 +274,7 @@ impl Board {
         }
     }
 
-    pub(super) fn answered(&self, log: &'static str) {
+    pub(crate) fn answered(&self, log: &'static str) {
         self.stream(log, |_, times| times.answer = Some(Instant::now()));
     }
 
@@ -296,25 +296,25 @@ impl Board {
         });
     }
 
-    pub(super) fn spooled(&self, log: &'static str, bytes: u64) {
+    pub(crate) fn spooled(&self, log: &'static str, bytes: u64) {
         self.stream(log, |stream, _| stream.spooled_bytes = bytes);
     }
 
-    pub(super) fn lag_messages(&self, log: &'static str, messages: Option<u64>) {
+    pub(crate) fn lag_messages(&self, log: &'static str, messages: Option<u64>) {
         self.stream(log, |stream, _| stream.lag_messages = messages);
     }
 
     /// End of what queries see of a stream.
-    pub(super) fn visible_end(&self, log: &'static str) -> Option<u64> {
+    pub(crate) fn visible_end(&self, log: &'static str) -> Option<u64> {
         let state = self.lock();
         state.status.streams.iter().find(|stream| stream.log == log)?.visible
     }
 
-    pub(super) fn unusable(&self, log: &'static str, count: u64) {
+    pub(crate) fn unusable(&self, log: &'static str, count: u64) {
         self.stream(log, |stream, _| stream.unusable += count);
     }
 
-    pub(super) fn broker_end(&self, log: &'static str, end: u64) {
+    pub(crate) fn broker_end(&self, log: &'static str, end: u64) {
         self.stream(log, |stream, times| {
             stream.broker_end = Some(end);
             times.is_current = true;
@@ -341,7 +341,7 @@ fn told(events: &VecDeque<Event>, about: &'static str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::stream::status::*;
 
     #[test]
     fn events_are_alarms_with_their_time_until_they_are_old() {

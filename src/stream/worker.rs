@@ -11,14 +11,14 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::replay::StreamReplay;
+use super::spool::SpoolReader;
 use super::status::Board;
-use super::stream_replay::StreamReplay;
 use super::wake::Wake;
 use crate::config;
 use crate::error::Result;
 use crate::lake::{Lake, LakeFile, Level, MergeKey, Owner, Run, StreamId, size_class};
 use crate::query::{Catalog, HotFile};
-use crate::spool::SpoolReader;
 
 /// Rows turned into a hot file at most.
 const PUBLISH_ROWS: usize = 256 * 1024;
@@ -46,7 +46,7 @@ pub(super) struct Cut {
 
 /// Bytes of hot rows of all streams.
 #[derive(Debug, Default)]
-pub(super) struct HotBytes(AtomicUsize);
+pub(crate) struct HotBytes(AtomicUsize);
 
 impl HotBytes {
     fn used(&self) -> usize {

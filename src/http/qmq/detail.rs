@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::super::App;
 use super::Refusal;
 use super::request::BackupQuery;
+use crate::brokers::qmq::format::payload;
+use crate::brokers::qmq::format::payload::Payload;
+use crate::brokers::qmq::format::subject::SubjectName;
+use crate::http::App;
 use crate::lake::schema::{CONTENT, SYSTEM_QMQ};
-use crate::qmq::payload::{self, Payload};
-use crate::qmq::subject::SubjectName;
 use crate::query::lookup::{Condition, ContentRow, find};
 
 /// Attribute that carries the create time of the message's header.

@@ -3,12 +3,12 @@
 use chrono::{Days, TimeZone};
 use serde::Serialize;
 
-use super::super::App;
 use super::Refusal;
 use super::request::{BackupQuery, PageKey, scope};
+use crate::brokers::qmq::format::Kind;
 use crate::error::Result;
+use crate::http::App;
 use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, SYSTEM_QMQ, TableDef};
-use crate::qmq::Kind;
 use crate::query::lookup::{Condition, MessageKey, MessageRow, NewestQuery, find, newest};
 
 /// An answer of both routes.

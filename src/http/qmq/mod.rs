@@ -18,7 +18,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::observe::Failure;
-use super::{App, Problem, json_within};
+use super::problem::Problem;
+use super::{App, json_within};
 use crate::error::Error;
 use request::{BadQuery, parameter};
 

@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
-use super::super::App;
 use super::Refusal;
 use super::list::days_before;
 use super::request::RecordQuery;
+use crate::brokers::qmq::format::Kind;
+use crate::brokers::qmq::format::subject::{DEAD_PREFIX, RETRY_PREFIX, SubjectName};
+use crate::brokers::qmq::replay::{ACTION_ACK, ACTION_DEAD, ACTION_PULL, DEAD_MARKER_DELAY_MS};
 use crate::error::Result;
+use crate::http::App;
 use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, RECORD, SYSTEM_QMQ};
-use crate::qmq::Kind;
-use crate::qmq::subject::{DEAD_PREFIX, RETRY_PREFIX, SubjectName};
 use crate::query::Pinned;
 use crate::query::lookup::{Condition, MessageRow, RecordRow, find};
-use crate::replay::{ACTION_ACK, ACTION_DEAD, ACTION_PULL, DEAD_MARKER_DELAY_MS};
 
 /// Retries of one message whose records are looked up.
 const MAX_RETRIES: usize = 1000;

@@ -22,7 +22,7 @@ use futures::stream;
 pub use csv::csv_text;
 pub(crate) use names::{distinct_names, renamed};
 
-use super::legacy::request::parameter;
+use super::qmq::request::parameter;
 use super::{App, Problem};
 use crate::error::{Error, Result};
 use encode::{Format, RowsEncoder};

@@ -8,10 +8,10 @@ use super::params::{Clocked, Params};
 use super::queues::{rows, unknown_topic};
 use super::refusal::Refusal;
 use super::system;
+use crate::brokers::rocketmq::format::namespace;
 use crate::error::Result;
 use crate::lake::schema::SYSTEM_QMQ;
 use crate::query::PreviewQuery;
-use crate::rocketmq::namespace;
 
 /// An answer of the route.
 #[derive(Debug, Serialize)]

@@ -5,16 +5,15 @@ use serde::Deserialize;
 use super::super::App;
 use super::known::Asked;
 use super::messages::{Messages, messages, watermark};
-use super::page;
 use super::params::{Clocked, Params};
 use super::queues::{literal, rows, timestamp};
 use super::refusal::Refusal;
-use super::system;
+use super::{page, system};
+use crate::brokers::rocketmq::format::namespace;
+use crate::brokers::rocketmq::format::topics::DEAD_PREFIX;
 use crate::error::Result;
 use crate::lake::schema::{MESSAGE, SYSTEM_QMQ, SYSTEM_ROCKETMQ};
 use crate::query::lookup::{MessagePlace, StoredMessage};
-use crate::rocketmq::namespace;
-use crate::rocketmq::topics::DEAD_PREFIX;
 
 /// Answers the route.
 pub(super) async fn dead_letters(app: &App, mut params: Params) -> Result<Messages, Refusal> {

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::super::App;
 use super::messages::{id_forms, watermark};
 use super::queues::{literal, rows};
+use crate::brokers::rocketmq::format::{namespace, topics};
+use crate::brokers::rocketmq::replay::KeyKind;
 use crate::error::Result;
 use crate::lake::schema::{CONSUMER_PROGRESS, MESSAGE, MESSAGE_KEY, SYSTEM_QMQ, SYSTEM_ROCKETMQ};
 use crate::query::Pinned;
 use crate::query::lookup::{Condition, KeyHit, StoredMessage, find_anywhere, key_hits, messages_of};
-use crate::replay::KeyKind;
-use crate::rocketmq::{namespace, topics};
 
 /// Most names, topics and holes that are told.
 const MOST_TOLD: usize = 8;

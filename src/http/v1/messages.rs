@@ -7,10 +7,12 @@ use super::super::App;
 use super::super::budget::Held;
 use super::bodies::{cut, page_with_bodies};
 use super::known::{Asked, Known, Name};
-use super::page;
 use super::params::{Clocked, Params};
 use super::refusal::Refusal;
-use super::system;
+use super::{page, system};
+use crate::brokers::rocketmq::format::{index_file, topics};
+use crate::brokers::rocketmq::lost_key_text;
+use crate::brokers::rocketmq::replay::KeyKind;
 use crate::error::{Error, Result};
 use crate::lake::LakeFile;
 use crate::lake::schema::{MESSAGE, MESSAGE_KEY, SYSTEM_QMQ, SYSTEM_ROCKETMQ};
@@ -19,8 +21,6 @@ use crate::query::lookup::{
     find_anywhere, key_hits_of, messages_of, messages_with_key, window,
 };
 use crate::query::{Pinned, PinnedTable};
-use crate::replay::{KeyKind, lost_key_text};
-use crate::rocketmq::{index_file, topics};
 
 /// Kinds of keys that are ids of stored messages.
 const IDS: std::ops::RangeInclusive<KeyKind> = KeyKind::MessageId..=KeyKind::OffsetId;

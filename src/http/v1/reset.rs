@@ -13,8 +13,9 @@ use super::at_once;
 use super::params::Clocked;
 use super::queues::queue_times;
 use super::refusal::Refusal;
+use crate::brokers::rocketmq::follow::QueueReset;
 use crate::error::Error;
-use crate::follow::{Follow, QueueReset};
+use crate::follow::Follow;
 use crate::lake::schema::SYSTEM_ROCKETMQ;
 use crate::query::moment::{self, Moment};
 

@@ -16,8 +16,8 @@ use super::super::{App, body, json};
 use super::at_once;
 use super::params::Params;
 use super::refusal::Refusal;
+use crate::brokers::rocketmq::import::PostedTraces;
 use crate::error::{Error, Result};
-use crate::ingest::PostedTraces;
 
 /// Most bytes of one body.
 const MAX_BODY_BYTES: usize = 16 << 20;

@@ -11,15 +11,15 @@ use super::messages::{id_forms, is_of};
 use super::params::Params;
 use super::refusal::Refusal;
 use super::system;
+use crate::brokers::rocketmq::format::{namespace, topics};
+use crate::brokers::rocketmq::replay::KeyKind;
+use crate::brokers::rocketmq::trace::event::Kind;
+use crate::brokers::rocketmq::trace::graph::assemble;
+use crate::brokers::rocketmq::trace::graph::rows::{CopyKind, CopyRow, TraceRow};
 use crate::error::{Error, Result};
 use crate::lake::schema::{MESSAGE, MESSAGE_KEY, SYSTEM_ROCKETMQ, TRACE};
 use crate::query::Pinned;
 use crate::query::lookup::{Condition, KeyHit, StoredMessage, find_anywhere, key_hits, messages_of, numbers};
-use crate::query::trace_graph::assemble;
-use crate::query::trace_graph::rows::{CopyKind, CopyRow, TraceRow};
-use crate::replay::KeyKind;
-use crate::rocketmq::trace::event::Kind;
-use crate::rocketmq::{namespace, topics};
 
 /// Most messages of one graph: those that share a key.
 const MOST_MESSAGES: usize = 100;

@@ -11,11 +11,11 @@ use serde_json::{Map, Value};
 
 use super::condition::mismatch;
 use super::rows::{list, numbers, pairs, texts};
+use crate::brokers::rocketmq::format::host::Host;
+use crate::brokers::rocketmq::format::message_id::OffsetId;
+use crate::brokers::rocketmq::replay::kind_name;
 use crate::error::{Error, Result};
 use crate::lake::schema::MESSAGE;
-use crate::replay::kind_name;
-use crate::rocketmq::host::Host;
-use crate::rocketmq::message_id::OffsetId;
 
 /// One stored message. What QMQ does not tell is absent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

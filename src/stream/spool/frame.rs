@@ -101,7 +101,7 @@ fn crc(fields: &[u8], payload: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::stream::spool::frame::*;
     use proptest::prelude::*;
 
     #[test]

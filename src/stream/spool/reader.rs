@@ -12,7 +12,7 @@ use super::segment::{Cursor, SEGMENT_HEADER_BYTES, Step};
 use super::shared::{Segment, Shared};
 use crate::error::{Error, Result};
 
-/// Reads the frames of a spool in their order. Made by [`Spool::reader`](super::Spool::reader).
+/// Reads the frames of a spool in their order. Made by [`Spool::reader`](super::writer::Spool::reader).
 ///
 /// It keeps its segment open, so it reads on to the end of a segment that is deleted meanwhile.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use super::frame::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader};
-use super::segment::{self, Cursor, Decoded, SEGMENT_HEADER_BYTES, SegmentHeader, Step, failed};
-use super::{Damage, Recovered};
+use super::segment::{Cursor, Decoded, SEGMENT_HEADER_BYTES, SegmentHeader, Step, failed};
+use super::{Damage, Recovered, segment};
 use crate::error::{Error, Result};
 
 /// Bytes of frames checked while looking for a sound frame behind a bad one. Payloads can be made to look

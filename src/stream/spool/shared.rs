@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::SpoolReader;
+use super::reader::SpoolReader;
 use crate::error::Result;
 
 /// One segment file as readers see it.

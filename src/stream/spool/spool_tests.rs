@@ -1,14 +1,13 @@
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::Duration;
+use std::{fs, thread};
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::*;
 use crate::error::{Error, ErrorKind, Result};
+use crate::stream::spool::*;
 
 pub(super) const SMALL: SpoolSettings = SpoolSettings { segment_bytes: 300, max_bytes: 1 << 20 };
 

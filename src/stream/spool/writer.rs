@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::frame::{FRAME_HEADER_BYTES, MAX_PAYLOAD_BYTES, encode_header};
+use super::reader::SpoolReader;
 use super::recover::{Found, recover};
-use super::segment::{self, SEGMENT_HEADER_BYTES, SegmentHeader, failed};
-use super::shared::{Segment, Shared, State};
-use super::{Frame, Recovered, SpoolReader, SpoolSettings, SpoolView};
+use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, failed};
+use super::shared::{Segment, Shared, SpoolView, State};
+use super::{Frame, Recovered, SpoolSettings, segment};
 use crate::error::{Error, Result};
 
 /// A bounded spool of one stream. See the [module](super) for its files and **SPOOL-DURABLE**.

@@ -1,10 +1,10 @@
 //! The protocol's edge cases (`E` numbers of the wire specification's section 10.1) as a running server meets them.
 //! Those that concern single records or answers are unit tests beside the code.
 
-use mqlake::follow::{SeekTarget, seek};
+use mqlake::brokers::qmq::follow::{SeekTarget, seek};
+use mqlake::brokers::qmq::format::action_log::{Action, ActionKind};
+use mqlake::brokers::qmq::format::{action_log, message_log, payload};
 use mqlake::lake::Log;
-use mqlake::qmq::action_log::{self, Action, ActionKind};
-use mqlake::qmq::{message_log, payload};
 use tempfile::TempDir;
 
 use super::{Following, config, week_logs};

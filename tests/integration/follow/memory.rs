@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use mqlake::brokers::rocketmq::format::record::Record;
+use mqlake::brokers::rocketmq::format::record_encode::encode;
 use mqlake::config::Config;
 use mqlake::lake::schema::MESSAGE;
 use mqlake::lake::{Lake, Log, Store, StreamId};
-use mqlake::rocketmq::record::Record;
-use mqlake::rocketmq::record_encode::encode;
-use mqlake::spool::{Frame, Spool, SpoolSettings};
+use mqlake::stream::spool::{Frame, Spool, SpoolSettings};
 
 use super::rocketmq::{config, settings};
 use crate::rocketmq_peer::Cluster;

@@ -15,9 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mqlake::config::{Config, QmqSource};
-use mqlake::follow::{Follow, SourceStatus};
+use mqlake::follow::Follow;
 use mqlake::lake::{Lake, Store};
 use mqlake::query::Catalog;
+use mqlake::stream::SourceStatus;
 use object_store::ObjectStore;
 use tokio::time::Instant;
 

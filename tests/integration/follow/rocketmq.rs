@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mqlake::brokers::rocketmq::format::topics::is_system_topic;
 use mqlake::config::{Config, ContentPolicy, RocketMqSource, Secret};
 use mqlake::lake::schema::{CONTENT, MESSAGE};
 use mqlake::lake::{Lake, Log, Store, StreamId};
-use mqlake::rocketmq::topics::is_system_topic;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 

@@ -2,9 +2,9 @@
 
 use std::os::unix::fs::FileExt;
 
+use mqlake::brokers::qmq::format::{message_log, payload};
 use mqlake::lake::schema::MESSAGE;
 use mqlake::lake::{Log, Move, Outcome, StreamId};
-use mqlake::qmq::{message_log, payload};
 
 use crate::support::{self, generate, rows, week};
 

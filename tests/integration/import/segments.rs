@@ -1,7 +1,7 @@
 //! Logs of several segments, and the index log of a Java backup.
 
-use mqlake::qmq::index_log;
-use mqlake::qmq::subject::SubjectName;
+use mqlake::brokers::qmq::format::index_log;
+use mqlake::brokers::qmq::format::subject::SubjectName;
 
 use crate::support::{self, generate, rows, week};
 
@@ -52,7 +52,7 @@ async fn the_index_log_of_a_java_backup() {
             );
             wanted += usize::from(
                 SubjectName::parse(message["header_subject"].as_str().unwrap()).kind
-                    != mqlake::qmq::Kind::Dead,
+                    != mqlake::brokers::qmq::format::Kind::Dead,
             );
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mqlake::qmq::subject::SubjectName;
+use mqlake::brokers::qmq::format::subject::SubjectName;
 use serde_json::{Value, json};
 
 use crate::support::{rows, week};

@@ -15,8 +15,11 @@ async fn many_commits(home: &std::path::Path) -> (mqlake::config::Config, DateTi
     let mut config = support::config(&home.join("data"));
     config.import.flush_rows = 300;
     let lake = support::open(&config).await;
-    let request =
-        mqlake::ingest::ImportRequest { store, broker_group: "gen".to_owned(), skip_corrupt: false };
+    let request = mqlake::brokers::qmq::import::ImportRequest {
+        store,
+        broker_group: "gen".to_owned(),
+        skip_corrupt: false,
+    };
     // the generated messages begin on 2024-05-19, 16:00
     let now = DateTime::from_timestamp_millis(1_716_134_400_000).unwrap() + TimeDelta::hours(1);
     lake.import(&request, &config, std::sync::Arc::default(), now).await.unwrap();
@@ -53,7 +56,7 @@ async fn a_key_lies_in_one_place_per_day_however_many_files_the_day_had() {
     let home = tempfile::tempdir().unwrap();
     let store = home.path().join("store");
     rocketmq::write_beginning(rocketmq::When::Before, "broker-a", 1, &store);
-    let request = mqlake::ingest::RocketMqImport {
+    let request = mqlake::brokers::rocketmq::RocketMqImport {
         store,
         broker: "broker-a".to_owned(),
         trace_topics: Vec::new(),

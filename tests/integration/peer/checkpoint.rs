@@ -1,7 +1,8 @@
 //! The answer to a checkpoint request: how far subjects and consumers are, as text.
 
 use super::cluster::State;
-use mqlake::qmq::action_log::{self, ActionKind, Step};
+use mqlake::brokers::qmq::format::action_log;
+use mqlake::brokers::qmq::format::action_log::{ActionKind, Step};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 

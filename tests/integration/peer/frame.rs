@@ -1,7 +1,7 @@
 //! Frames of the remoting protocol, written down a second time on purpose: the project's own codec is what the peer
 //! is there to test.
 
-use mqlake::qmq::cursor::{Cursor, Short};
+use mqlake::codec::cursor::{Cursor, Short};
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 

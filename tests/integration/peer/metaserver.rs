@@ -6,7 +6,7 @@ use super::Cluster;
 use super::cluster::{Group, Register};
 use super::frame::{self, BROKER_ERROR, Request, SUCCESS, UNKNOWN_CODE};
 use super::net::{HttpRequest, HttpResponse};
-use mqlake::qmq::cursor::{Cursor, Short};
+use mqlake::codec::cursor::{Cursor, Short};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;

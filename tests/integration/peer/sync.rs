@@ -2,12 +2,11 @@
 //!
 //! Requests on one connection are answered as soon as each can be, so answers can overtake each other.
 
-use super::Cluster;
-use super::checkpoint;
 use super::cluster::{Found, Group, now_ms};
 use super::faults::{Fate, PeerSettings};
 use super::frame::{self, BROKER_ERROR, Request, SUCCESS, UNKNOWN_CODE};
-use mqlake::qmq::cursor::{Cursor, Short};
+use super::{Cluster, checkpoint};
+use mqlake::codec::cursor::{Cursor, Short};
 use std::io;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};

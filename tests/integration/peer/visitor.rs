@@ -2,7 +2,7 @@
 //!
 //! What it cannot read it skips or dies of, as the broker does. It never checks a CRC and never resynchronises.
 
-use mqlake::qmq::cursor::{Cursor, Short};
+use mqlake::codec::cursor::{Cursor, Short};
 
 const MESSAGE_MAGICS: [u32; 3] = [0xA1B2_C300, 0xA1B2_C301, 0xA1B2_C302];
 const ACTION_MAGIC: u32 = 0xC3B2_A100;

@@ -2,7 +2,7 @@
 
 use super::support::*;
 use crate::peer::{GroupLogs, Peer, PeerSettings};
-use mqlake::qmq::message_log;
+use mqlake::brokers::qmq::format::message_log;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 

@@ -40,7 +40,7 @@ async fn a_store_with_preallocated_files_is_served_as_its_used_prefix() {
 async fn finished_segments_of_a_store_keep_the_bytes_after_the_end_marker() {
     let store = tempfile::tempdir().unwrap();
     let mut first = actions(10, T);
-    mqlake::qmq::action_log::encode_end_of_segment(&mut first, &[0xee; 30]);
+    mqlake::brokers::qmq::format::action_log::encode_end_of_segment(&mut first, &[0xee; 30]);
     for (folder, files) in [("messagelog", vec![]), ("actionlog", vec![first.clone(), actions(5, T)])] {
         fs::create_dir(store.path().join(folder)).unwrap();
         for (base, data) in (0..).step_by(ACTION_SEGMENT as usize).zip(files) {

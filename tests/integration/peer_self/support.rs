@@ -1,7 +1,7 @@
 //! A client that speaks raw frames, and crafted logs.
 
 use crate::peer::{GroupLogs, Peer, PeerSettings, frame};
-use mqlake::qmq::{action_log, message_log, payload};
+use mqlake::brokers::qmq::format::{action_log, message_log, payload};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -175,7 +175,13 @@ pub(crate) fn messages(count: i64, time: i64) -> (Vec<u8>, Vec<u8>) {
         let payload = payload::encode(0, time + n, time, named, &id, &[], &[("a", &text)]);
         message_log::encode(&mut log, (1 + n % 3) as u8, time + n, n, &subject, &payload);
         if !id.is_empty() {
-            mqlake::qmq::index_log::encode(&mut index, n, time + n, named.as_bytes(), id.as_bytes());
+            mqlake::brokers::qmq::format::index_log::encode(
+                &mut index,
+                n,
+                time + n,
+                named.as_bytes(),
+                id.as_bytes(),
+            );
         }
     }
     (log, index)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta};
-use mqlake::ingest::ImportRequest;
+use mqlake::brokers::qmq::import::ImportRequest;
 use mqlake::lake::Level;
 use mqlake::lake::schema::MESSAGE;
 use serde_json::{Value, json};

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use mqlake::brokers::rocketmq::RocketMqSummary;
 use mqlake::config::Config;
-use mqlake::ingest::RocketMqSummary;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 

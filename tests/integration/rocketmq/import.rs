@@ -1,7 +1,7 @@
 //! Importing again: what was imported is not imported twice, what is new is added.
 
+use mqlake::brokers::rocketmq::RocketMqCounts;
 use mqlake::config::ContentPolicy;
-use mqlake::replay::RocketMqCounts;
 
 use crate::support::rocketmq::{
     BROKERS, When, copy_directory, import, lake, log_files, write_beginning, write_store,

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mqlake::brokers::rocketmq::format::properties::Properties;
+use mqlake::brokers::rocketmq::format::record::Record;
+use mqlake::brokers::rocketmq::format::record_encode::encode;
+use mqlake::brokers::rocketmq::format::sys_flag::SysFlag;
 use mqlake::config::Config;
-use mqlake::rocketmq::properties::Properties;
-use mqlake::rocketmq::record::Record;
-use mqlake::rocketmq::record_encode::encode;
-use mqlake::rocketmq::sys_flag::SysFlag;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mqlake::rocketmq::properties::Properties;
-use mqlake::rocketmq::record::Record;
-use mqlake::rocketmq::record_encode::{encode, encode_blank};
+use mqlake::brokers::rocketmq::format::properties::Properties;
+use mqlake::brokers::rocketmq::format::record::Record;
+use mqlake::brokers::rocketmq::format::record_encode::{encode, encode_blank};
 
 /// Bytes of a file of the log.
 pub const FILE_BYTES: u64 = 2048;

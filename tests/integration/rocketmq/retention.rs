@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use mqlake::replay::RocketMqCounts;
+use mqlake::brokers::rocketmq::RocketMqCounts;
 use serde_json::Value;
 
 use crate::support::http::{Server, encode};

@@ -7,10 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mqlake::brokers::qmq::import::ImportRequest;
 use mqlake::config::Config;
 use mqlake::error::Result;
-use mqlake::ingest::{ImportRequest, Progress};
 use mqlake::lake::{Lake, Owner, Store};
+use mqlake::stream::Progress;
 
 use super::posted::posted;
 use super::shims::{Counting, Failure};

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use mqlake::brokers::qmq::import::ImportRequest;
 use mqlake::config::Config;
-use mqlake::ingest::{ImportRequest, Progress};
 use mqlake::lake::{Lake, Owner};
 use mqlake::query::Catalog;
+use mqlake::stream::Progress;
 
 use super::Place;
 use super::shims::Counting;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use mqlake::brokers::qmq::import::ImportRequest;
 use mqlake::config::Config;
-use mqlake::ingest::{ImportRequest, Progress};
 use mqlake::lake::schema::{CONTENT, MESSAGE};
 use mqlake::lake::{Lake, Owner};
+use mqlake::stream::Progress;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 

@@ -53,8 +53,11 @@ async fn a_store_that_comes_later_is_waited_for() {
     // somebody imports
     let logs = place.own("logs");
     generate::store(&logs, 300, 4);
-    let request =
-        mqlake::ingest::ImportRequest { store: logs, broker_group: "gen".to_owned(), skip_corrupt: false };
+    let request = mqlake::brokers::qmq::import::ImportRequest {
+        store: logs,
+        broker_group: "gen".to_owned(),
+        skip_corrupt: false,
+    };
     let other = place.lake(&Config::default().lake).await;
     other.import(&request, &config, Arc::default(), week_end()).await.unwrap();
     app.refresh().await.unwrap();
@@ -71,8 +74,11 @@ async fn a_store_that_hangs_ends_requests_in_time() {
     generate::store(&logs, 300, 4);
     let mut config = Config::default();
     config.lake.store_timeout = Duration::from_millis(200);
-    let request =
-        mqlake::ingest::ImportRequest { store: logs, broker_group: "gen".to_owned(), skip_corrupt: false };
+    let request = mqlake::brokers::qmq::import::ImportRequest {
+        store: logs,
+        broker_group: "gen".to_owned(),
+        skip_corrupt: false,
+    };
     let other = place.lake(&Config::default().lake).await;
     other.import(&request, &config, Arc::default(), week_end()).await.unwrap();
     let mut counting = None;

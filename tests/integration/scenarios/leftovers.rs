@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
+use mqlake::brokers::qmq::import::ImportRequest;
 use mqlake::config::{Config, Origin, Variables};
-use mqlake::ingest::{ImportRequest, Progress};
 use mqlake::lake::schema::MESSAGE;
 use mqlake::lake::{Clock, EncodedFile, Lake, Level, Outcome, Owner};
+use mqlake::stream::Progress;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 

@@ -1,6 +1,6 @@
 //! A trace as a producer's client writes it, for scenarios that post some.
 
-use mqlake::ingest::PostedTraces;
+use mqlake::brokers::rocketmq::import::PostedTraces;
 
 use crate::support::week_end;
 

@@ -5,12 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mqlake::brokers::qmq::import::ImportRequest;
+use mqlake::brokers::rocketmq::RocketMqImport;
+use mqlake::brokers::rocketmq::import::PostedTraces;
 use mqlake::config::{Config, ContentPolicy, RocketMqSource};
 use mqlake::error::ErrorKind;
 use mqlake::follow::Follow;
-use mqlake::ingest::{ImportRequest, PostedTraces, Progress, RocketMqImport};
 use mqlake::lake::{Lake, Owner};
 use mqlake::query::{Catalog, SqlEngine};
+use mqlake::stream::Progress;
 use tokio::time::Instant;
 
 use super::posted::posted;

@@ -8,8 +8,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use mqlake::qmq::action_log::{self, Action, ActionKind};
-use mqlake::qmq::{message_log, payload};
+use mqlake::brokers::qmq::format::action_log::{Action, ActionKind};
+use mqlake::brokers::qmq::format::{action_log, message_log, payload};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 

@@ -10,9 +10,10 @@ pub mod week;
 use std::path::Path;
 use std::sync::Arc;
 
+use mqlake::brokers::qmq::import::{ImportRequest, Summary};
 use mqlake::config::Config;
-use mqlake::ingest::{ImportRequest, Progress, Summary};
 use mqlake::lake::{Lake, Store};
+use mqlake::stream::Progress;
 
 /// The end of the sample's week, milliseconds.
 pub const WEEK_END_MS: i64 = 1_716_739_200_000;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
+use mqlake::brokers::rocketmq::{RocketMqImport, RocketMqSummary};
 use mqlake::config::Config;
-use mqlake::ingest::{Progress, RocketMqImport, RocketMqSummary};
+use mqlake::stream::Progress;
 use serde_json::Value;
 use tempfile::TempDir;
 

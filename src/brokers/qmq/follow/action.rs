@@ -5,7 +5,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::source::{ActionFormat, LogFormat, Step};
+use crate::brokers::qmq::store::{ActionFormat, LogFormat, Step};
 
 const SEGMENT: u64 = ActionFormat::SEGMENT_BYTES;
 /// No record of a broker is larger; more bytes without a whole record are not an action log.

@@ -1,5 +1,6 @@
-use super::*;
-use crate::qmq::action_log::{self, Action, ActionKind};
+use crate::brokers::qmq::follow::action::*;
+use crate::brokers::qmq::format::action_log;
+use crate::brokers::qmq::format::action_log::{Action, ActionKind};
 
 fn pull(number: i64) -> Vec<u8> {
     let mut out = Vec::new();

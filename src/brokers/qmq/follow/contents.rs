@@ -12,8 +12,9 @@ use url::Url;
 use super::detail_servers::DetailServers;
 use super::frames;
 use super::index::is_dead_letter;
-use crate::qmq::index_log::{self, Step};
-use crate::qmq::payload::Payload;
+use crate::brokers::qmq::format::index_log;
+use crate::brokers::qmq::format::index_log::Step;
+use crate::brokers::qmq::format::payload::Payload;
 
 /// A group's contents.
 pub(super) struct Contents {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use url::Url;
 
-use crate::source::remote::detail::{DetailLimits, fetch};
-use crate::source::remote::slave_http_address;
+use crate::brokers::qmq::wire::detail::{DetailLimits, fetch};
+use crate::brokers::qmq::wire::slave_http_address;
 
 /// How long an address is believed.
 const ADDRESS_AGE: Duration = Duration::from_secs(60);
@@ -21,7 +21,7 @@ const FAILED_PAUSE: Duration = Duration::from_secs(10);
 const MOST_GROUPS: usize = 1000;
 
 /// Detail servers by broker group.
-pub(super) struct DetailServers {
+pub(crate) struct DetailServers {
     http: reqwest::Client,
     limits: DetailLimits,
     known: Mutex<HashMap<String, Known>>,
@@ -35,13 +35,13 @@ enum Known {
 }
 
 impl DetailServers {
-    pub(super) fn new(http: reqwest::Client, limits: DetailLimits) -> DetailServers {
+    pub(crate) fn new(http: reqwest::Client, limits: DetailLimits) -> DetailServers {
         DetailServers { http, limits, known: Mutex::default() }
     }
 
     /// The payloads of those of the asked messages that the group's slave has, by sequence; `None` if it is not known
     /// or did not answer as it should. `acquire_urls` are asked in turn where it is.
-    pub(super) async fn payloads(
+    pub(crate) async fn payloads(
         &self,
         acquire_urls: &[Url],
         group: &str,

@@ -11,15 +11,15 @@
 //! `str16 subject of the record's header` and an index record, for form 2 a record of the message log whose store
 //! time is not known. Where offsets are not known, entries have the frame's.
 
-use crate::qmq::index_log::{self, IndexRecord};
-use crate::qmq::message_log;
-use crate::replay::NO_TIME;
-use crate::source::{LogFormat, MessageFormat, MessageItem, Step};
+use crate::brokers::qmq::format::index_log::IndexRecord;
+use crate::brokers::qmq::format::{index_log, message_log};
+use crate::brokers::qmq::store::{LogFormat, MessageFormat, MessageItem, Step};
+use crate::rows::NO_TIME;
 
-pub(super) const INDEX: u8 = 1;
-pub(super) const MESSAGES: u8 = 2;
-pub(super) const ACTIONS: u8 = 3;
-pub(super) const GAP: u8 = 4;
+pub(crate) const INDEX: u8 = 1;
+pub(crate) const MESSAGES: u8 = 2;
+pub(crate) const ACTIONS: u8 = 3;
+pub(crate) const GAP: u8 = 4;
 
 /// Record version in which fetched messages are kept.
 const RECORD_VERSION: u8 = 3;
@@ -30,7 +30,7 @@ const HEADER_BYTES: usize = 13;
 
 /// A message of a [`MESSAGES`] frame.
 #[derive(Debug)]
-pub(super) enum Entry<'a> {
+pub(crate) enum Entry<'a> {
     /// With its content.
     Whole(MessageItem<'a>),
     /// Only where it is: the queue of the record's header, and the rest as the index stream has it.
@@ -90,7 +90,7 @@ fn put_header(out: &mut Vec<u8>, offset: u64, form: u8, size: usize) {
 }
 
 /// Walks the entries of a [`MESSAGES`] frame; ends early if they are damaged, which their checksum excludes.
-pub(super) fn entries(payload: &[u8]) -> impl Iterator<Item = (u64, Entry<'_>)> {
+pub(crate) fn entries(payload: &[u8]) -> impl Iterator<Item = (u64, Entry<'_>)> {
     let mut rest = payload;
     std::iter::from_fn(move || {
         let (offset, tail) = rest.split_first_chunk::<8>()?;
@@ -130,8 +130,8 @@ fn named(body: &[u8]) -> Option<Entry<'_>> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
-    use crate::qmq::{message_log, payload};
+    use crate::brokers::qmq::follow::frames::*;
+    use crate::brokers::qmq::format::{message_log, payload};
 
     #[test]
     fn entries_come_back_as_they_were_put() {

@@ -4,11 +4,11 @@
 //! broker.
 
 use super::runs::Runs;
+use crate::brokers::qmq::format::index_log::{IndexRecord, Step};
+use crate::brokers::qmq::format::message_log::{MIN_RECORD_BYTES, SEGMENT_BYTES};
+use crate::brokers::qmq::format::subject::SubjectName;
+use crate::brokers::qmq::format::{Kind, index_log};
 use crate::config::ContentPolicy;
-use crate::qmq::Kind;
-use crate::qmq::index_log::{self, IndexRecord, Step};
-use crate::qmq::message_log::{MIN_RECORD_BYTES, SEGMENT_BYTES};
-use crate::qmq::subject::SubjectName;
 
 /// Log bytes passed over, beyond those of large messages, from which the message log itself is looked at.
 const SUSPICIOUS_STEP: u64 = 1 << 20;

@@ -1,4 +1,4 @@
-use super::*;
+use crate::brokers::qmq::follow::index::*;
 
 const BATCH: i64 = 1000;
 

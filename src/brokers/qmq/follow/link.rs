@@ -7,29 +7,27 @@
 //! answer tells what the index stream hides: whether retention removed the offset (a gap), whether the log was
 //! recreated, and whether a record begins there at all (an offset inside a record would skip silently).
 
-use std::sync::{Arc, Mutex, PoisonError};
+pub(crate) use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use super::action::{self, ActionTail};
+use super::action::ActionTail;
 use super::contents::Contents;
 use super::frames::{ACTIONS, GAP, INDEX, MESSAGES};
-use super::gaps::Gaps;
-use super::index;
-use super::pause::IdlePause;
-use super::pipeline::Pipeline;
 use super::runs::Runs;
 use super::same_log::{has_actions_of, has_messages_of};
-use super::status::Board;
-use super::stretch::{self, StretchError};
-use crate::config::{self, ContentPolicy};
+use super::stretch::StretchError;
+use super::{action, index, stretch};
+use crate::brokers::qmq::format::message_log::MIN_RECORD_BYTES;
+use crate::brokers::qmq::store::{LogFormat, MessageFormat, Step};
+use crate::brokers::qmq::wire::{PeerError, SyncClient};
+use crate::config;
+use crate::config::ContentPolicy;
 use crate::error::{Error, Result};
 use crate::lake::{Gap, Log};
-use crate::qmq::message_log::MIN_RECORD_BYTES;
-use crate::source::remote::{PeerError, SyncClient};
-use crate::source::{LogFormat, MessageFormat, Step};
+use crate::stream::{Board, Gaps, IdlePause, Pipeline};
 
 /// Time between two heartbeats.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);

@@ -9,9 +9,9 @@
 
 use hashbrown::HashMap;
 
-use crate::qmq::Kind;
-use crate::qmq::index_log::IndexRecord;
-use crate::qmq::subject::SubjectName;
+use crate::brokers::qmq::format::Kind;
+use crate::brokers::qmq::format::index_log::IndexRecord;
+use crate::brokers::qmq::format::subject::SubjectName;
 
 /// Sequences by queue.
 type Sequences = HashMap<Box<[u8]>, i64>;
@@ -87,7 +87,7 @@ impl Runs {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::brokers::qmq::follow::runs::*;
 
     fn record(subject: &'static str, sequence: i64) -> IndexRecord<'static> {
         IndexRecord {

@@ -5,10 +5,11 @@
 
 use std::collections::HashSet;
 
-use super::frames::{self, ACTIONS, Entry, INDEX, MESSAGES};
-use crate::qmq::index_log;
-use crate::source::{LogFormat, MessageFormat, Step};
-use crate::spool::OwnedFrame;
+use super::frames;
+use super::frames::{ACTIONS, Entry, INDEX, MESSAGES};
+use crate::brokers::qmq::format::index_log;
+use crate::brokers::qmq::store::{LogFormat, MessageFormat, Step};
+use crate::stream::spool::OwnedFrame;
 
 /// Records without a match from which the log is another one, although not all of the stretch was looked at.
 const MOST_OTHERS: usize = 8;
@@ -84,8 +85,8 @@ pub(super) fn has_actions_of(frame: &OwnedFrame, data: &[u8]) -> Option<bool> {
 mod tests {
     use bytes::Bytes;
 
-    use super::*;
-    use crate::qmq::{message_log, payload};
+    use crate::brokers::qmq::follow::same_log::*;
+    use crate::brokers::qmq::format::{message_log, payload};
 
     fn record(sequence: i64, id: &str) -> Vec<u8> {
         let content = payload::encode(0, 5, 6, "order", id, &[], &[("k", "v")]);

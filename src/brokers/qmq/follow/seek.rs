@@ -1,13 +1,13 @@
 //! Moving the position of a stream by an operator's decision.
 
-use super::pipeline::spool_folder;
+use crate::brokers::qmq::replay::{AckLimits, AckState};
+use crate::brokers::qmq::store::{ActionFormat, LogFormat, MessageFormat};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, RECORD, SYSTEM_QMQ, TableDef, UNRESOLVED_ACK};
 use crate::lake::{Gap, Lake, Log, Move, Outcome, Owner, StreamId, StreamInfo};
-use crate::replay::{AckLimits, AckState};
-use crate::source::{ActionFormat, LogFormat, MessageFormat};
-use crate::spool::{Spool, SpoolSettings};
+use crate::stream::spool::{Spool, SpoolSettings};
+use crate::stream::spool_folder;
 
 /// Where to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum SeekTarget {
 
 /// Refuses an offset beyond the log of the broker. One that cannot be asked proves nothing.
 async fn check_end(config: &Config, group: &str, log: Log, to: u64) -> Result<()> {
-    let http = super::http_client(config)?;
+    let http = crate::follow::http_client(config)?;
     for source in &config.qmq {
         match super::source::log_bounds(source, config, &http, group, log).await {
             Ok(Some((begin, end))) if to > end => {

@@ -6,9 +6,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use crate::brokers::qmq::format::Kind;
+use crate::brokers::qmq::format::subject::SubjectName;
 use crate::config::SkipFile;
-use crate::qmq::Kind;
-use crate::qmq::subject::SubjectName;
 
 /// How often the file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -17,7 +17,7 @@ const MOST_KNOWN: usize = 100_000;
 
 /// The list in force.
 #[derive(Default)]
-pub(super) struct Skip {
+pub(crate) struct Skip {
     fixed: BTreeSet<String>,
     file: Option<SkipFile>,
     listed: BTreeSet<String>,
@@ -27,12 +27,12 @@ pub(super) struct Skip {
 }
 
 impl Skip {
-    pub(super) fn new(fixed: &[String], file: Option<SkipFile>) -> Skip {
+    pub(crate) fn new(fixed: &[String], file: Option<SkipFile>) -> Skip {
         Skip { fixed: fixed.iter().cloned().collect(), file, ..Skip::default() }
     }
 
     /// Reads the file again if it changed; a file that cannot be read leaves the last list in force.
-    pub(super) fn reload(&mut self) {
+    pub(crate) fn reload(&mut self) {
         let Some(file) = &mut self.file else { return };
         if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
             return;
@@ -49,11 +49,11 @@ impl Skip {
         }
     }
 
-    pub(super) fn message(&mut self, queue: &[u8]) -> bool {
+    pub(crate) fn message(&mut self, queue: &[u8]) -> bool {
         self.answer(queue).0
     }
 
-    pub(super) fn action(&mut self, queue: &[u8]) -> bool {
+    pub(crate) fn action(&mut self, queue: &[u8]) -> bool {
         self.answer(queue).1
     }
 
@@ -77,7 +77,7 @@ impl Skip {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::brokers::qmq::follow::skip::*;
 
     #[test]
     fn a_listed_subject_is_left_out_with_its_retries_but_not_its_dead_letters() {

@@ -5,25 +5,22 @@
 //! connection and now and then, so a replaced slave needs no restart. Failures are explained, retried, and never end
 //! the process.
 
-use std::sync::Arc;
+pub(crate) use std::sync::Arc;
 use std::time::Duration;
 
 use super::contents::Contents;
 use super::detail_servers::DetailServers;
-use super::gaps::Gaps;
 use super::link::{Heard, Link, LinkError, MOST_QUEUES};
-use super::pause::Backoff;
-use super::pipeline::{Pipeline, Shared, spool_folder};
 use super::runs::Runs;
-use super::status::Board;
+use crate::brokers::qmq::wire::meta::Role;
+use crate::brokers::qmq::wire::{
+    Connection, ConnectionSettings, Identity, Meta, Metaserver, MetaserverTimeouts, PeerError, SyncClient,
+};
 use crate::config::{Config, QmqSource};
 use crate::error::{Error, Result};
 use crate::lake::schema::SYSTEM_QMQ;
 use crate::lake::{Log, Owner, StreamId, WriterLock};
-use crate::qmq::meta::Role;
-use crate::source::remote::{
-    Connection, ConnectionSettings, Identity, Meta, Metaserver, MetaserverTimeouts, PeerError, SyncClient,
-};
+use crate::stream::{Backoff, Board, Gaps, Pipeline, Shared, spool_folder};
 
 /// Time between two registers, from the end of one to the next, as QMQ's own backup.
 const REGISTER_EVERY: Duration = Duration::from_secs(10);
@@ -31,12 +28,12 @@ const REGISTER_EVERY: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// A source and what it needs.
-pub(super) struct Source {
-    pub(super) settings: QmqSource,
-    pub(super) shared: Shared,
-    pub(super) board: Arc<Board>,
-    pub(super) http: reqwest::Client,
-    pub(super) details: Arc<DetailServers>,
+pub(crate) struct Source {
+    pub(crate) settings: QmqSource,
+    pub(crate) shared: Shared,
+    pub(crate) board: Arc<Board>,
+    pub(crate) http: reqwest::Client,
+    pub(crate) details: Arc<DetailServers>,
 }
 
 /// A group whose streams are open.
@@ -58,7 +55,7 @@ impl Group {
 
 impl Source {
     /// Follows until a stop is asked for.
-    pub(super) async fn run(self) {
+    pub(crate) async fn run(self) {
         let mut backoff =
             Backoff::new(self.shared.config.follow.retry_min, self.shared.config.follow.retry_max);
         let metaserver = self.metaserver();
@@ -218,7 +215,7 @@ impl Source {
 
     async fn open(&self, group: &str) -> Result<Group> {
         let lake = &self.shared.lake;
-        crate::ingest::check_group(group)?;
+        crate::brokers::qmq::import::check_group(group)?;
         let owner = Owner::of(SYSTEM_QMQ, group);
         let lock = lake.become_writer(&owner).await?;
         let info = lake.claim(group, Some(Log::Message)).await?;

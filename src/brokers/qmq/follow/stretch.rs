@@ -8,11 +8,11 @@ use bytes::BytesMut;
 
 use super::frames;
 use super::runs::Runs;
+use crate::brokers::qmq::format::Kind;
+use crate::brokers::qmq::format::subject::SubjectName;
+use crate::brokers::qmq::store::{LogFormat, MessageFormat, MessageItem, Step};
+use crate::brokers::qmq::wire::{PeerError, SyncClient};
 use crate::config::ContentPolicy;
-use crate::qmq::Kind;
-use crate::qmq::subject::SubjectName;
-use crate::source::remote::{PeerError, SyncClient};
-use crate::source::{LogFormat, MessageFormat, MessageItem, Step};
 
 const SEGMENT: u64 = MessageFormat::SEGMENT_BYTES;
 /// Answers without a byte, where the index stream has shown some, before the broker is believed to have none.
@@ -144,7 +144,7 @@ fn take_records(
     while stretch.to < to && stretch.payload.len() < MOST_BYTES {
         let rest = bytes.get(taken..).unwrap_or_default();
         let limit = usize::try_from(SEGMENT - stretch.to % SEGMENT).unwrap_or(usize::MAX);
-        if rest.is_empty() && limit >= crate::qmq::message_log::MIN_RECORD_BYTES {
+        if rest.is_empty() && limit >= crate::brokers::qmq::format::message_log::MIN_RECORD_BYTES {
             break;
         }
         match MessageFormat::step(rest, limit) {

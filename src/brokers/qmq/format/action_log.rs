@@ -8,7 +8,7 @@
 //! A log is a row of segments of [`SEGMENT_BYTES`]; a record never crosses a segment end. What follows an end marker
 //! is left-over bytes, not zeros, and must be jumped over.
 
-use super::cursor::{Cursor, Short, StrError, put_bytes16};
+use crate::codec::cursor::{Cursor, Short, StrError, put_bytes16};
 use thiserror::Error;
 
 /// Size of a segment file in bytes (100 MiB); base offsets are multiples of it.

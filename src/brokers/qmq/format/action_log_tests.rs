@@ -1,8 +1,8 @@
 //! Tests of the action log decoder: the worked example, each check, and properties over made records and noise.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::super::payload::tests::hex;
-use super::*;
+use crate::brokers::qmq::format::action_log::*;
+use crate::brokers::qmq::format::payload::tests::hex;
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -7,7 +7,7 @@
 //!
 //! In files, records stand back to back; what is left of a file after the last one is zero bytes.
 
-use super::cursor::{Cursor, Short, put_bytes16};
+use crate::codec::cursor::{Cursor, Short, put_bytes16};
 use thiserror::Error;
 
 /// Size of a file of the backup's index log in bytes; base offsets are multiples of it.
@@ -148,8 +148,8 @@ pub fn encode(out: &mut Vec<u8>, sequence: i64, create_time_ms: i64, subject: &[
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
-    use super::super::payload::tests::hex;
-    use super::*;
+    use crate::brokers::qmq::format::index_log::*;
+    use crate::brokers::qmq::format::payload::tests::hex;
     use proptest::collection::vec;
     use proptest::prelude::*;
 

@@ -6,7 +6,7 @@
 //!
 //! A log is a row of segments of [`SEGMENT_BYTES`]; a record never crosses a segment end.
 
-use super::cursor::{Cursor, Short, put_bytes16};
+use crate::codec::cursor::{Cursor, Short, put_bytes16};
 use thiserror::Error;
 
 /// Size of a segment file in bytes; base offsets are multiples of it.

@@ -1,9 +1,9 @@
 //! Tests of the message log decoder: worked examples, each check, and properties over made records and noise.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::super::payload::tests::{M1, M2, hex};
-use super::*;
-use crate::qmq::payload;
+use crate::brokers::qmq::format::message_log::*;
+use crate::brokers::qmq::format::payload;
+use crate::brokers::qmq::format::payload::tests::{M1, M2, hex};
 use proptest::prelude::*;
 
 const STORED: i64 = 1_700_000_000_500;

@@ -8,14 +8,10 @@
 //! records because QMQ does not guarantee valid UTF-8.
 
 pub mod action_log;
-pub mod cursor;
 pub mod index_log;
 pub mod message_log;
-pub mod meta;
 pub mod payload;
-pub mod remoting;
 pub mod subject;
-pub mod sync;
 
 /// What a subject is for: ordinary traffic, the retry queue of a consumer group, or its dead letters.
 ///

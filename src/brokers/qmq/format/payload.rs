@@ -5,7 +5,7 @@
 //! only report what is there: they never check the CRC, never give defaults to missing attributes and never repair a
 //! body. Strings of the header stay raw bytes, since producers are not forced to send valid UTF-8.
 
-use super::cursor::{Cursor, Short, StrError, put_bytes16};
+use crate::codec::cursor::{Cursor, Short, StrError, put_bytes16};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use thiserror::Error;
@@ -257,4 +257,4 @@ pub fn encode_attributes(attributes: &[(&str, &str)]) -> Vec<u8> {
 
 #[cfg(test)]
 #[path = "payload_tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;

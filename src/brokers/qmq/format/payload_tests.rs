@@ -1,19 +1,19 @@
 //! Tests of the message decoder: worked examples, bad lengths, attribute maps, and properties over noise.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::*;
+use crate::brokers::qmq::format::payload::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 /// Payload of message m1 of the worked example, 69 bytes.
-pub(in super::super) const M1: &str = "00 0000018bcfe56800 0000018bcfe56990 0005 6f72646572 0002 6d31
+pub(crate) const M1: &str = "00 0000018bcfe56800 0000018bcfe56990 0005 6f72646572 0002 6d31
     00000025 000e 716d715f63726561746554696d65 000d 31373030303030303030303030 0001 6b 0001 76";
 /// Payload of message m2, with two tags, 72 bytes.
-pub(in super::super) const M2: &str = "04 0000018bcfe56801 0000018bcfe56990 0005 6f72646572 0002 6d32
+pub(crate) const M2: &str = "04 0000018bcfe56801 0000018bcfe56990 0005 6f72646572 0002 6d32
     02 0002 7431 0002 7432
     0000001f 000e 716d715f63726561746554696d65 000d 31373030303030303030303031";
 
-pub(in super::super) fn hex(text: &str) -> Vec<u8> {
+pub(crate) fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(16)).collect();
     digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect()
 }

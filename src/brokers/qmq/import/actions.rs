@@ -6,15 +6,16 @@ use bytes::Bytes;
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
-use super::commit::{Encoded, TablePosition, blocking, encode, encode_ahead};
 use super::messages::stopped;
 use super::{Summary, seen_of, start_of};
+use crate::brokers::qmq::replay::{AckLimits, AckState, ActionBatch, ActionCounts, ActionReplay};
+use crate::brokers::qmq::store::{ActionFormat, LogFormat, LogReader, ReadOptions, Seen, Segments, Skipped};
 use crate::config::Config;
 use crate::error::Result;
 use crate::lake::schema::{RECORD, UNRESOLVED_ACK};
 use crate::lake::{Lake, StreamId};
-use crate::replay::{AckLimits, AckState, ActionBatch, ActionCounts, ActionReplay, DayRule};
-use crate::source::{ActionFormat, LogFormat, LogReader, ReadOptions, Seen, Segments, Skipped};
+use crate::rows::DayRule;
+use crate::stream::{Encoded, TablePosition, blocking, encode, encode_ahead};
 
 /// Where replay begins, and where each table stands.
 pub(super) struct ActionStart {
@@ -117,7 +118,7 @@ impl Lake {
     async fn encode_actions(&self, flush: Flush, stream: &StreamId, days: &DayRule) -> Result<EncodedFlush> {
         let group = &stream.broker_group;
         let batch = Arc::new(flush.batch);
-        let job = |pick: fn(&ActionBatch) -> &dyn crate::replay::Rows| {
+        let job = |pick: fn(&ActionBatch) -> &dyn crate::rows::Rows| {
             let (group, settings, days) = (group.clone(), self.settings.clone(), days.clone());
             blocking(&batch, move |batch: &ActionBatch| {
                 encode(pick(batch), &batch.context(&group), &settings, &days)

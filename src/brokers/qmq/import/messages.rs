@@ -5,16 +5,17 @@ use std::sync::Arc;
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
-use super::commit::{Encoded, TablePosition, blocking, encode, encode_ahead};
 use super::{Summary, seen_of, start_of};
+use crate::brokers::qmq::replay::{Floors, MessageBatch, MessageCounts, MessageReplay};
+use crate::brokers::qmq::store::{
+    IndexFormat, LogFormat, LogReader, MessageFormat, MessageSource, ReadOptions, Seen, Segments, Skipped,
+};
 use crate::config::{Config, Import};
 use crate::error::{Error, Result};
 use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, RECORD};
 use crate::lake::{Lake, StreamId};
-use crate::replay::{DayRule, Floors, MessageBatch, MessageCounts, MessageReplay};
-use crate::source::{
-    IndexFormat, LogFormat, LogReader, MessageFormat, MessageSource, ReadOptions, Seen, Segments, Skipped,
-};
+use crate::rows::DayRule;
+use crate::stream::{Encoded, TablePosition, blocking, encode, encode_ahead};
 
 /// Where replay begins, and where each table stands.
 pub(super) struct MessageStart {
@@ -131,7 +132,7 @@ impl Lake {
         days: &DayRule,
     ) -> Result<([Encoded; 4], u64)> {
         let batch = Arc::new(flush.batch);
-        let job = |pick: fn(&MessageBatch) -> &dyn crate::replay::Rows| {
+        let job = |pick: fn(&MessageBatch) -> &dyn crate::rows::Rows| {
             let (group, settings, days) = (stream.broker_group.clone(), self.settings.clone(), days.clone());
             blocking(&batch, move |batch: &MessageBatch| {
                 encode(pick(batch), &batch.context(&group), &settings, &days)

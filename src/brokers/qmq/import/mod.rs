@@ -6,11 +6,7 @@
 //! its own, so it can be killed anywhere and started again.
 
 mod actions;
-mod commit;
 mod messages;
-mod posted;
-mod progress;
-mod rocketmq;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,18 +14,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-pub(crate) use commit::{TablePosition, encode};
-pub use posted::PostedTraces;
-pub use progress::Progress;
-pub use rocketmq::{RocketMqImport, RocketMqSummary, check_rocketmq_store};
+use crate::stream::Progress;
 
+use super::replay::{ActionCounts, MessageCounts};
+use super::store::{BrokerStore, MessageSource, ReadOptions, Seen, Segments, Skipped};
 use crate::config::Config;
 use crate::error::{Error, Result};
-pub use crate::lake::Gap;
 use crate::lake::schema::SYSTEM_QMQ;
-use crate::lake::{Lake, Log, Owner, Settled, StreamId, StreamInfo};
-use crate::replay::{ActionCounts, MessageCounts};
-use crate::source::{BrokerStore, MessageSource, ReadOptions, Seen, Segments, Skipped};
+use crate::lake::{Gap, Lake, Log, Owner, Settled, StreamId, StreamInfo};
 
 /// What to import.
 #[derive(Debug, Clone)]

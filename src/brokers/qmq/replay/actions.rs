@@ -1,11 +1,12 @@
 //! Replay of actions: pulls and acks become one row per message.
 
 use super::acks::{AckState, Covered};
-use super::names::Names;
-use super::rows::{BatchContext, RecordRows, Rows, UnresolvedRows};
+use super::record_rows::RecordRows;
+use super::unresolved_rows::UnresolvedRows;
 use super::{ACTION_ACK, ACTION_PULL};
+use crate::brokers::qmq::format::action_log::{Action, ActionKind};
 use crate::lake::schema::SYSTEM_QMQ;
-use crate::qmq::action_log::{Action, ActionKind};
+use crate::rows::{BatchContext, Names, Rows};
 
 /// How many actions and rows there were.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]

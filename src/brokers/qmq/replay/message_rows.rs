@@ -5,13 +5,12 @@ use std::sync::Arc;
 use arrow::array::Int8Array;
 use arrow::record_batch::RecordBatch;
 
-use super::super::names::{Place, constant_column, text_column};
-use super::{
-    BatchContext, DayRows, NameLists, Rows, Texts, batch_of, by_day, day_and_name, descending, gather,
-    integers, last_word, times,
-};
 use crate::error::Result;
 use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, TableDef};
+use crate::rows::{
+    BatchContext, DayRows, NameLists, Place, Rows, Texts, batch_of, by_day, constant_column, day_and_name,
+    descending, gather, integers, last_word, text_column, times,
+};
 
 /// What both tables hold of a message.
 #[derive(Debug, Default)]

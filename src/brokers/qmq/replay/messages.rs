@@ -1,13 +1,14 @@
 //! Replay of messages: one log record becomes its rows.
 
-use super::names::Names;
-use super::rows::{BatchContext, ContentRows, DeadRows, MessageRow, MessageRows, NO_TIME, RecordRows, Rows};
+use super::message_rows::{DeadRows, MessageRow, MessageRows};
+use super::record_rows::RecordRows;
 use super::{ACTION_DEAD, DEAD_MARKER_DELAY_MS};
+use crate::brokers::qmq::format::Kind;
+use crate::brokers::qmq::format::index_log::IndexRecord;
+use crate::brokers::qmq::store::MessageItem;
 use crate::config::ContentPolicy;
 use crate::lake::schema::SYSTEM_QMQ;
-use crate::qmq::Kind;
-use crate::qmq::index_log::IndexRecord;
-use crate::source::MessageItem;
+use crate::rows::{BatchContext, ContentRows, NO_TIME, Names, Rows};
 
 /// Position of each table in the message stream: rows of earlier records are in the table already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use arrow::array::Int8Array;
 use arrow::record_batch::RecordBatch;
 
-use super::super::names::{Place, constant_column, text_column};
-use super::{
-    BatchContext, DayRows, Rows, ascending, batch_of, by_day, day_and_name, gather, integers, last_word,
-    times,
-};
 use crate::error::Result;
 use crate::lake::schema::{RECORD, TableDef};
+use crate::rows::{
+    BatchContext, DayRows, Place, Rows, ascending, batch_of, by_day, constant_column, day_and_name, gather,
+    integers, last_word, text_column, times,
+};
 
 /// Rows of `record`.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! What the log reader has to know of each format: the next record, and when a record proves itself.
 
-use crate::qmq::payload::Payload;
-use crate::qmq::{action_log, index_log, message_log};
+use crate::brokers::qmq::format::payload::Payload;
+use crate::brokers::qmq::format::{action_log, index_log, message_log};
 
 /// What stands at a position of a log.
 #[derive(Debug)]

@@ -5,14 +5,10 @@
 
 mod format;
 mod reader;
-pub mod remote;
-pub mod rocketmq;
 mod segments;
 mod store_dir;
-mod sum;
 
 pub use format::{ActionFormat, IndexFormat, LogFormat, MessageFormat, MessageItem, Step};
 pub use reader::{LogReader, ReadOptions, Seen, Skipped};
 pub use segments::{Segment, Segments};
 pub use store_dir::{BrokerStore, MessageSource};
-pub use sum::Sum;

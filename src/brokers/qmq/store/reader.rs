@@ -17,7 +17,7 @@ use memchr::memmem;
 
 use super::format::{LogFormat, Step};
 use super::segments::{Segment, Segments};
-use super::sum::Sum;
+use crate::codec::Sum;
 use crate::error::{Error, Result};
 
 /// Bytes read at a time.

@@ -4,7 +4,8 @@
 //! any order. Nothing here connects again: a connection that ended stays ended, and its owner opens another.
 
 use super::error::PeerError;
-use crate::qmq::remoting::{self, Header, Step};
+use super::remoting;
+use super::remoting::{Header, Step};
 use bytes::{Bytes, BytesMut};
 use std::collections::HashMap;
 use std::io;

@@ -1,9 +1,10 @@
 //! Tests of the connection against peers that answer late, wrong, out of order or not at all.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::super::fake::{self, MAX_FRAME, Peer, connected, hex, settings};
-use super::*;
-use crate::qmq::remoting::{
+use crate::brokers::qmq::wire::connection::*;
+use crate::brokers::qmq::wire::fake;
+use crate::brokers::qmq::wire::fake::{MAX_FRAME, Peer, connected, hex, settings};
+use crate::brokers::qmq::wire::remoting::{
     BROKER_ACQUIRE_META, SYNC_CHECKPOINT_REQUEST, SYNC_LOG_REQUEST, VERSION_METASERVER, VERSION_SYNC,
 };
 

@@ -6,8 +6,8 @@
 
 use super::error::PeerError;
 use super::http;
-use crate::qmq::cursor::Cursor;
-use crate::qmq::payload::Payload;
+use crate::brokers::qmq::format::payload::Payload;
+use crate::codec::cursor::Cursor;
 use bytes::Bytes;
 use reqwest::Client;
 use serde_json::Value;

@@ -1,9 +1,10 @@
 //! Tests of the detail fetch: the worked example, incomplete and foreign answers, limits and request texts.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::super::fake::{self, PATIENCE, hex};
-use super::*;
-use crate::qmq::payload;
+use crate::brokers::qmq::format::payload;
+use crate::brokers::qmq::wire::detail::*;
+use crate::brokers::qmq::wire::fake;
+use crate::brokers::qmq::wire::fake::{PATIENCE, hex};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::sync::mpsc::UnboundedReceiver;

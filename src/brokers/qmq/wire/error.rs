@@ -2,7 +2,7 @@
 //!
 //! An error names the peer and what was asked of it. It never says what to do next: that depends on the stream.
 
-use crate::qmq::remoting::{BROKER_ERROR, BROKER_REJECT, PARAM_ERROR, UNKNOWN_CODE, result_name};
+use super::remoting::{BROKER_ERROR, BROKER_REJECT, PARAM_ERROR, UNKNOWN_CODE, result_name};
 use std::time::Duration;
 
 /// A failed call to a peer.
@@ -93,7 +93,7 @@ fn explain(code: i16) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::brokers::qmq::wire::error::*;
 
     #[test]
     fn a_refusal_names_its_code() {

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::connection::{Connection, ConnectionSettings};
-use crate::qmq::remoting::{self, Header, Step};
+use super::remoting;
+use super::remoting::{Header, Step};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -110,8 +110,8 @@ fn reason(error: reqwest::Error, timeout: Duration) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::fake;
-    use super::*;
+    use crate::brokers::qmq::wire::fake;
+    use crate::brokers::qmq::wire::http::*;
 
     #[test]
     fn addresses_are_a_host_and_a_port() {

@@ -4,7 +4,7 @@
 //! Shapes only. Which role a peer may claim is decided by the caller: registering as master takes the group away from
 //! the real one, so [`RegisterRequest::backup_heartbeat`] is the only way a client should make a request.
 
-use super::cursor::{Cursor, Short, StrError, put_bytes16};
+use crate::codec::cursor::{Cursor, Short, StrError, put_bytes16};
 use thiserror::Error;
 
 /// What a broker process is in its group. The codes are those of the wire and of the metaserver's table.

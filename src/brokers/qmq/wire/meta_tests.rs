@@ -1,8 +1,8 @@
 //! Tests of the metaserver bodies: worked examples, bad bodies, and properties over made bodies and noise.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::super::payload::tests::hex;
-use super::*;
+use crate::brokers::qmq::format::payload::tests::hex;
+use crate::brokers::qmq::wire::meta::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -6,8 +6,8 @@
 use super::connection::{Connection, ConnectionSettings};
 use super::error::PeerError;
 use super::http;
-use crate::qmq::meta::{AcquireAnswer, AcquireRequest, MetaError, RegisterAnswer, RegisterRequest, Role};
-use crate::qmq::remoting::{BROKER_ACQUIRE_META, BROKER_REGISTER, VERSION_METASERVER, request_name};
+use super::meta::{AcquireAnswer, AcquireRequest, MetaError, RegisterAnswer, RegisterRequest, Role};
+use super::remoting::{BROKER_ACQUIRE_META, BROKER_REGISTER, VERSION_METASERVER, request_name};
 use reqwest::Client;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

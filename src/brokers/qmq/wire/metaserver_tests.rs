@@ -1,8 +1,9 @@
 //! Tests of the metaserver client against a fake look-up and a fake metaserver.
 #![allow(clippy::unwrap_used)]
 
-use super::super::fake::{self, PATIENCE, Peer, hex};
-use super::*;
+use crate::brokers::qmq::wire::fake;
+use crate::brokers::qmq::wire::fake::{PATIENCE, Peer, hex};
+use crate::brokers::qmq::wire::metaserver::*;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::UnboundedReceiver;
 

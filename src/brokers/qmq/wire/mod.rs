@@ -11,7 +11,10 @@ mod connection;
 pub mod detail;
 mod error;
 mod http;
+pub mod meta;
 mod metaserver;
+pub mod remoting;
+pub mod sync;
 mod sync_client;
 
 #[cfg(test)]

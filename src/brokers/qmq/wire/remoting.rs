@@ -4,7 +4,7 @@
 //! [`step`] finds the one frame at the start of a buffer, without copying. It never reads from a socket, never
 //! interprets a body and never looks for the next magic: after a bad frame the connection is of no use.
 
-use super::cursor::{Cursor, Short};
+use crate::codec::cursor::{Cursor, Short};
 use thiserror::Error;
 
 /// Bytes 6 to 9 of every frame.

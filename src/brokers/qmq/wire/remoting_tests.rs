@@ -1,8 +1,8 @@
 //! Tests of the frame codec: worked examples, each check, and properties over made frames and noise.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::super::payload::tests::hex;
-use super::*;
+use crate::brokers::qmq::format::payload::tests::hex;
+use crate::brokers::qmq::wire::remoting::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 

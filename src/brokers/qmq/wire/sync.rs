@@ -3,7 +3,7 @@
 //! Shapes only: this module never decides which offset to ask for next and never looks into the log bytes of an
 //! answer. It covers the sync port of a normal broker, not that of a delay server.
 
-use super::cursor::{Cursor, Short};
+use crate::codec::cursor::{Cursor, Short};
 use thiserror::Error;
 
 /// Size of a request body in bytes.
@@ -231,8 +231,8 @@ impl<'a> Checkpoint<'a> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
-    use super::super::payload::tests::hex;
-    use super::*;
+    use crate::brokers::qmq::format::payload::tests::hex;
+    use crate::brokers::qmq::wire::sync::*;
     use proptest::collection::vec;
     use proptest::prelude::*;
 

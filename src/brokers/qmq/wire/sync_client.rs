@@ -5,8 +5,8 @@
 
 use super::connection::Connection;
 use super::error::PeerError;
-use crate::qmq::remoting::{SYNC_CHECKPOINT_REQUEST, SYNC_LOG_REQUEST, VERSION_SYNC};
-use crate::qmq::sync::{Answer, Checkpoint, Maxima, Request, SyncError, SyncType};
+use super::remoting::{SYNC_CHECKPOINT_REQUEST, SYNC_LOG_REQUEST, VERSION_SYNC};
+use super::sync::{Answer, Checkpoint, Maxima, Request, SyncError, SyncType};
 use bytes::Bytes;
 
 /// A client of a sync port. Clones share the connection; one request per kind can wait at the same time.

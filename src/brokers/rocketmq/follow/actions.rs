@@ -1,12 +1,12 @@
 //! What an operator asks of a running cluster: where a group stands, a reset, a message sent again.
 
 use super::RocketMqCluster;
+use crate::brokers::rocketmq::format::properties;
+use crate::brokers::rocketmq::wire::client::{RemoteError, Writes};
+use crate::brokers::rocketmq::wire::codes::response;
+use crate::brokers::rocketmq::wire::writes::{ResetTo, SendMessage};
 use crate::error::{Error, Result};
 use crate::query::lookup::StoredMessage;
-use crate::rocketmq::properties;
-use crate::rocketmq::remoting::codes::response;
-use crate::rocketmq::remoting::writes::{ResetTo, SendMessage};
-use crate::source::rocketmq::remote::{RemoteError, Writes};
 
 /// Code of a broker that leaves a reset to consumers, of a group that has none online.
 const CONSUMER_NOT_ONLINE: i32 = 206;
@@ -62,7 +62,7 @@ pub struct SentCopy {
 
 impl RocketMqCluster {
     /// Where a group stands in a topic, as the brokers say now; what does not answer is left out.
-    pub(in crate::follow) async fn group_places(&self, topic: &str, group: &str) -> Vec<GroupPlace> {
+    pub(crate) async fn group_places(&self, topic: &str, group: &str) -> Vec<GroupPlace> {
         let mut places = Vec::new();
         for (name, broker) in self.brokers() {
             let address = broker.address.borrow().clone();
@@ -84,7 +84,7 @@ impl RocketMqCluster {
     }
 
     /// Sets a group back (or forward, with `force`) to a time in every queue of a topic; a negative one means its end.
-    pub(in crate::follow) async fn reset(
+    pub(crate) async fn reset(
         &self,
         topic: &str,
         group: &str,
@@ -148,7 +148,7 @@ impl RocketMqCluster {
     }
 
     /// Sets a group to an offset of one queue.
-    pub(in crate::follow) async fn reset_queue(
+    pub(crate) async fn reset_queue(
         &self,
         topic: &str,
         group: &str,
@@ -177,7 +177,7 @@ impl RocketMqCluster {
     }
 
     /// Whether a topic can be sent to: brokers would make one that is missing.
-    pub(in crate::follow) async fn brokers_of(&self, topic: &str) -> Result<Vec<String>> {
+    pub(crate) async fn brokers_of(&self, topic: &str) -> Result<Vec<String>> {
         let mut failed = None;
         for name_server in &self.settings.name_servers {
             match self.client.topic_route(name_server, topic).await {
@@ -185,7 +185,9 @@ impl RocketMqCluster {
                     let names: Vec<&str> = route
                         .queues
                         .iter()
-                        .filter(|queue| queue.perm & crate::rocketmq::remoting::requests::PERM_WRITE != 0)
+                        .filter(|queue| {
+                            queue.perm & crate::brokers::rocketmq::wire::requests::PERM_WRITE != 0
+                        })
                         .map(|queue| queue.broker.as_str())
                         .collect();
                     let masters = route.brokers.iter().filter(|broker| names.contains(&broker.name.as_str()));
@@ -209,7 +211,7 @@ impl RocketMqCluster {
     }
 
     /// Sends a message again, to a topic that exists.
-    pub(in crate::follow) async fn send(
+    pub(crate) async fn send(
         &self,
         address: &str,
         topic: &str,

@@ -3,7 +3,7 @@
 //! Topics and queues are looked at again and again, so new ones need no restart and removed ones end. Failures are
 //! explained, retried, and never end the process.
 
-use std::collections::{BTreeMap, HashMap};
+pub(crate) use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,22 +14,19 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::super::gaps::Gaps;
-use super::super::pause::Backoff;
-use super::super::pipeline::{Pipeline, Shared};
-use super::super::status::Board;
 use super::progress::sample;
 use super::queue::QueueFollower;
 use super::stored::Stored;
 use super::troubles::Troubles;
+use crate::brokers::rocketmq::format::topics::is_system_topic;
+use crate::brokers::rocketmq::replay::{QueueOffsets, QueuePlace};
+use crate::brokers::rocketmq::wire::client::{Client, RemoteError};
+use crate::brokers::rocketmq::wire::requests::{PERM_READ, TopicConfig};
 use crate::config::RocketMqSource;
 use crate::error::{Error, Result};
 use crate::lake::schema::SYSTEM_ROCKETMQ;
 use crate::lake::{Gap, Log, Owner, StreamId, WriterLock};
-use crate::replay::{QueueOffsets, QueuePlace};
-use crate::rocketmq::remoting::requests::{PERM_READ, TopicConfig};
-use crate::rocketmq::topics::is_system_topic;
-use crate::source::rocketmq::remote::{Client, RemoteError};
+use crate::stream::{Backoff, Board, Gaps, Pipeline, Shared};
 
 /// Name of the stream for operators.
 const LOG: &str = "pulled";
@@ -109,7 +106,7 @@ impl BrokerFollower {
 
     async fn open(&self) -> Result<Open> {
         let lake = &self.shared.lake;
-        crate::ingest::check_group(&self.name)?;
+        crate::brokers::qmq::import::check_group(&self.name)?;
         let lock = lake.become_writer(&Owner::of(SYSTEM_ROCKETMQ, &self.name)).await?;
         let gaps = lake.rocketmq_gaps(&self.name).await?;
         self.board.group(&self.name, gaps);

@@ -1,15 +1,13 @@
 //! One cluster for life: which brokers it has, and at which addresses.
 
-use std::sync::{Arc, PoisonError};
+pub(crate) use std::sync::{Arc, PoisonError};
 
 use tokio::task::JoinSet;
 
-use super::super::pause::Backoff;
-use super::super::pipeline::Shared;
-use super::super::status::Board;
 use super::broker::BrokerFollower;
 use super::{KnownBroker, RocketMqCluster};
-use crate::source::rocketmq::remote::RemoteError;
+use crate::brokers::rocketmq::wire::client::RemoteError;
+use crate::stream::{Backoff, Board, Shared};
 
 /// Follows a cluster until a stop is asked for.
 pub(super) async fn run(cluster: &RocketMqCluster, shared: &Shared) {

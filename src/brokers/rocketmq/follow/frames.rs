@@ -13,10 +13,10 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::brokers::rocketmq::format::record::records;
+use crate::brokers::rocketmq::replay::{ProgressSample, QueueOffsets, QueuePlace, RocketMqReplay};
 use crate::error::{Error, Result};
-use crate::replay::{ProgressSample, QueueOffsets, QueuePlace, RocketMqReplay};
-use crate::rocketmq::record::records;
-use crate::spool::OwnedFrame;
+use crate::stream::spool::OwnedFrame;
 
 /// Records of one queue.
 pub(super) const PULLED: u8 = 10;
@@ -78,7 +78,7 @@ fn parse(payload: &[u8]) -> Option<(&str, i32, i64, &[u8])> {
 }
 
 /// Replays a frame; returns the number of records in it that could not be used.
-pub(in crate::follow) fn replay_frame(replay: &mut RocketMqReplay, frame: &OwnedFrame) -> Result<u64> {
+pub(crate) fn replay_frame(replay: &mut RocketMqReplay, frame: &OwnedFrame) -> Result<u64> {
     match frame.kind {
         PULLED => {
             let broken = || Error::Invariant("the spool holds a damaged frame of pulled records".to_owned());
@@ -163,7 +163,7 @@ pub(super) fn follow_offsets(offsets: &mut QueueOffsets, frame: &OwnedFrame) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use crate::brokers::rocketmq::follow::frames::*;
 
     #[test]
     fn a_pull_comes_back_as_it_was_put() {

@@ -10,7 +10,7 @@
 //!
 //! It only reads: no heart-beat, no group, no committed offset. What an operator orders is in [`actions`].
 
-mod actions;
+pub(crate) mod actions;
 mod broker;
 mod cluster;
 mod frames;
@@ -24,19 +24,19 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use actions::{GroupPlace, QueueReset, SentCopy};
-pub(super) use frames::replay_frame;
+pub(crate) use frames::replay_frame;
 
-use super::pipeline::Shared;
-use super::status::{Board, SourceStatus};
-use crate::config::{self, RocketMqSource};
+use super::wire::acl::Credentials;
+use super::wire::client::{Client, ClientSettings, Tls, TlsSettings};
+use super::wire::frame::HeaderType;
+use crate::config;
+use crate::config::RocketMqSource;
 use crate::error::{Error, Result};
-use crate::rocketmq::remoting::acl::Credentials;
-use crate::rocketmq::remoting::frame::HeaderType;
-use crate::source::rocketmq::remote::{Client, ClientSettings, Tls, TlsSettings};
+use crate::stream::{Board, Shared, SourceStatus};
 
 /// A cluster that is followed.
 #[derive(Clone)]
-pub(super) struct RocketMqCluster {
+pub(crate) struct RocketMqCluster {
     pub(super) settings: Arc<RocketMqSource>,
     pub(super) client: Client,
     /// State of the cluster as a whole, while no broker is known.
@@ -57,7 +57,7 @@ impl RocketMqCluster {
     ///
     /// # Errors
     /// [`Error::Config`] if keys or certificates cannot be used.
-    pub(super) fn new(settings: &RocketMqSource, follow: &config::Follow) -> Result<RocketMqCluster> {
+    pub(crate) fn new(settings: &RocketMqSource, follow: &config::Follow) -> Result<RocketMqCluster> {
         let config = |what: String| Error::Config(format!("rocketmq `{}`: {what}", settings.label()));
         let credentials = match (&settings.access_key, &settings.secret_key) {
             (Some(access), Some(secret)) => {
@@ -97,7 +97,7 @@ impl RocketMqCluster {
     }
 
     /// Follows until a stop is asked for.
-    pub(super) async fn run(self, shared: Shared) {
+    pub(crate) async fn run(self, shared: Shared) {
         cluster::run(&self, &shared).await;
     }
 
@@ -106,7 +106,7 @@ impl RocketMqCluster {
     }
 
     /// The brokers as they are now, or the cluster if none is known.
-    pub(super) fn status(&self) -> Vec<SourceStatus> {
+    pub(crate) fn status(&self) -> Vec<SourceStatus> {
         let brokers = self.brokers();
         if brokers.is_empty() {
             return vec![self.board.status()];
@@ -115,7 +115,7 @@ impl RocketMqCluster {
     }
 
     /// Why a broker lets nothing be followed, if one refuses who is asking.
-    pub(super) fn refusal(&self) -> Option<String> {
+    pub(crate) fn refusal(&self) -> Option<String> {
         let brokers = self.brokers();
         match brokers.is_empty() {
             true => self.board.refusal(),
@@ -127,7 +127,7 @@ impl RocketMqCluster {
     }
 
     /// Whether every broker follows or says why not.
-    pub(super) fn is_explained(&self) -> bool {
+    pub(crate) fn is_explained(&self) -> bool {
         let brokers = self.brokers();
         match brokers.is_empty() {
             true => self.board.is_explained(),

@@ -2,8 +2,8 @@
 
 use super::broker::Inbox;
 use super::frames::{PROGRESS, Sample};
+use crate::brokers::rocketmq::wire::client::{Client, RemoteError};
 use crate::error::{Error, Result};
-use crate::source::rocketmq::remote::{Client, RemoteError};
 
 /// Takes one sample of a broker and puts it into the stream.
 ///

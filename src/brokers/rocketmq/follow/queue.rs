@@ -8,24 +8,24 @@
 //! again; producers may have gone past the place of this queue before it asks. Then [`super::went_back`] finds out where
 //! reading has to go on.
 
-use std::sync::Arc;
+pub(crate) use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::super::pause::Backoff;
 use super::broker::Inbox;
 use super::frames::{PLACED, PULLED, placed, pulled};
+use crate::brokers::rocketmq::format::properties::names;
+use crate::brokers::rocketmq::format::record::{Record, records};
+use crate::brokers::rocketmq::replay::QueuePlace;
+use crate::brokers::rocketmq::wire::client::{Client, RemoteError};
+use crate::brokers::rocketmq::wire::codes::response;
+use crate::brokers::rocketmq::wire::requests::{Pull, PullRequest, PullStatus};
 use crate::error::Error;
 use crate::lake::Gap;
-use crate::replay::QueuePlace;
-use crate::rocketmq::properties::names;
-use crate::rocketmq::record::{Record, records};
-use crate::rocketmq::remoting::codes::response;
-use crate::rocketmq::remoting::requests::{Pull, PullRequest, PullStatus};
-use crate::source::rocketmq::remote::{Client, RemoteError};
+use crate::stream::Backoff;
 
 /// Messages asked for at once; brokers give no more.
 const MOST_MESSAGES: u16 = 32;
@@ -389,8 +389,8 @@ fn is_gone(error: &RemoteError) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::rocketmq::record_encode::encode;
+    use crate::brokers::rocketmq::follow::queue::*;
+    use crate::brokers::rocketmq::format::record_encode::encode;
 
     fn pull(status: PullStatus, next: i64, min: i64, max: i64) -> Pull {
         Pull { status, next, min, max, body: Bytes::new() }

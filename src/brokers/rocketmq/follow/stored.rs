@@ -11,11 +11,11 @@ use hashbrown::HashSet;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::brokers::rocketmq::format::record::Record;
 use crate::error::{Error, Result};
 use crate::lake::schema::MESSAGE;
 use crate::query::Catalog;
 use crate::query::lookup::{Mark, marks};
-use crate::rocketmq::record::Record;
 
 /// Questions at the same time: a broker that was made anew sends all its queues here at once.
 const MOST_AT_ONCE: usize = 4;

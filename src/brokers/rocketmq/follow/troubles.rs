@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::status::Board;
+use crate::stream::Board;
 
 /// Different failures that an alarm shows.
 const MOST_FAILURES: usize = 5;
@@ -149,7 +149,7 @@ impl Troubles {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::brokers::rocketmq::follow::troubles::*;
 
     fn troubles() -> (Arc<Board>, Troubles) {
         let board = Arc::new(Board::new("test".to_owned()));

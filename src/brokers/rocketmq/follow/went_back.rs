@@ -12,9 +12,9 @@ use hashbrown::HashSet;
 
 use super::frames::{PLACED, placed};
 use super::queue::{Failure, QueueFollower};
-use crate::replay::QueuePlace;
-use crate::rocketmq::record::{Record, records};
-use crate::rocketmq::remoting::requests::Pull;
+use crate::brokers::rocketmq::format::record::{Record, records};
+use crate::brokers::rocketmq::replay::QueuePlace;
+use crate::brokers::rocketmq::wire::requests::Pull;
 
 /// What one offset of a queue holds.
 enum Probe {

@@ -1,8 +1,8 @@
 //! Tests of bodies: worked examples, each state, the limit, and properties over every compression.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::*;
-use crate::rocketmq::record::tests::hex;
+use crate::brokers::rocketmq::format::body::*;
+use crate::brokers::rocketmq::format::record::tests::hex;
 use flate2::Compression as Level;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! Tests of the configuration files: excerpts as brokers write them, oddities, and noise.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::*;
+use crate::brokers::rocketmq::format::broker_config::*;
 use proptest::prelude::*;
 
 #[test]

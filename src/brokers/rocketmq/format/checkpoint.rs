@@ -50,7 +50,7 @@ impl Checkpoint {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
-    use super::*;
+    use crate::brokers::rocketmq::format::checkpoint::*;
     use proptest::prelude::*;
 
     proptest! {

@@ -1,7 +1,7 @@
 //! Tests of the consume queue items: worked examples, each kind of entry, and properties.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::*;
+use crate::brokers::rocketmq::format::consume_queue::*;
 use proptest::prelude::*;
 
 fn hex<const N: usize>(text: &str) -> [u8; N] {

@@ -57,7 +57,7 @@ impl fmt::Display for Host {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::*;
+    use crate::brokers::rocketmq::format::host::*;
 
     #[test]
     fn hosts_as_text() {

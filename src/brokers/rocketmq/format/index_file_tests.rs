@@ -1,7 +1,7 @@
 //! Tests of the index files: the worked example, damage, layouts found from data, and a model of the writer.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::*;
+use crate::brokers::rocketmq::format::index_file::*;
 use proptest::prelude::*;
 use std::collections::HashMap;
 

@@ -6,7 +6,7 @@
 //! properties state is not used.
 
 use super::properties::Properties;
-use crate::qmq::cursor::Cursor;
+use crate::codec::cursor::Cursor;
 
 /// Most items of one batch; the rest is not read.
 pub const MAX_ITEMS: usize = 100_000;

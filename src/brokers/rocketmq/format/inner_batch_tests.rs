@@ -1,8 +1,8 @@
 //! Tests of inner batches: the worked example, each way to end, and properties.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::*;
-use crate::rocketmq::record::tests::hex;
+use crate::brokers::rocketmq::format::inner_batch::*;
+use crate::brokers::rocketmq::format::record::tests::hex;
 use proptest::prelude::*;
 
 const EXAMPLE: &str = "00000020 00000000 00000000 00000000 00000002 4131   0008 4b455953016b3102

@@ -1,7 +1,7 @@
 //! Tests of the tolerant JSON reader: what brokers write, each refusal, and properties over made values and noise.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::*;
+use crate::brokers::rocketmq::format::json::*;
 use proptest::prelude::*;
 
 fn text(text: &str) -> Value {

@@ -5,7 +5,7 @@
 //! be the id of a message. No id is looked up here.
 
 use super::host::Host;
-use crate::qmq::cursor::{Cursor, Short};
+use crate::codec::cursor::{Cursor, Short};
 use chrono::{DateTime, Datelike, Duration, NaiveDate, TimeZone};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};

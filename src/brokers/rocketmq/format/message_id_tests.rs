@@ -1,7 +1,7 @@
 //! Tests of message ids: worked examples, months and zones, and properties.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::*;
+use crate::brokers::rocketmq::format::message_id::*;
 use chrono::FixedOffset;
 use chrono_tz::Tz;
 use proptest::prelude::*;

@@ -25,7 +25,7 @@ pub mod properties;
 pub mod record;
 pub mod record_encode;
 mod record_error;
-pub mod remoting;
 pub mod sys_flag;
 pub mod topics;
-pub mod trace;
+
+pub use record_error::RecordError;

@@ -48,7 +48,7 @@ pub fn group_of_topic(group: &str, topic: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::brokers::rocketmq::format::namespace::*;
 
     #[test]
     fn a_name_without_its_namespace() {

@@ -4,7 +4,8 @@
 //! `rmq_sys_REVIVE_LOG_<cluster>`, most of them in the timer topic first. [`decode`] reads one body; it never pairs
 //! acknowledgements with check points.
 
-use super::json::{self, JsonError, Value};
+use super::json;
+use super::json::{JsonError, Value};
 use thiserror::Error;
 
 /// Tag of a check point.

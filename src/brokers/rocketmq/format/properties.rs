@@ -290,3 +290,5 @@ pub fn encode<'a>(out: &mut Vec<u8>, pairs: impl IntoIterator<Item = (&'a str, &
 #[cfg(test)]
 #[path = "properties_tests.rs"]
 mod tests;
+
+pub(crate) use names::INNER_NUM;

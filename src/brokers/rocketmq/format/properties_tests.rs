@@ -1,7 +1,7 @@
 //! Tests of properties: the parsing rules one by one, and properties over made and arbitrary text.
 #![allow(clippy::unwrap_used)]
 
-use super::*;
+use crate::brokers::rocketmq::format::properties::*;
 use proptest::prelude::*;
 
 /// Text with `=` for U+0001 and `;` for U+0002.

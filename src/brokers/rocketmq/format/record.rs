@@ -9,9 +9,9 @@
 use super::host::Host;
 use super::message_id::OffsetId;
 use super::properties::{MAX_PROPERTIES_BYTES, Properties, names};
-pub use super::record_error::RecordError;
+use super::record_error::RecordError;
 use super::sys_flag::SysFlag;
-use crate::qmq::cursor::{Cursor, Short};
+use crate::codec::cursor::{Cursor, Short};
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -115,7 +115,7 @@ impl SysFlag {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::brokers::rocketmq::format::sys_flag::*;
 
     #[test]
     fn compression_types() {

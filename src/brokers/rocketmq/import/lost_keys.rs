@@ -10,18 +10,19 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::super::commit::encode;
 use super::{RocketMqSummary, store_error};
+use crate::brokers::rocketmq::format::host::Host;
+use crate::brokers::rocketmq::format::index_file::{IndexFile, Layout};
+use crate::brokers::rocketmq::format::message_id::OffsetId;
+use crate::brokers::rocketmq::replay::{QueueOffsets, RocketMqBatch, lost_key_text};
+use crate::brokers::rocketmq::store::StoreDirectory;
+use crate::brokers::rocketmq::store::log::{CommitLog, Item, WalkOptions};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::schema::MESSAGE_KEY;
 use crate::lake::{Lake, Log, StreamId};
-use crate::replay::{DayRule, QueueOffsets, RocketMqBatch, lost_key_text};
-use crate::rocketmq::host::Host;
-use crate::rocketmq::index_file::{IndexFile, Layout};
-use crate::rocketmq::message_id::OffsetId;
-use crate::source::rocketmq::log::{CommitLog, Item, WalkOptions};
-use crate::source::rocketmq::store::StoreDirectory;
+use crate::rows::DayRule;
+use crate::stream::encode;
 
 /// Entries below an offset.
 struct Gathered {
@@ -129,7 +130,7 @@ fn send(sender: &mpsc::Sender<Gathered>, gathered: Gathered) -> Result<()> {
 }
 
 /// The address that the broker puts into its records.
-fn store_host(log: &CommitLog) -> Result<Option<Host>, crate::source::rocketmq::log::Error> {
+fn store_host(log: &CommitLog) -> Result<Option<Host>, crate::brokers::rocketmq::store::log::Error> {
     let mut walker = log.walk(WalkOptions::default())?;
     while let Some(item) = walker.next()? {
         if let Item::Record { record, .. } = item {
@@ -139,6 +140,6 @@ fn store_host(log: &CommitLog) -> Result<Option<Host>, crate::source::rocketmq::
     Ok(None)
 }
 
-fn input(store: &StoreDirectory) -> impl Fn(crate::source::rocketmq::log::Error) -> Error + '_ {
+fn input(store: &StoreDirectory) -> impl Fn(crate::brokers::rocketmq::store::log::Error) -> Error + '_ {
     |error| Error::input(store.root(), error.to_string())
 }

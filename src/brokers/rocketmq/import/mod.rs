@@ -9,10 +9,13 @@
 //! first new record. So positions only grow, and the rows are the projection of all that was read.
 
 mod lost_keys;
+mod posted;
 mod queues;
 mod read;
 mod resume;
 mod samples;
+
+pub use posted::PostedTraces;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -23,19 +26,20 @@ use futures::StreamExt;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::commit::{Encoded, TablePosition, blocking, encode, encode_ahead};
-use super::{Progress, check_group};
+use super::replay::{
+    QueueOffsets, ROCKETMQ_TABLES, RocketMqBatch, RocketMqCounts, RocketMqReplay, RocketMqSettings,
+    TableFloor,
+};
+use super::store::log::CommitLog;
+use super::store::{StoreDirectory, StoreError, log};
+use crate::brokers::qmq::import::check_group;
+use crate::brokers::qmq::store::Skipped;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::schema::SYSTEM_ROCKETMQ;
 use crate::lake::{Gap, Lake, Log, Move, Outcome, Owner, Replaced, Settled, StreamId};
-use crate::replay::{
-    DayRule, QueueOffsets, ROCKETMQ_TABLES, RocketMqBatch, RocketMqCounts, RocketMqReplay, RocketMqSettings,
-    TableFloor,
-};
-use crate::source::Skipped;
-use crate::source::rocketmq::log::{self, CommitLog};
-use crate::source::rocketmq::store::{StoreDirectory, StoreError};
+use crate::rows::DayRule;
+use crate::stream::{Encoded, Progress, TablePosition, blocking, encode, encode_ahead};
 use read::{Flush, ReadResult, Reading};
 use resume::{Known, Resume, Start, Turn};
 

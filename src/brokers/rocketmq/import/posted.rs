@@ -5,11 +5,11 @@
 
 use bytes::Bytes;
 
-use super::commit::encode;
+use crate::brokers::rocketmq::replay::{RocketMqBatch, TraceCarrier};
 use crate::error::{Error, Result};
 use crate::lake::schema::{MESSAGE_KEY, SYSTEM_ROCKETMQ, TRACE};
 use crate::lake::{Lake, Outcome, Owner};
-use crate::replay::{RocketMqBatch, TraceCarrier};
+use crate::stream::encode;
 
 /// Name under which posted traces are stored in place of a broker's.
 const POSTED: &str = "posted";

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::rocketmq::consume_queue::{self, BATCH_ITEM_BYTES, Entry, ITEM_BYTES};
-use crate::source::rocketmq::store::{QueueDirectory, StoreDirectory, StoreError};
+use crate::brokers::rocketmq::format::consume_queue;
+use crate::brokers::rocketmq::format::consume_queue::{BATCH_ITEM_BYTES, Entry, ITEM_BYTES};
+use crate::brokers::rocketmq::store::{QueueDirectory, StoreDirectory, StoreError};
 
 /// One queue.
 pub(super) struct QueueBound {

@@ -8,14 +8,14 @@ use tokio::sync::mpsc;
 
 use super::resume::Known;
 use super::{log_error, store_error};
+use crate::brokers::qmq::store::Skipped;
+use crate::brokers::rocketmq::format::record::Record;
+use crate::brokers::rocketmq::replay::{QueueOffsets, RocketMqBatch, RocketMqCounts, RocketMqReplay};
+use crate::brokers::rocketmq::store::StoreDirectory;
+use crate::brokers::rocketmq::store::log::{CommitLog, Damage, EndReason, Event, Item, WalkOptions};
 use crate::error::{Error, Result};
-use crate::ingest::Progress;
 use crate::lake::{Gap, StreamId};
-use crate::replay::{QueueOffsets, RocketMqBatch, RocketMqCounts, RocketMqReplay};
-use crate::rocketmq::record::Record;
-use crate::source::Skipped;
-use crate::source::rocketmq::log::{CommitLog, Damage, EndReason, Event, Item, WalkOptions};
-use crate::source::rocketmq::store::StoreDirectory;
+use crate::stream::Progress;
 
 /// Most warnings about single records.
 const MOST_WARNINGS: usize = 20;

@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 
 use tokio::runtime::Handle;
 
+use crate::brokers::rocketmq::format::properties::INNER_NUM;
+use crate::brokers::rocketmq::format::record::Record;
+use crate::brokers::rocketmq::replay::{QueueOffsets, QueuePlace, Stretch};
+use crate::brokers::rocketmq::store::log::{CommitLog, Error, Event, Item, WalkOptions, Walker};
+use crate::codec::Sum;
 use crate::error::Result;
 use crate::lake::{KnownRecords, LostQueue, RecordPrint};
-use crate::replay::{QueueOffsets, QueuePlace, Stretch};
-use crate::rocketmq::properties::names::INNER_NUM;
-use crate::rocketmq::record::Record;
-use crate::source::Sum;
-use crate::source::rocketmq::log::{CommitLog, Error, Event, Item, WalkOptions, Walker};
 
 /// Where to go on.
 #[derive(Debug)]

@@ -10,14 +10,15 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use md5::{Digest, Md5};
 
-use super::super::commit::encode;
 use super::queues::QueueBounds;
 use super::{RocketMqSummary, store_error, unless_damaged};
+use crate::brokers::rocketmq::replay::{ProgressSample, QueueOffsets, RocketMqBatch};
+use crate::brokers::rocketmq::store::StoreDirectory;
 use crate::error::{Error, Result};
 use crate::lake::schema::CONSUMER_PROGRESS;
 use crate::lake::{Lake, Log, StreamId};
-use crate::replay::{DayRule, ProgressSample, QueueOffsets, RocketMqBatch};
-use crate::source::rocketmq::store::StoreDirectory;
+use crate::rows::DayRule;
+use crate::stream::encode;
 
 impl Lake {
     /// Adds the sample of a store, unless it is known.

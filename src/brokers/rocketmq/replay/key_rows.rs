@@ -6,13 +6,12 @@ use arrow::array::{Int8Array, new_null_array};
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 
-use super::super::names::{constant_column, text_column};
-use super::{
-    BatchContext, DayRows, Rows, Texts, batch_of, gather, integers, offsets, small_integers, split_days,
-    times,
-};
 use crate::error::Result;
 use crate::lake::schema::{MESSAGE_KEY, TableDef};
+use crate::rows::{
+    BatchContext, DayRows, Rows, Texts, batch_of, constant_column, gather, integers, offsets, small_integers,
+    split_days, text_column, times,
+};
 
 /// What a key is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
@@ -57,7 +56,7 @@ pub(crate) struct KeyRow<'a> {
     pub sequence: i64,
     /// Broker's clock.
     pub create_time_ms: i64,
-    /// Number of the message in [`super::StoredRows`], if it is told beside the key.
+    /// Number of the message in [`super::stored_rows::StoredRows`], if it is told beside the key.
     pub message: Option<u32>,
     /// Place of the record in the log, or `NO_OFFSET`.
     pub physical_offset: i64,

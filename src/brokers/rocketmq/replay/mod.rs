@@ -4,31 +4,38 @@
 //! the broker's other one, are dropped by [`TableFloor`]; so files can be imported before and after a broker is
 //! followed. Nothing here reads a file, a clock or the lake.
 
+mod key_rows;
 mod offsets;
+mod progress_rows;
+mod stored_json_rows;
+mod stored_rows;
+mod trace_rows;
 mod trail;
+
+pub(crate) use stored_json_rows::kind_name;
 
 use std::sync::Arc;
 
 pub use offsets::{QueueOffsets, QueuePlace};
 pub use trail::{Stretch, Trail};
 
-use super::names::{NO_NAME, Names};
-use super::rows::{
-    BatchContext, Carrier, ContentRows, KeyKind, KeyRow, KeyRows, NO_NUMBER, NO_OFFSET, ProgressRow,
-    ProgressRows, Rows, StoredRow, StoredRows, TraceRow, TraceRows, split_keys,
-};
+use super::format::body::{BodyState, Decompressor, MAX_BODY_BYTES};
+use super::format::properties::{Properties, names};
+use super::format::record::Record;
+use super::format::sys_flag::Transaction;
+use super::format::topics::Kind;
+use super::format::{inner_batch, topics};
+use super::trace::decode::{Limits, decode, looks_like_trace};
+use super::trace::event::Kind as EventKind;
 use crate::config::ContentPolicy;
 use crate::lake::schema::{
     CONSUMER_PROGRESS, CONTENT, MESSAGE, MESSAGE_KEY, SYSTEM_ROCKETMQ, TRACE, TableDef,
 };
-use crate::rocketmq::body::{BodyState, Decompressor, MAX_BODY_BYTES};
-use crate::rocketmq::inner_batch;
-use crate::rocketmq::properties::{Properties, names};
-use crate::rocketmq::record::Record;
-use crate::rocketmq::sys_flag::Transaction;
-use crate::rocketmq::topics::{self, Kind};
-use crate::rocketmq::trace::decode::{Limits, decode, looks_like_trace};
-use crate::rocketmq::trace::event::Kind as EventKind;
+use crate::rows::{BatchContext, ContentRows, NO_NAME, NO_NUMBER, NO_OFFSET, Names, Rows, split_keys};
+pub(crate) use key_rows::{KeyKind, KeyRow, KeyRows};
+pub(crate) use progress_rows::{ProgressRow, ProgressRows};
+pub(crate) use stored_rows::{StoredRow, StoredRows};
+pub(crate) use trace_rows::{Carrier, TraceRow, TraceRows};
 
 /// Tables of a RocketMQ stream in the order of commits: what lists a message comes after what describes it.
 pub const ROCKETMQ_TABLES: [&TableDef; 5] = [&CONTENT, &TRACE, &CONSUMER_PROGRESS, &MESSAGE, &MESSAGE_KEY];

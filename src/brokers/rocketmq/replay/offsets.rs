@@ -11,8 +11,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::trail::Trail;
+use crate::brokers::rocketmq::format::record::Record;
 use crate::error::{Error, Result};
-use crate::rocketmq::record::Record;
 
 /// How far one queue was read, and which record was the last. States of older versions have the first two fields only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,7 +218,7 @@ impl QueueOffsets {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::brokers::rocketmq::replay::offsets::*;
 
     fn record(queue_offset: i64, position: i64, store_timestamp: i64) -> Record<'static> {
         Record { topic: b"T", queue_offset, position, store_timestamp, body: b"body", ..Record::default() }

@@ -3,10 +3,11 @@
 use arrow::array::{ArrayRef, Int64Array};
 use arrow::record_batch::RecordBatch;
 
-use super::super::names::{constant_column, text_column};
-use super::{BatchContext, DayRows, Rows, batch_of, small_integers, split_days, times};
 use crate::error::Result;
 use crate::lake::schema::{CONSUMER_PROGRESS, TableDef};
+use crate::rows::{
+    BatchContext, DayRows, Rows, batch_of, constant_column, small_integers, split_days, text_column, times,
+};
 
 /// How far a group was in a queue, or, without a group, what the queue held.
 #[derive(Debug, Clone, Copy)]

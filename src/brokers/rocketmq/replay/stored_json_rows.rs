@@ -8,8 +8,8 @@ use std::fmt::Display;
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Serialize, ser};
 
-use super::NO_NUMBER;
-use crate::rocketmq::message_id::OffsetId;
+use crate::brokers::rocketmq::format::message_id::OffsetId;
+use crate::rows::NO_NUMBER;
 
 /// Names of the codes in `message.kind`.
 pub(crate) const KIND_NAMES: [&str; 12] = [

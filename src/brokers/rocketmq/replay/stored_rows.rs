@@ -7,19 +7,19 @@ use arrow::array::{ArrayRef, Int8Array, StringBuilder};
 use arrow::record_batch::RecordBatch;
 use hashbrown::HashMap;
 
-use super::super::names::{NO_NAME, Names, constant_column, text_column};
-use super::stored_json::{Number, PropertyMap, StoredJson, kind_name};
-use super::{
-    BatchContext, DayRows, NO_NUMBER, NO_TIME, NameLists, Rows, Texts, batch_of, by_day, day_and_name,
-    descending, gather, integers, last_word, list_builder, map_builder, small_integers, split_keys, times,
-};
+use super::stored_json_rows::{Number, PropertyMap, StoredJson, kind_name};
+use crate::brokers::rocketmq::format::host::Host;
+use crate::brokers::rocketmq::format::message_id::OffsetId;
+use crate::brokers::rocketmq::format::properties::{Properties, names as property_names};
 use crate::error::{Error, Result};
 use crate::lake::schema::{MESSAGE, TableDef};
-use crate::rocketmq::host::Host;
-use crate::rocketmq::message_id::OffsetId;
-use crate::rocketmq::properties::{Properties, names as property_names};
+use crate::rows::{
+    BatchContext, DayRows, NO_NAME, NO_NUMBER, NO_TIME, NameLists, Names, Rows, Texts, batch_of, by_day,
+    constant_column, day_and_name, descending, gather, integers, last_word, list_builder, map_builder,
+    small_integers, split_keys, text_column, times,
+};
 
-/// One stored message. Names are numbers of the batch's [`super::super::Names`].
+/// One stored message. Names are numbers of the batch's [`crate::rows::Names`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StoredRow<'a> {
     /// Stored topic.

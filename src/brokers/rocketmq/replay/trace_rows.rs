@@ -5,12 +5,14 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, Int32Array, Int64Array, TimestampMillisecondArray};
 use arrow::record_batch::RecordBatch;
 
-use super::super::names::{NO_NAME, Names, constant_column, text_column};
-use super::key::head;
-use super::{BatchContext, DayRows, Rows, Texts, batch_of, list_builder, split_days, split_keys};
+use super::key_rows::head;
+use crate::brokers::rocketmq::trace::event::MessageEvent;
 use crate::error::Result;
 use crate::lake::schema::{TRACE, TableDef};
-use crate::rocketmq::trace::event::MessageEvent;
+use crate::rows::{
+    BatchContext, DayRows, NO_NAME, Names, Rows, Texts, batch_of, constant_column, list_builder, split_days,
+    split_keys, text_column,
+};
 
 /// `trace_type` of a record that cannot be decoded; its text is kept.
 const UNDECODED: &str = "Undecoded";

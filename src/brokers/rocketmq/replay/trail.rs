@@ -9,8 +9,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::rocketmq::record::Record;
-use crate::source::Sum;
+use crate::brokers::rocketmq::format::record::Record;
+use crate::codec::Sum;
 
 /// Bytes of a log from which a stretch is complete.
 const STRETCH_BYTES: u64 = 256 << 10;
@@ -115,7 +115,7 @@ impl Stretch {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use crate::brokers::rocketmq::replay::trail::*;
 
     fn trail(records: &[Vec<u8>]) -> Trail {
         let (mut trail, mut offset) = (Trail::default(), 0);

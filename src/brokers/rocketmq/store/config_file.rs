@@ -11,8 +11,9 @@ use std::path::Path;
 
 use super::directory::StoreError;
 use super::files::if_there;
-use crate::rocketmq::broker_config::{CONSUMER_OFFSETS, ConfigError, SUBSCRIPTION_GROUPS};
-use crate::rocketmq::json::{self, MAX_BYTES, Value};
+use crate::brokers::rocketmq::format::broker_config::{CONSUMER_OFFSETS, ConfigError, SUBSCRIPTION_GROUPS};
+use crate::brokers::rocketmq::format::json;
+use crate::brokers::rocketmq::format::json::{MAX_BYTES, Value};
 
 /// Ending of a backup's name.
 const BACKUP: &str = ".bak";

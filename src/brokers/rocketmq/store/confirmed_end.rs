@@ -9,7 +9,8 @@ use std::ops::Range;
 
 use super::directory::QueueDirectory;
 use super::files::{NumberedFile, if_there, numbered_files};
-use crate::rocketmq::consume_queue::{self, BATCH_ITEM_BYTES, Entry, ITEM_BYTES};
+use crate::brokers::rocketmq::format::consume_queue;
+use crate::brokers::rocketmq::format::consume_queue::{BATCH_ITEM_BYTES, Entry, ITEM_BYTES};
 
 /// Digits in the name of a queue's file.
 const NAME_DIGITS: usize = 20;

@@ -11,12 +11,15 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::config_file;
 use super::confirmed_end::confirmed_end;
-use super::feature::{self, Feature};
+use super::feature::Feature;
 use super::files::{NumberedFile, folders, if_there, numbered_files};
-use crate::rocketmq::broker_config::{self, ConfigError, ConsumerOffsets, SubscriptionGroup, Topic};
-use crate::rocketmq::checkpoint::{CHECKPOINT_BYTES, Checkpoint};
+use super::{config_file, feature};
+use crate::brokers::rocketmq::format::broker_config;
+use crate::brokers::rocketmq::format::broker_config::{
+    ConfigError, ConsumerOffsets, SubscriptionGroup, Topic,
+};
+use crate::brokers::rocketmq::format::checkpoint::{CHECKPOINT_BYTES, Checkpoint};
 
 const COMMIT_LOG: &str = "commitlog";
 const CONSUME_QUEUES: &str = "consumequeue";

@@ -1,7 +1,7 @@
 //! Tests of the store directory over made-up stores in a temporary directory.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::*;
+use crate::brokers::rocketmq::store::directory::*;
 use std::fs;
 use tempfile::TempDir;
 

@@ -5,6 +5,7 @@ mod confirmed_end;
 mod directory;
 mod feature;
 mod files;
+pub mod log;
 
 pub use directory::{QueueDirectory, StoreDirectory, StoreError};
 pub use feature::Feature;

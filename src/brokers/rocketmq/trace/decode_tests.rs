@@ -1,12 +1,12 @@
 //! Tests of the trace decoder and encoder: worked examples, versions, bad records, limits, and properties.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::super::encode::encode;
-use super::super::event::tests::{
+use crate::brokers::rocketmq::trace::decode::*;
+use crate::brokers::rocketmq::trace::encode::encode;
+use crate::brokers::rocketmq::trace::event::tests::{
     AFTER, BEFORE, END_TRANSACTION, PUB, RECALL, after, any_event, before, end_transaction, publication,
     recall, wire,
 };
-use super::*;
 use proptest::prelude::*;
 use std::borrow::Cow;
 

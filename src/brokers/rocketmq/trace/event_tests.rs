@@ -1,7 +1,7 @@
 //! Tests of events: batches and identities; also the worked examples that other tests share.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
-use super::*;
+use crate::brokers::rocketmq::trace::event::*;
 use proptest::prelude::*;
 
 pub(crate) const PUB: &str = "Pub^A1647435997808^ADefaultRegion^Aorder_producer^AOrderTopic^AC0A80D01524018B4AAC251C706720007^ATagA^Aorder-1001 user-7^A192.168.13.2:10911^A5^A9^A0^AC0A80D0200002A9F0000000040000182^Atrue^B";

@@ -8,6 +8,7 @@
 pub mod decode;
 pub mod encode;
 pub mod event;
+pub mod graph;
 pub mod identity;
 
 /// Separator of the fields of a record.

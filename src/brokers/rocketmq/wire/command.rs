@@ -162,7 +162,7 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::brokers::rocketmq::wire::command::*;
 
     #[test]
     fn languages_have_a_code_and_a_name() {

@@ -6,7 +6,7 @@
 
 use super::command::Command;
 use super::{compact_header, json_header};
-use crate::rocketmq::json::JsonError;
+use crate::brokers::rocketmq::format::json::JsonError;
 use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
 

@@ -1,8 +1,8 @@
 //! Tests of frames and both header types: worked examples, malformed frames, properties.
 #![allow(clippy::indexing_slicing)]
 
-use super::super::command::{FLAG_RESPONSE, Language};
-use super::*;
+use crate::brokers::rocketmq::wire::command::{FLAG_RESPONSE, Language};
+use crate::brokers::rocketmq::wire::frame::*;
 use proptest::prelude::*;
 
 const JSON_REQUEST: &str = "

@@ -5,7 +5,8 @@
 
 use super::command::{Command, Language};
 use super::frame::{EncodeError, HeaderError};
-use crate::rocketmq::json::{self, Value};
+use crate::brokers::rocketmq::format::json;
+use crate::brokers::rocketmq::format::json::Value;
 use bytes::Bytes;
 use serde::ser::{Serialize, Serializer};
 

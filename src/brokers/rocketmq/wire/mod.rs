@@ -7,6 +7,7 @@
 //! All integers are big-endian, all times are milliseconds since the Unix epoch.
 
 pub mod acl;
+pub mod client;
 pub mod codes;
 mod command;
 mod compact_header;

@@ -6,7 +6,7 @@
 use super::codes::{request, response};
 use super::command::Command;
 use super::requests::{AnswerError, MessageQueue, Request, entries, field_i32, field_i64, integer, object};
-use crate::rocketmq::json::Value;
+use crate::brokers::rocketmq::format::json::Value;
 use bytes::Bytes;
 
 /// A request that changes something.

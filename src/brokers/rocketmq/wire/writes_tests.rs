@@ -1,6 +1,6 @@
 //! Tests of the requests that change something.
 
-use super::*;
+use crate::brokers::rocketmq::wire::writes::*;
 
 fn fields(request: WriteRequest) -> Vec<(String, String)> {
     request.into_inner().into_command().fields

@@ -1,6 +1,6 @@
 //! Tests of the date styles, against epoch milliseconds worked out by hand.
 
-use super::*;
+use crate::http::qmq::request::date::*;
 use proptest::prelude::*;
 
 /// 2019-06-03T15:42:39 in China.

@@ -120,8 +120,8 @@ fn shown(value: &Json) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lenient::parse;
-    use super::*;
+    use crate::http::qmq::request::fields::*;
+    use crate::http::qmq::request::lenient::parse;
     use proptest::prelude::*;
 
     /// Reads `source` and converts it; the reason is dropped.

@@ -1,6 +1,6 @@
 //! Tests of the lenient grammar, and that it keeps every standard document as it is.
 
-use super::*;
+use crate::http::qmq::request::lenient::*;
 use proptest::prelude::*;
 
 fn object(members: &[(&str, Json)]) -> Json {

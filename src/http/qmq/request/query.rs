@@ -7,8 +7,8 @@
 
 use chrono_tz::Tz;
 
-use super::fields;
-use super::lenient::{self, Json};
+use super::lenient::Json;
+use super::{fields, lenient};
 
 /// The query of the list, dead-letter and detail routes (`backupQuery`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -171,7 +171,7 @@ impl Members {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
-    use super::*;
+    use crate::http::qmq::request::query::*;
     use proptest::prelude::*;
 
     const ZONE: Tz = Tz::Asia__Shanghai;

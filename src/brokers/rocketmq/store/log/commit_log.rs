@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use super::error::Error;
-use super::files::{self, LogFile};
+use super::files::LogFile;
 use super::item::{Event, Item};
-use super::layout;
 use super::walker::Walker;
+use super::{files, layout};
 
 /// How a log is walked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

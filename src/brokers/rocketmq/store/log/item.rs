@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::rocketmq::record::{Record, RecordError};
+use crate::brokers::rocketmq::format::RecordError;
+use crate::brokers::rocketmq::format::record::Record;
 use thiserror::Error;
 
 /// A step of a walk.

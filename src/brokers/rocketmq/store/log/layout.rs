@@ -7,8 +7,8 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom};
 
 use super::error::Error;
 use super::files::LogFile;
-use crate::qmq::cursor::{Cursor, Short};
-use crate::rocketmq::record::{MAGIC_BLANK, Version};
+use crate::brokers::rocketmq::format::record::{MAGIC_BLANK, Version};
+use crate::codec::cursor::{Cursor, Short};
 
 /// Bytes of the head that DLedger puts before each record.
 const DLEDGER_HEAD_BYTES: usize = 48;

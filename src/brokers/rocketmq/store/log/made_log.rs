@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{CommitLog, Error, Event, Item, WalkOptions};
-use crate::rocketmq::record::Record;
-use crate::rocketmq::record_encode::{encode, encode_blank};
+use super::commit_log::{CommitLog, WalkOptions};
+use super::error::Error;
+use super::item::{Event, Item};
+use crate::brokers::rocketmq::format::record::Record;
+use crate::brokers::rocketmq::format::record_encode::{encode, encode_blank};
 
 /// Bytes of a file unless a test chooses others.
 pub(super) const FILE_BYTES: usize = 1000;

@@ -6,7 +6,8 @@ use super::error::Error;
 use super::files::LogFile;
 use super::queue_ends::{Judgement, QueueEnds};
 use super::window::Window;
-use crate::rocketmq::record::{self, MAX_HEAD_BYTES, RecordError};
+use crate::brokers::rocketmq::format::record::MAX_HEAD_BYTES;
+use crate::brokers::rocketmq::format::{RecordError, record};
 
 /// Bytes of the marker behind the last record. A rest of a file smaller than this holds nothing.
 pub(super) const MARKER_BYTES: usize = 8;

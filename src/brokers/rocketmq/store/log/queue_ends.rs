@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 
-use crate::rocketmq::properties::names;
-use crate::rocketmq::record::Record;
-use crate::rocketmq::sys_flag::Transaction;
+use crate::brokers::rocketmq::format::properties::names;
+use crate::brokers::rocketmq::format::record::Record;
+use crate::brokers::rocketmq::format::sys_flag::Transaction;
 
 /// The next offset of each queue that was seen.
 #[derive(Debug, Default)]

@@ -14,11 +14,13 @@
 
 use super::commit_log::WalkOptions;
 use super::error::Error;
-use super::files::{self, LogFile};
+use super::files;
+use super::files::LogFile;
 use super::item::{Damage, DamageReason, EndReason, Event, Item};
 use super::open_file::{Age, MARKER_BYTES, OpenFile, Search, Sound};
 use super::queue_ends::QueueEnds;
-use crate::rocketmq::record::{self, MAGIC_BLANK, RecordError};
+use crate::brokers::rocketmq::format::record::MAGIC_BLANK;
+use crate::brokers::rocketmq::format::{RecordError, record};
 
 /// A walk over a commit log.
 #[derive(Debug)]

@@ -1,9 +1,11 @@
 //! Tests of walks: whole logs, ends, damage, remains of older records, and logs that change between walks.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::super::made_log::{FILE_BYTES, MadeLog, Seen, events, records, walk};
-use super::super::{CommitLog, Damage, DamageReason, EndReason, Error, Event, Item, WalkOptions};
-use crate::rocketmq::record::RecordError;
+use crate::brokers::rocketmq::format::RecordError;
+use crate::brokers::rocketmq::store::log::commit_log::{CommitLog, WalkOptions};
+use crate::brokers::rocketmq::store::log::error::Error;
+use crate::brokers::rocketmq::store::log::item::{Damage, DamageReason, EndReason, Event, Item};
+use crate::brokers::rocketmq::store::log::made_log::{FILE_BYTES, MadeLog, Seen, events, records, walk};
 use proptest::prelude::*;
 
 const START: u64 = 5000;
@@ -38,7 +40,10 @@ fn a_log_of_several_files() {
     assert_eq!(events(seen), [end(START + 2 * FILE + 2 * SIZE, EndReason::Zeros)]);
     let opened = CommitLog::open(&[log.folder().to_owned()]).unwrap();
     assert_eq!((opened.start_of_log(), opened.end_of_files()), (Some(START), Some(START + 3 * FILE)));
-    assert_eq!(opened.first_store_timestamp().unwrap(), Some(super::super::made_log::STORED));
+    assert_eq!(
+        opened.first_store_timestamp().unwrap(),
+        Some(crate::brokers::rocketmq::store::log::made_log::STORED)
+    );
 }
 
 #[test]

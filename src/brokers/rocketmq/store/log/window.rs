@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::files::is_zero;
-use crate::rocketmq::record::{MAGIC_V1, MAGIC_V2};
+use crate::brokers::rocketmq::format::record::{MAGIC_V1, MAGIC_V2};
 use memchr::memmem;
 
 /// Bytes read at a time.

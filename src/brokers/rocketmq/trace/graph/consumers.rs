@@ -5,7 +5,7 @@
 
 use super::graph::{Consumer, Delivery, Outcome, UNKNOWN_GROUP};
 use super::rows::{CopyKind, CopyRow, TraceRow};
-use crate::rocketmq::namespace;
+use crate::brokers::rocketmq::format::namespace;
 use std::collections::{BTreeMap, VecDeque};
 
 /// The reports of one delivery, at least one of them.

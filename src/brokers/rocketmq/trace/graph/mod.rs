@@ -10,7 +10,7 @@ mod consumers;
 pub mod graph;
 pub mod rows;
 
-use crate::rocketmq::trace::event::Kind;
+use super::event::Kind;
 use graph::{Recall, Send, TraceGraph, Transaction};
 use rows::{CopyRow, TraceRow};
 use std::borrow::Cow;

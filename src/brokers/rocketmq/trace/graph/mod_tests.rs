@@ -3,13 +3,13 @@
 
 use super::graph::{Outcome, UNKNOWN_GROUP};
 use super::rows::CopyKind;
-use super::*;
-use crate::rocketmq::trace::decode::{Limits, decode};
-use crate::rocketmq::trace::event::TraceEvent;
-use crate::rocketmq::trace::event::tests::{
+use crate::brokers::rocketmq::trace::decode::{Limits, decode};
+use crate::brokers::rocketmq::trace::event::TraceEvent;
+use crate::brokers::rocketmq::trace::event::tests::{
     AFTER, BEFORE, END_TRANSACTION, PUB, RECALL, after, any_event, before, end_transaction, publication,
     recall, wire,
 };
+use crate::brokers::rocketmq::trace::graph::*;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -2,12 +2,12 @@
 //!
 //! Only what the graph needs is here. Nothing here reads a table.
 
-use crate::rocketmq::trace::event::{Kind, MessageEvent};
-use crate::rocketmq::trace::identity::Identity;
+use crate::brokers::rocketmq::trace::event::{Kind, MessageEvent};
+use crate::brokers::rocketmq::trace::identity::Identity;
 use serde_json::Value;
 
 /// A trace event as far as it is about one message; fields as in
-/// [`TraceEvent`](crate::rocketmq::trace::event::TraceEvent).
+/// [`TraceEvent`](crate::brokers::rocketmq::trace::event::TraceEvent).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceRow {
     /// Type of the event.

@@ -2,18 +2,19 @@
 //!
 //! Connections are made when they are needed, and made again when they ended, left a request without an answer, or were
 //! silent for so long that the server may be about to cut them. A failed call is never repeated. The client sends the requests of
-//! [`requests`](crate::rocketmq::remoting::requests) and no others: no heart-beat, no group, no commit.
+//! [`requests`](crate::brokers::rocketmq::wire::requests) and no others: no heart-beat, no group, no commit.
 
 use super::connection::{Connection, ConnectionSettings};
 use super::error::RemoteError;
 use super::tls::Tls;
-use crate::rocketmq::remoting::Command;
-use crate::rocketmq::remoting::acl::Credentials;
-use crate::rocketmq::remoting::codes::response;
-use crate::rocketmq::remoting::frame::{DEFAULT_MAX_FRAME, HeaderType};
-use crate::rocketmq::remoting::requests::{
-    self, AllOffsets, AnswerError, Boundary, ClusterInfo, ConsumeStats, GroupConfig, NamedTexts, Pull,
-    PullRequest, QueryMessages, Request, TopicConfig, TopicRoute, TopicStats,
+use crate::brokers::rocketmq::wire::acl::Credentials;
+use crate::brokers::rocketmq::wire::codes::response;
+use crate::brokers::rocketmq::wire::command::Command;
+use crate::brokers::rocketmq::wire::frame::{DEFAULT_MAX_FRAME, HeaderType};
+use crate::brokers::rocketmq::wire::requests;
+use crate::brokers::rocketmq::wire::requests::{
+    AllOffsets, AnswerError, Boundary, ClusterInfo, ConsumeStats, GroupConfig, NamedTexts, Pull, PullRequest,
+    QueryMessages, Request, TopicConfig, TopicRoute, TopicStats,
 };
 use bytes::Bytes;
 use std::collections::HashMap;

@@ -1,11 +1,11 @@
 //! Tests of the client: its connections, signatures, and the typed calls.
 #![allow(clippy::indexing_slicing)]
 
-use super::super::fake::{PATIENCE, Peer, listen, response};
-use super::super::writes::Writes;
-use super::*;
-use crate::rocketmq::remoting::requests::{MAX_PULL_WAIT, PullStatus};
-use crate::rocketmq::remoting::writes::{ResetTo, SendMessage};
+use crate::brokers::rocketmq::wire::client::client::*;
+use crate::brokers::rocketmq::wire::client::fake::{PATIENCE, Peer, listen, response};
+use crate::brokers::rocketmq::wire::client::writes::Writes;
+use crate::brokers::rocketmq::wire::requests::{MAX_PULL_WAIT, PullStatus};
+use crate::brokers::rocketmq::wire::writes::{ResetTo, SendMessage};
 use tokio::net::TcpListener;
 
 fn client() -> Client {

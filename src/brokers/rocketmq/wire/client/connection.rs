@@ -7,8 +7,9 @@
 
 use super::error::RemoteError;
 use super::tls::Tls;
-use crate::rocketmq::remoting::Command;
-use crate::rocketmq::remoting::frame::{self, HeaderType};
+use crate::brokers::rocketmq::wire::command::Command;
+use crate::brokers::rocketmq::wire::frame;
+use crate::brokers::rocketmq::wire::frame::HeaderType;
 use bytes::BytesMut;
 use std::collections::HashMap;
 use std::io;

@@ -1,9 +1,12 @@
 //! Tests of the connection against servers that answer late, wrong, out of order or not at all.
 #![allow(clippy::indexing_slicing)]
 
-use super::super::fake::{self, MAX_FRAME, PATIENCE, Peer, connected, response, settings};
-use super::*;
-use crate::rocketmq::remoting::FLAG_ONE_WAY;
+use crate::brokers::rocketmq::wire::client::connection::*;
+use crate::brokers::rocketmq::wire::client::fake;
+use crate::brokers::rocketmq::wire::client::fake::{
+    MAX_FRAME, PATIENCE, Peer, connected, response, settings,
+};
+use crate::brokers::rocketmq::wire::command::FLAG_ONE_WAY;
 use bytes::Bytes;
 
 async fn ask(connection: &Connection, body: &'static [u8]) -> Result<Command, RemoteError> {

@@ -2,9 +2,9 @@
 //!
 //! An error names the server and what was asked of it. It says whether asking again is worth it, never when.
 
-use crate::rocketmq::remoting::codes::{explain_response, response};
-use crate::rocketmq::remoting::frame::EncodeError;
-use crate::rocketmq::remoting::requests::AnswerError;
+use crate::brokers::rocketmq::wire::codes::{explain_response, response};
+use crate::brokers::rocketmq::wire::frame::EncodeError;
+use crate::brokers::rocketmq::wire::requests::AnswerError;
 use std::time::Duration;
 
 /// A failed call to a server.
@@ -169,7 +169,7 @@ fn explain(code: i32, remark: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::brokers::rocketmq::wire::client::error::*;
 
     fn refused(code: i32, remark: &str) -> RemoteError {
         RemoteError::Refused {

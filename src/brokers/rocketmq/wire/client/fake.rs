@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::connection::{Connection, ConnectionSettings};
-use crate::rocketmq::remoting::frame::{self, HeaderType};
-use crate::rocketmq::remoting::{Command, FLAG_RESPONSE};
+use crate::brokers::rocketmq::wire::command::{Command, FLAG_RESPONSE};
+use crate::brokers::rocketmq::wire::frame;
+use crate::brokers::rocketmq::wire::frame::HeaderType;
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

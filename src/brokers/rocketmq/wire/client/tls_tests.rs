@@ -1,11 +1,11 @@
 //! Tests of TLS against a server with certificates made here.
 #![allow(clippy::indexing_slicing)]
 
-use super::super::connection::Connection;
-use super::super::error::RemoteError;
-use super::super::fake::{PATIENCE, Peer, listen, response, settings as plain};
-use super::*;
-use crate::rocketmq::remoting::Command;
+use crate::brokers::rocketmq::wire::client::connection::Connection;
+use crate::brokers::rocketmq::wire::client::error::RemoteError;
+use crate::brokers::rocketmq::wire::client::fake::{PATIENCE, Peer, listen, response, settings as plain};
+use crate::brokers::rocketmq::wire::client::tls::*;
+use crate::brokers::rocketmq::wire::command::Command;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
@@ -61,8 +61,11 @@ async fn ask(acceptor: TlsAcceptor, settings: &TlsSettings) -> Result<Command, R
     };
     let client = async {
         let tls = Some(Tls::load(settings).unwrap());
-        let connection =
-            Connection::open(&address, &super::super::ConnectionSettings { tls, ..plain() }).await?;
+        let connection = Connection::open(
+            &address,
+            &crate::brokers::rocketmq::wire::client::connection::ConnectionSettings { tls, ..plain() },
+        )
+        .await?;
         connection.call(Command::request(106), "GET_BROKER_CLUSTER_INFO", PATIENCE).await
     };
     tokio::join!(server, client).1
@@ -123,7 +126,7 @@ async fn a_server_without_tls_is_noticed() {
     };
     let settings = TlsSettings { accept_any_certificate: true, ..TlsSettings::default() };
     let tls = Some(Tls::load(&settings).unwrap());
-    let settings = super::super::ConnectionSettings { tls, ..plain() };
+    let settings = crate::brokers::rocketmq::wire::client::connection::ConnectionSettings { tls, ..plain() };
     let (opened, ()) = tokio::join!(Connection::open(&address, &settings), server);
     assert!(matches!(opened, Err(RemoteError::Connect { .. })));
 }

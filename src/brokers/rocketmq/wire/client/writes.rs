@@ -5,8 +5,9 @@
 
 use super::client::Client;
 use super::error::RemoteError;
-use crate::rocketmq::remoting::requests::MessageQueue;
-use crate::rocketmq::remoting::writes::{self, ResetTo, SendMessage, Sent};
+use crate::brokers::rocketmq::wire::requests::MessageQueue;
+use crate::brokers::rocketmq::wire::writes;
+use crate::brokers::rocketmq::wire::writes::{ResetTo, SendMessage, Sent};
 
 /// Sends requests that change something.
 #[derive(Debug, Clone, Copy)]

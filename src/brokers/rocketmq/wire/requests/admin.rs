@@ -4,8 +4,8 @@
 
 use super::Request;
 use super::answer::{AnswerError, entries, int, object, plain_text, text, truth_or};
-use crate::rocketmq::json::Value;
-use crate::rocketmq::remoting::codes::request;
+use crate::brokers::rocketmq::format::json::Value;
+use crate::brokers::rocketmq::wire::codes::request;
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -1,7 +1,8 @@
 //! Reading of answers: members of a JSON body, fields of a response header.
 
-use crate::rocketmq::json::{self, JsonError, Value};
-use crate::rocketmq::remoting::command::Command;
+use crate::brokers::rocketmq::format::json;
+use crate::brokers::rocketmq::format::json::{JsonError, Value};
+use crate::brokers::rocketmq::wire::command::Command;
 use thiserror::Error;
 
 /// Why an answer that says success is of no use.

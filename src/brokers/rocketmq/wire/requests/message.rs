@@ -5,8 +5,8 @@
 
 use super::Request;
 use super::answer::{AnswerError, field_i64};
-use crate::rocketmq::remoting::codes::{request, response};
-use crate::rocketmq::remoting::command::Command;
+use crate::brokers::rocketmq::wire::codes::{request, response};
+use crate::brokers::rocketmq::wire::command::Command;
 use bytes::Bytes;
 use std::time::Duration;
 

@@ -7,9 +7,9 @@ use super::Request;
 use super::answer::{
     AnswerError, MessageQueue, entries, field_i64, integer, long, object, optional_long, plain_text,
 };
-use crate::rocketmq::json::Value;
-use crate::rocketmq::remoting::codes::request;
-use crate::rocketmq::remoting::command::Command;
+use crate::brokers::rocketmq::format::json::Value;
+use crate::brokers::rocketmq::wire::codes::request;
+use crate::brokers::rocketmq::wire::command::Command;
 
 /// Which message a search by time finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

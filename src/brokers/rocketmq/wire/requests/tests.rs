@@ -1,8 +1,8 @@
 //! Tests of requests, field by field, and of answers as servers write them.
 #![allow(clippy::indexing_slicing)]
 
-use super::*;
-use crate::rocketmq::json::JsonError;
+use crate::brokers::rocketmq::format::json::JsonError;
+use crate::brokers::rocketmq::wire::requests::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

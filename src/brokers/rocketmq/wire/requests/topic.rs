@@ -6,8 +6,8 @@ use super::Request;
 use super::answer::{
     AnswerError, entries, int, integer, is_present, items, object, plain_text, text, texts, truth_or,
 };
-use crate::rocketmq::json::Value;
-use crate::rocketmq::remoting::codes::request;
+use crate::brokers::rocketmq::format::json::Value;
+use crate::brokers::rocketmq::wire::codes::request;
 use std::collections::BTreeMap;
 
 /// Bit of `perm`: queues can be read.

@@ -6,24 +6,17 @@
 
 mod acks;
 mod actions;
+mod message_rows;
 mod messages;
-mod names;
-mod rocketmq;
-mod rows;
+mod record_rows;
+mod unresolved_rows;
 
 pub use acks::{AckLimits, AckState};
 pub use actions::{ActionBatch, ActionCounts, ActionReplay};
+pub use message_rows::{DeadRows, MessageRow, MessageRows};
 pub use messages::{Floors, MessageBatch, MessageCounts, MessageReplay};
-pub use names::Names;
-pub use rocketmq::{
-    ProgressSample, QueueOffsets, QueuePlace, ROCKETMQ_TABLES, RocketMqBatch, RocketMqCounts, RocketMqReplay,
-    RocketMqSettings, Stretch, TableFloor, TraceCarrier, Trail, lost_key_text,
-};
-pub use rows::{
-    BatchContext, ContentRows, DayRows, DayRule, DeadRows, KeyKind, MessageRow, MessageRows, RecordRows,
-    Rows, UnresolvedRows,
-};
-pub(crate) use rows::{NO_TIME, kind_name};
+pub use record_rows::RecordRows;
+pub use unresolved_rows::UnresolvedRows;
 
 /// `record.action`: a consumer pulled the message.
 pub const ACTION_PULL: i8 = 0;

@@ -1,0 +1,4 @@
+//! TODO brokers
+
+pub mod qmq;
+pub mod rocketmq;

@@ -1,0 +1,6 @@
+//! TODO codec
+
+pub mod cursor;
+mod sum;
+
+pub use sum::Sum;
