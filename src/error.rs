@@ -150,12 +150,6 @@ impl From<object_store::Error> for Error {
     }
 }
 
-impl From<crate::brokers::qmq::wire::PeerError> for Error {
-    fn from(source: crate::brokers::qmq::wire::PeerError) -> Self {
-        Error::Peer(source.to_string())
-    }
-}
-
 impl From<deltalake::DeltaTableError> for Error {
     fn from(source: deltalake::DeltaTableError) -> Self {
         Error::store("Delta log", source)

@@ -9,11 +9,8 @@ use tokio::time::Instant;
 
 use crate::error::Result;
 use crate::lake::Owner;
-use crate::lake::schema::SYSTEM_QMQ;
+use crate::lake::schema::codes::UPKEEP;
 use crate::stream::Shared;
-
-/// Whose name the files of upkeep carry.
-const UPKEEP: &str = "(upkeep)";
 
 /// Works until a stop is asked for.
 pub(super) async fn run(shared: Shared) {
@@ -43,7 +40,7 @@ pub(super) async fn run(shared: Shared) {
 
 async fn turn(shared: &Shared, is_vacuum_due: bool) -> Result<()> {
     let (lake, config) = (&shared.lake, &shared.config);
-    let owner = Owner::of(SYSTEM_QMQ, UPKEEP);
+    let owner = Owner::of(UPKEEP.0, UPKEEP.1);
     // another process at the same tables has this turn
     let Ok(_lock) = lake.become_writer(&owner).await else { return Ok(()) };
     let now = lake.store.now();

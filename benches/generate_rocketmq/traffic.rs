@@ -5,13 +5,14 @@ use std::fmt::Write;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
-use mqlake::brokers::rocketmq::format::host::Host;
 use mqlake::brokers::rocketmq::format::properties;
 use mqlake::brokers::rocketmq::format::properties::{Properties, names};
 use mqlake::brokers::rocketmq::format::record::Record;
 use mqlake::brokers::rocketmq::format::topics::TRACE_TOPIC;
 use mqlake::brokers::rocketmq::trace::encode;
-use mqlake::brokers::rocketmq::trace::event::{Kind, TraceEvent};
+use mqlake::brokers::rocketmq::trace::event::TraceEvent;
+use mqlake::brokers::rocketmq::trace::kind::Kind;
+use mqlake::codec::host::Host;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 

@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use mqlake::brokers::rocketmq::format::body::{BodyState, Decompressor};
 use mqlake::brokers::rocketmq::format::{inner_batch, properties};
-use mqlake::brokers::rocketmq::format::message_id::OffsetId;
+use mqlake::codec::offset_id::OffsetId;
 use mqlake::brokers::rocketmq::format::properties::{Properties, names};
 use mqlake::brokers::rocketmq::format::record::{MAX_RECORD_BYTES, MIN_RECORD_BYTES, Record, decode, outline, records};
 use mqlake::brokers::rocketmq::format::record_encode::{encode, encode_with_record_crc};

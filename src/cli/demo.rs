@@ -19,7 +19,7 @@ use crate::brokers::qmq::import::ImportRequest;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::paths::{demo_mark, stream_sidecar, streams_folder};
-use crate::lake::schema::{SYSTEM_QMQ, SYSTEM_ROCKETMQ};
+use crate::lake::schema::SYSTEM_QMQ;
 use crate::lake::{Lake, Store};
 use crate::stream::Progress;
 
@@ -140,16 +140,17 @@ async fn open_own(config: &Config) -> Result<Arc<Lake>> {
         Err(error) => return Err(error.into()),
     };
     let own = GROUPS.map(|group| stream_sidecar(&store.root, SYSTEM_QMQ, group));
-    let mut others = Vec::new();
-    for system in [SYSTEM_QMQ, SYSTEM_ROCKETMQ] {
-        let folder = streams_folder(&store.root, system);
-        let streams: Vec<_> = store.objects.list(Some(&folder)).try_collect().await?;
-        let is_other = |at: &object_store::path::Path| !is_marked || !own.contains(at);
-        let names = streams.iter().map(|stream| &stream.location).filter(|at| is_other(at));
-        others.extend(
-            names.filter_map(|at| Some(format!("{system} {}", at.filename()?.trim_end_matches(".json")))),
-        );
-    }
+    let folder = streams_folder(&store.root);
+    let streams: Vec<_> = store.objects.list(Some(&folder)).try_collect().await?;
+    let is_other = |at: &object_store::path::Path| !is_marked || !own.contains(at);
+    let names = streams.iter().map(|stream| &stream.location).filter(|at| is_other(at));
+    let mut others: Vec<String> = names
+        .filter_map(|at| {
+            let system = at.parts().rev().nth(1)?;
+            Some(format!("{} {}", system.as_ref(), at.filename()?.trim_end_matches(".json")))
+        })
+        .collect();
+    others.sort();
     let foreign = || {
         Error::Usage(format!(
             "{} holds tables that are not the demo's{}{}; nothing was changed. Pass another --data, or look at them with \

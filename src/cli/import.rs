@@ -11,12 +11,12 @@ use clap::{Args, ValueEnum};
 use super::open_lake;
 use super::progress::show;
 use crate::brokers::qmq::import::{ImportRequest, Summary};
-use crate::brokers::qmq::store::{BrokerStore, Skipped};
+use crate::brokers::qmq::store::BrokerStore;
 use crate::brokers::rocketmq::{RocketMqImport, RocketMqSummary};
 use crate::config::{Config, ContentPolicy};
 use crate::error::{Error, Result};
 use crate::lake::Gap;
-use crate::stream::Progress;
+use crate::stream::{Progress, Skipped};
 
 /// Import the logs of a broker, slave or Java backup of QMQ, or the store of a RocketMQ broker
 ///

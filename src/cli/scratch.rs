@@ -6,13 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::signals::Stop;
+use super::signals::{Stop, remove};
 use crate::error::{Error, Result};
-
-/// Most attempts to remove a folder.
-const ATTEMPTS: usize = 100;
-/// Time between two looks at a folder that was removed.
-const PAUSE: Duration = Duration::from_millis(10);
 
 /// A directory that goes away with the value, or with the process.
 pub(super) struct Scratch(pub(super) PathBuf);
@@ -35,18 +30,5 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         remove(&self.0);
-    }
-}
-
-/// Removes a folder, however busy it still is.
-pub(super) fn remove(folder: &Path) {
-    for _ in 0..ATTEMPTS {
-        let _ = std::fs::remove_dir_all(folder);
-        if !folder.exists() {
-            std::thread::sleep(PAUSE);
-            if !folder.exists() {
-                return;
-            }
-        }
     }
 }

@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 
 use super::open_existing_lake;
 use crate::brokers::qmq::follow::{SeekTarget, seek};
+use crate::brokers::qmq::logs;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::lake::Log;
 
 /// QMQ: go on at another offset of a broker's log, after it was reset or damaged
 ///
@@ -52,8 +52,8 @@ impl Seek {
     pub(super) async fn run(self, config: Config) -> Result<ExitCode> {
         let lake = open_existing_lake(&config).await?;
         let log = match self.stream {
-            WhichStream::Message => Log::Message,
-            WhichStream::Action => Log::Action,
+            WhichStream::Message => logs::MESSAGE,
+            WhichStream::Action => logs::ACTION,
         };
         let moved = seek(&lake, &config, &self.broker_group, log, self.to).await?;
         let Some((from, to)) = moved else {

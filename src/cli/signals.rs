@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -81,9 +82,27 @@ impl Stop {
 
     fn exit(&self, code: i32) -> ! {
         for folder in self.scratch.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            super::scratch::remove(folder);
+            remove(folder);
         }
         std::process::exit(code)
+    }
+}
+
+/// Most attempts to remove a folder.
+const ATTEMPTS: usize = 100;
+/// Time between two looks at a folder that was removed.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Removes a folder, however busy it still is.
+pub(super) fn remove(folder: &Path) {
+    for _ in 0..ATTEMPTS {
+        let _ = std::fs::remove_dir_all(folder);
+        if !folder.exists() {
+            std::thread::sleep(PAUSE);
+            if !folder.exists() {
+                return;
+            }
+        }
     }
 }
 

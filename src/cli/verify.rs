@@ -63,7 +63,8 @@ impl Verify {
         let progress = Arc::new(Progress::default());
         let bar = show(progress.clone());
         progress.enter_work("verifying", lake.bytes_to_verify().await?);
-        let mut report = lake.verify_with(&|bytes| progress.worked(bytes)).await?;
+        let mut report =
+            lake.verify_with(crate::brokers::streams_of, &|bytes| progress.worked(bytes)).await?;
         drop(bar);
         let readable = report.findings.is_empty();
         if readable {

@@ -1,6 +1,6 @@
-//! A bounds-checked reader of QMQ's primitive types over a byte slice.
+//! A bounds-checked reader of integers and strings over a byte slice.
 //!
-//! Every format of QMQ is made of big-endian integers and length-prefixed strings (`PayloadHolderUtils`). The cursor
+//! Formats of brokers are made of big-endian integers and length-prefixed strings. The cursor
 //! reads them in order without copying. It never reads past the slice: a read that does not fit fails and leaves the
 //! cursor where it was. It never interprets strings as UTF-8.
 
@@ -133,7 +133,7 @@ impl<'a> Cursor<'a> {
 
 /// Appends a 16-bit length and the bytes.
 ///
-/// Like QMQ's writer it keeps only the low 16 bits of a length beyond 65535, which makes the result unreadable.
+/// Like the writer it stands for it keeps only the low 16 bits of a length beyond 65535, which makes the result unreadable.
 pub(crate) fn put_bytes16(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
     out.extend_from_slice(bytes);
@@ -142,7 +142,7 @@ pub(crate) fn put_bytes16(out: &mut Vec<u8>, bytes: &[u8]) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use crate::codec::cursor::*;
+    use super::*;
     use proptest::prelude::*;
 
     #[test]

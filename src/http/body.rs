@@ -13,8 +13,9 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use tokio::time::Instant;
 
+use super::Problem;
+use super::app::App;
 use super::budget::Held;
-use super::{App, Problem};
 
 /// Most bytes of a JSON body.
 const MAX_JSON_BYTES: usize = 2 << 20;

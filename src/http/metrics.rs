@@ -8,7 +8,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::{App, process, sql_metrics};
+use super::app::App;
+use super::{process, sql_metrics};
 use crate::error::{Error, Result};
 use crate::stream::SourceStatus;
 

@@ -13,7 +13,8 @@ use serde_json::json;
 use tower::ServiceExt;
 
 use super::guard::Guard;
-use super::{Problem, json, metrics};
+use super::json::json;
+use super::{Problem, metrics};
 use crate::config;
 use crate::error::{Error, Result};
 

@@ -8,7 +8,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::{App, Problem, json};
+use super::Problem;
+use super::app::App;
+use super::json::json;
 use crate::error::Result;
 use crate::lake::{Lake, Level};
 use crate::query::Pinned;
@@ -137,7 +139,7 @@ async fn gather(app: &App) -> Status {
 async fn streams(lake: &Lake, pinned: &Pinned) -> Result<Vec<StreamStatus>> {
     let mut streams = Vec::new();
     for info in lake.streams().await? {
-        for stream in info.all() {
+        for stream in crate::brokers::streams_of(&info) {
             let mut positions: Vec<Position> = pinned
                 .tables()
                 .filter_map(|table| {

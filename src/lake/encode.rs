@@ -12,16 +12,13 @@ use parquet::file::metadata::{ParquetMetaData, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
-use super::file::FileStats;
+use super::file::{FileStats, MAX_BOUND_BYTES};
 use super::schema::{Column, ColumnType, Encoding, TableDef};
 use crate::config;
 use crate::error::Result;
 
 /// Encoded bytes after which a row group is ended whatever its rows.
 pub(super) const MAX_ROW_GROUP_BYTES: usize = 32 << 20;
-
-/// Bytes of a text from which a bound is cut: a lower bound is a beginning of the text, an upper bound is greater than it.
-pub(super) const MAX_BOUND_BYTES: usize = 256;
 
 /// Bytes of a page of [`Encoding::Document`].
 const DOCUMENT_PAGE_BYTES: usize = 16 << 10;

@@ -12,10 +12,12 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::statistics::Statistics;
 use serde_json::{Value, json};
 
-use super::encode::MAX_BOUND_BYTES;
 use super::paths::{Level, level_of};
 use super::schema::{DAY_COLUMN, FIRST_DAY, LAST_DAY, TableDef};
 use crate::error::{Error, Result};
+
+/// Bytes of a text from which a bound is cut: a lower bound is a beginning of the text, an upper bound is greater than it.
+pub(super) const MAX_BOUND_BYTES: usize = 256;
 
 /// A bound of a column.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,4 +1,4 @@
-//! Which records of a RocketMQ broker's log the tables have, whoever read them.
+//! Which records of a broker's log the tables have, whoever read them.
 //!
 //! A record is known again by its place in the log and by what was stored there. So an import can be right without
 //! reasoning about who read what: of a log that lost its end and was written anew, of copies of different times, and
@@ -21,7 +21,7 @@ use object_store::path::Path;
 
 use super::file::LakeFile;
 use super::scan::{Scan, store_url};
-use super::schema::{MESSAGE, SYSTEM_ROCKETMQ};
+use super::schema::MESSAGE;
 use super::{Lake, StreamId, sql_error};
 use crate::error::{Error, Result};
 
@@ -57,6 +57,7 @@ pub struct KnownRecords {
     objects: Arc<dyn ObjectStore>,
     folder: Path,
     files: Vec<Arc<LakeFile>>,
+    system: String,
     broker: String,
     /// The part of the log that is in memory.
     window: Range<u64>,
@@ -68,11 +69,11 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn known_records(&self, broker: &str) -> Result<KnownRecords> {
+    pub async fn known_records(&self, system: &str, broker: &str) -> Result<KnownRecords> {
         let table = self.table(&MESSAGE)?;
         let mut files = table.refresh().await?.files;
         files.retain(|file| {
-            file.stats.may_contain_text("system", SYSTEM_ROCKETMQ)
+            file.stats.may_contain_text("system", system)
                 && file.stats.may_contain_text("broker_group", broker)
                 && file.stats.number_range(OFFSET).is_some()
         });
@@ -80,6 +81,7 @@ impl Lake {
             objects: self.store.objects.clone(),
             folder: table.folder.clone(),
             files,
+            system: system.to_owned(),
             broker: broker.to_owned(),
             window: 0..0,
             records: Vec::new(),
@@ -242,7 +244,7 @@ impl KnownRecords {
             offsets.is_valid(*row)
                 && u64::try_from(offsets.value(*row)).is_ok_and(|offset| range.contains(&offset))
                 && brokers.value(*row) == self.broker
-                && systems.value(*row) == SYSTEM_ROCKETMQ
+                && systems.value(*row) == self.system
         };
         Ok((0..batch.num_rows()).filter(is_wanted).collect())
     }

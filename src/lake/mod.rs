@@ -1,7 +1,7 @@
 //! The lake: Delta tables of sorted Parquet in an object store.
 //!
 //! It turns sorted batches into files, commits files together with stream positions, settles closed days
-//! and verifies itself. It knows nothing of QMQ's bytes and nothing of queries; it never reads a clock or
+//! and verifies itself. It knows nothing of a broker's bytes and nothing of queries; it never reads a clock or
 //! a local path.
 
 mod compact;
@@ -38,7 +38,7 @@ pub use retention::Expired;
 pub use settle::Settled;
 pub use sidecar::{LostQueue, Replaced, StreamInfo};
 pub use store::{Clock, Store};
-pub use stream::{Gap, Log, Move, StreamId};
+pub use stream::{Gap, Log, LogDef, Move, Positions, StateDef, StreamId};
 pub use table::{Beside, Outcome, Snapshot, Table};
 
 use crate::config;

@@ -8,14 +8,14 @@
 //! <root>/_mqlake/streams/<system>/<group>.json       what each broker group was read from
 //! <root>/_mqlake/writers/<owner>.lock                held by the writer of a broker group (local roots)
 //! <root>/_mqlake/acks/<system>/<group>/<position>.parquet   ack state at a position of the action log
-//! <root>/_mqlake/offsets/<system>/<broker>/<log>/<position>.json   queue offsets at a position of a RocketMQ stream
+//! <root>/_mqlake/offsets/<system>/<broker>/<log>/<position>.json   queue offsets at a position
 //! ```
 
 use chrono::NaiveDate;
 use object_store::path::Path;
 
 use super::schema::TableDef;
-use super::stream::{Log, StreamId};
+use super::stream::{StateDef, StreamId};
 
 /// Level of a data file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,13 +85,13 @@ pub fn level_of(path: &str) -> Level {
 #[must_use]
 pub fn stream_sidecar(root: &Path, system: &str, broker_group: &str) -> Path {
     // `child` escapes what an object path cannot hold
-    streams_folder(root, system).join(format!("{broker_group}.json"))
+    streams_folder(root).join(system).join(format!("{broker_group}.json"))
 }
 
-/// Folder of the sidecars of a system.
+/// Folder of the sidecars of all systems.
 #[must_use]
-pub fn streams_folder(root: &Path, system: &str) -> Path {
-    root.clone().join("_mqlake").join("streams").join(system)
+pub fn streams_folder(root: &Path) -> Path {
+    root.clone().join("_mqlake").join("streams")
 }
 
 /// Folder of a stream's states.
@@ -99,17 +99,19 @@ pub fn streams_folder(root: &Path, system: &str) -> Path {
 pub fn state_folder(root: &Path, stream: &StreamId) -> Path {
     let own = root.clone().join("_mqlake");
     let StreamId { system, broker_group, log } = stream;
-    match log {
-        Log::Action => own.join("acks").join(system.as_str()).join(broker_group.as_str()),
-        _ => own.join("offsets").join(system.as_str()).join(broker_group.as_str()).join(log.name()),
+    let folder = log.0.state.as_ref().map_or("offsets", |state| state.folder);
+    let of_group = own.join(folder).join(system.as_str()).join(broker_group.as_str());
+    match &log.0.state {
+        Some(StateDef { is_by_log: false, .. }) => of_group,
+        _ => of_group.join(log.name()),
     }
 }
 
 /// State of a stream at a position.
 #[must_use]
 pub fn state(root: &Path, stream: &StreamId, position: u64) -> Path {
-    let kind = if stream.log == Log::Action { "parquet" } else { "json" };
-    state_folder(root, stream).join(format!("{position:020}.{kind}"))
+    let ending = stream.log.0.state.as_ref().map_or("json", |state| state.ending);
+    state_folder(root, stream).join(format!("{position:020}.{ending}"))
 }
 
 /// What was read of a log up to a position, in the folder of its stream.

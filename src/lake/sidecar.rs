@@ -15,12 +15,12 @@ use crate::error::{Error, Result};
 /// What the rows of a broker group come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamInfo {
-    /// `qmq`.
+    /// Value of the column `system`.
     pub system: String,
     /// Broker group.
     pub broker_group: String,
-    /// The log that messages are read from; it cannot change, since offsets of different logs do not compare.
-    pub messages_from: Log,
+    /// Name of the log that messages are read from; it cannot change, since offsets of different logs do not compare.
+    pub messages_from: String,
     /// Stretches that the broker no longer had when they were asked for.
     #[serde(default)]
     pub gaps: Vec<Gap>,
@@ -67,25 +67,17 @@ impl Replaced {
 }
 
 impl StreamInfo {
-    /// All streams of the broker group.
+    /// A broker group of which nothing was read yet.
     #[must_use]
-    pub fn all(&self) -> Vec<StreamId> {
-        if self.system == super::schema::SYSTEM_QMQ {
-            return vec![self.messages(), self.actions()];
+    pub fn new(system: &str, broker_group: &str, messages_from: Log) -> StreamInfo {
+        StreamInfo {
+            system: system.to_owned(),
+            broker_group: broker_group.to_owned(),
+            messages_from: messages_from.name().to_owned(),
+            gaps: Vec::new(),
+            replaced: Vec::new(),
+            seeking: false,
         }
-        [Log::CommitLog, Log::Pulled].map(|log| StreamId::rocketmq(&self.broker_group, log)).to_vec()
-    }
-
-    /// The stream of messages.
-    #[must_use]
-    pub fn messages(&self) -> StreamId {
-        StreamId::qmq(&self.broker_group, self.messages_from)
-    }
-
-    /// The stream of actions.
-    #[must_use]
-    pub fn actions(&self) -> StreamId {
-        StreamId::qmq(&self.broker_group, Log::Action)
     }
 }
 
@@ -114,33 +106,23 @@ impl Lake {
         self.store.put_durably(&path, Bytes::from(text)).await
     }
 
-    /// The holes that were met in a RocketMQ broker; from the first call on the broker is known.
+    /// What a broker group was read from; it is known from the first call on.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn rocketmq_gaps(&self, broker: &str) -> Result<Vec<Gap>> {
-        let system = super::schema::SYSTEM_ROCKETMQ;
-        if let Some(info) = self.stream_info(system, broker).await? {
-            return Ok(info.gaps);
+    pub async fn stream_info_or(&self, new: StreamInfo) -> Result<StreamInfo> {
+        if let Some(info) = self.stream_info(&new.system, &new.broker_group).await? {
+            return Ok(info);
         }
-        let info = StreamInfo {
-            system: system.to_owned(),
-            broker_group: broker.to_owned(),
-            messages_from: Log::Pulled,
-            gaps: Vec::new(),
-            replaced: Vec::new(),
-            seeking: false,
-        };
-        self.put_stream_info(&info).await?;
-        Ok(Vec::new())
+        self.put_stream_info(&new).await?;
+        Ok(new)
     }
 
     /// Notes that a broker lost the end of its log.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn note_replaced(&self, broker: &str, replaced: Replaced) -> Result<()> {
-        let system = super::schema::SYSTEM_ROCKETMQ;
+    pub async fn note_replaced(&self, system: &str, broker: &str, replaced: Replaced) -> Result<()> {
         if let Some(mut info) = self.stream_info(system, broker).await?
             && !info.replaced.contains(&replaced)
         {
@@ -156,20 +138,17 @@ impl Lake {
     /// [`Error::Store`].
     pub async fn streams(&self) -> Result<Vec<StreamInfo>> {
         let mut streams = Vec::new();
-        for system in [super::schema::SYSTEM_QMQ, super::schema::SYSTEM_ROCKETMQ] {
-            let folder = paths::streams_folder(&self.store.root, system);
-            let objects: Vec<_> = self.store.objects.list(Some(&folder)).try_collect().await?;
-            for object in objects {
-                let bytes = self.store.objects.get(&object.location).await?.bytes().await?;
-                streams.push(parse(&object.location, &bytes)?);
-            }
+        let folder = paths::streams_folder(&self.store.root);
+        let objects: Vec<_> = self.store.objects.list(Some(&folder)).try_collect().await?;
+        for object in objects {
+            let bytes = self.store.objects.get(&object.location).await?.bytes().await?;
+            streams.push(parse(&object.location, &bytes)?);
         }
         streams.sort_by(|a, b| (&a.system, &a.broker_group).cmp(&(&b.system, &b.broker_group)));
         Ok(streams)
     }
 
-    /// What replay has to know at a position of a stream to go on from there, as stored: the pull ranges of an action
-    /// log, the queue offsets of a RocketMQ broker.
+    /// What replay has to know at a position of a stream to go on from there, as stored.
     ///
     /// # Errors
     /// [`Error::Store`]; [`Error::Invariant`] if there is none, since every commit of such a stream has one.
@@ -179,7 +158,7 @@ impl Lake {
             Ok(found) => Ok(found.bytes().await?),
             Err(object_store::Error::NotFound { .. }) => Err(Error::Invariant(format!(
                 "the {} {path} is missing; {stream} cannot go on after it. Import into a new data root",
-                if stream.log == Log::Action { "ack state" } else { "state with queue offsets" }
+                stream.log.0.state.as_ref().map_or("state", |state| state.name)
             ))),
             Err(error) => Err(Error::store(format!("reading {path}"), error)),
         }

@@ -1,53 +1,91 @@
 //! Names of the streams that feed the tables, and their movements.
 //!
-//! A stream is one log of one broker group (of RocketMQ: one broker); its positions are byte offsets in that log. Offsets of
-//! different kinds of logs never mix: the message log of a broker and the index log of a Java backup are
-//! different streams.
+//! A stream is one log of one broker group (or of one broker, where brokers have logs of their own). Positions in different
+//! kinds of logs never mix: two logs that hold the same messages are different streams. Which logs there are is defined by
+//! each system; nothing here knows them.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
-/// Which log of a broker group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Log {
-    /// QMQ's message log, or the index stream derived from it: offsets of the message log.
-    Message,
-    /// A Java backup's own index log: offsets of that log.
-    Index,
-    /// QMQ's action log.
-    Action,
-    /// RocketMQ's commit log, read from its files: physical offsets.
-    CommitLog,
-    /// What was pulled from a RocketMQ broker: bytes received, counted from the first pull on.
-    Pulled,
-    /// RocketMQ's index files, for keys whose records are gone: physical offsets.
-    KeyIndex,
-    /// Samples of progress from store directories of RocketMQ: their time.
-    Samples,
+use super::schema::TableDef;
+
+/// What is particular about a log.
+#[derive(Debug, Clone, Copy)]
+pub struct LogDef {
+    /// The name in stream names and in what operators see.
+    pub name: &'static str,
+    /// What it holds, for operators: `messages`.
+    pub holds: &'static str,
+    /// Tables that it feeds, in the order of commits: what lists a message comes after what describes it.
+    pub tables: &'static [&'static TableDef],
+    /// What positions mean.
+    pub positions: Positions,
+    /// What replay needs beside a position to go on there; `None` if the position tells all.
+    pub state: Option<StateDef>,
+    /// The log that brings rows of the same records, if there is one.
+    pub beside: Option<&'static LogDef>,
 }
+
+/// What the positions of a log mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Positions {
+    /// Offsets in the broker's own log: whoever reads it meets the same positions.
+    Offsets,
+    /// What one process received, counted by itself: they mean nothing to another process.
+    Received,
+}
+
+/// States of replay, as they lie beside the tables.
+#[derive(Debug, Clone, Copy)]
+pub struct StateDef {
+    /// What operators call it.
+    pub name: &'static str,
+    /// Folder of the states of all groups.
+    pub folder: &'static str,
+    /// Ending of the files.
+    pub ending: &'static str,
+    /// Whether several logs of one group have states in the folder.
+    pub is_by_log: bool,
+}
+
+/// A log of a system. Two are the same if their names are.
+#[derive(Debug, Clone, Copy)]
+pub struct Log(pub &'static LogDef);
 
 impl Log {
     /// The name in stream names and in what operators see.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Log::Message => "message",
-            Log::Index => "index",
-            Log::Action => "action",
-            Log::CommitLog => "commitlog",
-            Log::Pulled => "pulled",
-            Log::KeyIndex => "keyindex",
-            Log::Samples => "samples",
-        }
+        self.0.name
+    }
+
+    /// Whether positions count what was received.
+    #[must_use]
+    pub fn is_received(self) -> bool {
+        self.0.positions == Positions::Received
+    }
+}
+
+impl PartialEq for Log {
+    fn eq(&self, other: &Log) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Log {}
+
+impl Hash for Log {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.name().hash(hasher);
     }
 }
 
 /// One stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StreamId {
-    /// `qmq` or `rocketmq`.
+    /// Value of the column `system`.
     pub system: String,
     /// Broker group.
     pub broker_group: String,
@@ -56,28 +94,16 @@ pub struct StreamId {
 }
 
 impl StreamId {
-    /// A stream of a QMQ broker group.
+    /// A log of a broker group.
     #[must_use]
-    pub fn qmq(broker_group: &str, log: Log) -> StreamId {
-        StreamId { system: super::schema::SYSTEM_QMQ.to_owned(), broker_group: broker_group.to_owned(), log }
+    pub fn new(system: &str, broker_group: &str, log: Log) -> StreamId {
+        StreamId { system: system.to_owned(), broker_group: broker_group.to_owned(), log }
     }
 
-    /// A stream of a RocketMQ broker.
-    #[must_use]
-    pub fn rocketmq(broker: &str, log: Log) -> StreamId {
-        StreamId { system: super::schema::SYSTEM_ROCKETMQ.to_owned(), broker_group: broker.to_owned(), log }
-    }
-
-    /// The stream that brings rows of the same log, if there is one: a RocketMQ broker's log can be imported and
-    /// followed.
+    /// The stream that brings rows of the same records, if there is one: a log can be imported and followed.
     #[must_use]
     pub fn beside(&self) -> Option<StreamId> {
-        let log = match self.log {
-            Log::CommitLog => Log::Pulled,
-            Log::Pulled => Log::CommitLog,
-            _ => return None,
-        };
-        Some(StreamId { log, ..self.clone() })
+        Some(StreamId { log: Log(self.log.0.beside?), ..self.clone() })
     }
 
     /// Name of the stream's application transaction in the Delta log.

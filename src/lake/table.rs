@@ -7,7 +7,7 @@
 //! the stream stands at `from`, and only as the snapshot's direct successor. So each stretch of a log
 //! enters a table once, whatever crashes and whoever races.
 //!
-//! **BESIDE**: where two streams bring rows of the same log (import and following of a RocketMQ broker), a commit of
+//! **BESIDE**: where two streams bring rows of the same log (import and following of one broker), a commit of
 //! one is made only while the other stands where it stood when its rows were read. So of two writers one loses, and
 //! reads anew what the other has brought.
 //!

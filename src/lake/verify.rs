@@ -18,12 +18,9 @@ use serde::Serialize;
 use super::file::{Bound, ColumnStats, LakeFile};
 use super::paths::Level;
 use super::scan::object_path;
-use super::schema::{
-    CONSUMER_PROGRESS, CONTENT, ColumnType, DEAD_MESSAGE, FIRST_DAY, LAST_DAY, MESSAGE, MESSAGE_KEY, RECORD,
-    TRACE, TableDef, UNRESOLVED_ACK,
-};
+use super::schema::{ColumnType, FIRST_DAY, LAST_DAY, RECORD, TableDef};
 use super::table::Table;
-use super::{Lake, Log, Replaced, StreamId};
+use super::{Lake, Replaced, StreamId, StreamInfo};
 use crate::error::{Error, Result};
 
 /// What is wrong, and where.
@@ -74,13 +71,16 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
+/// Tells the streams of a broker group.
+pub type StreamsOf = fn(&StreamInfo) -> Vec<StreamId>;
+
 impl Lake {
-    /// Reads and checks everything.
+    /// Reads and checks everything; `streams_of` tells the streams of a broker group.
     ///
     /// # Errors
     /// [`Error::Store`] if the store does not answer; what is wrong with the data is in the report.
-    pub async fn verify(&self) -> Result<Report> {
-        self.verify_with(&|_| {}).await
+    pub async fn verify(&self, streams_of: StreamsOf) -> Result<Report> {
+        self.verify_with(streams_of, &|_| {}).await
     }
 
     /// Bytes that a verification reads.
@@ -99,13 +99,13 @@ impl Lake {
     ///
     /// # Errors
     /// As [`Lake::verify`].
-    pub async fn verify_with(&self, done: &(dyn Fn(u64) + Sync)) -> Result<Report> {
+    pub async fn verify_with(&self, streams_of: StreamsOf, done: &(dyn Fn(u64) + Sync)) -> Result<Report> {
         let mut report = Report::default();
         for table in self.tables() {
             self.verify_table(table, &mut report, done).await?;
         }
         for info in self.streams().await? {
-            for stream in info.all() {
+            for stream in streams_of(&info) {
                 self.verify_stream(&stream, &mut report).await?;
             }
             report.notes.extend(info.gaps.iter().map(|gap| {
@@ -176,7 +176,7 @@ impl Lake {
             }
         }
         let lowest = positions.values().min().copied();
-        let mut missing = tables_of(stream.log).into_iter().map(|def| def.name).collect::<Vec<_>>();
+        let mut missing = stream.log.0.tables.iter().map(|def| def.name).collect::<Vec<_>>();
         missing.retain(|name| !positions.contains_key(*name));
         if let Some(highest) = positions.values().max().filter(|_| !missing.is_empty()) {
             report.findings.push(Finding {
@@ -198,8 +198,7 @@ impl Lake {
                 ),
             });
         }
-        let has_state = !matches!(stream.log, Log::Message | Log::Index);
-        if let Some(lowest) = lowest.filter(|_| has_state)
+        if let Some(lowest) = lowest.filter(|_| stream.log.0.state.is_some())
             && let Err(error) = self.state(stream, lowest).await
         {
             report.findings.push(Finding {
@@ -212,17 +211,6 @@ impl Lake {
             report.streams.push(StreamReport { stream: stream.to_string(), positions });
         }
         Ok(())
-    }
-}
-
-/// The tables that a log feeds.
-fn tables_of(log: Log) -> Vec<&'static TableDef> {
-    match log {
-        Log::Message | Log::Index => vec![&CONTENT, &RECORD, &DEAD_MESSAGE, &MESSAGE],
-        Log::Action => vec![&UNRESOLVED_ACK, &RECORD],
-        Log::CommitLog | Log::Pulled => vec![&CONTENT, &TRACE, &CONSUMER_PROGRESS, &MESSAGE, &MESSAGE_KEY],
-        Log::KeyIndex => vec![&MESSAGE_KEY],
-        Log::Samples => vec![&CONSUMER_PROGRESS],
     }
 }
 

@@ -55,7 +55,7 @@ pub struct FileCache {
     local: Option<LocalFiles>,
     indexes: MokaCache<Path, FileIndex>,
     blooms: MokaCache<(Path, usize, usize), Option<Arc<Sbbf>>>,
-    runs: MokaCache<Path, Arc<FileRuns>>,
+    pub(super) runs: MokaCache<Path, Arc<FileRuns>>,
     most: Arc<Most>,
 }
 
@@ -129,25 +129,6 @@ impl FileCache {
             ("bloom", self.blooms.weighted_size()),
             ("runs", self.runs.weighted_size()),
         ]
-    }
-
-    /// Where each subject lies in a file.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn runs(&self, reader: &CachedReader, def: &'static TableDef) -> Result<Arc<FileRuns>> {
-        let gather = async {
-            let (index, reader, def) = (reader.index().await?, reader.clone(), def);
-            if reader.bytes.is_some() {
-                return FileRuns::gather(reader, &index, def).await.map(Arc::new);
-            }
-            // whole columns of a file
-            let gathered = async move { FileRuns::gather(reader, &index, def).await.map(Arc::new) };
-            off_the_request_threads(gathered).await?
-        };
-        self.runs.try_get_with_by_ref(&reader.path, gather).await.map_err(|error: Arc<Error>| {
-            Error::store(format!("reading the subjects of {}", reader.path), error)
-        })
     }
 
     /// Footer and page index of a file.
@@ -264,7 +245,7 @@ pub struct CachedReader {
     pub path: Path,
     size: u64,
     /// The file itself, if it is in memory only.
-    bytes: Option<Bytes>,
+    pub(super) bytes: Option<Bytes>,
 }
 
 impl CachedReader {

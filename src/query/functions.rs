@@ -14,8 +14,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::SessionContext;
 
 use super::moment::{self, Moment};
-use crate::brokers::rocketmq::format::namespace;
 use crate::error::{Error, Result};
+use crate::lake::schema::namespace;
 
 /// Type of an argument.
 #[derive(Debug, Clone, Copy)]
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn every_parameter_of_the_preview_has_a_value() {
         let live = [("broker-a".to_owned(), 0, Some(5), None)];
-        let (system, group, topic) = ("rocketmq", "g'", "ns%t");
+        let (system, group, topic) = ("a-system", "g'", "ns%t");
         let query = PreviewQuery { system, group, topic, time: Moment::QueueEnd, live: &live };
         let statement = query.statement();
         assert!(!statement.contains('$'), "{statement}");

@@ -5,6 +5,7 @@
 mod catalog;
 mod files;
 mod functions;
+mod gather_runs;
 mod isolated;
 mod limits;
 pub mod lookup;

@@ -7,16 +7,11 @@
 //! is first met or by [`super::Catalog::warm`].
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, DictionaryArray};
-use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use arrow::datatypes::Int32Type;
 use arrow::record_batch::RecordBatch;
-use futures::TryStreamExt;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
-use super::files::{CachedReader, FileIndex};
 use super::lookup::Numbers;
 use crate::error::{Error, Result};
 use crate::lake::schema::TableDef;
@@ -54,7 +49,7 @@ pub fn span_column(def: &TableDef) -> &'static str {
 }
 
 /// Whether the kind follows the subject in the order of a table.
-fn is_by_kind(def: &TableDef) -> bool {
+pub(super) fn is_by_kind(def: &TableDef) -> bool {
     def.sort.get(1).is_some_and(|key| key.column == "kind")
 }
 
@@ -78,39 +73,8 @@ impl FileRuns {
         self.runs.iter().map(|run| size_of::<Run>() + run.subject.len()).sum()
     }
 
-    /// Gathers the runs of a file.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub(super) async fn gather(reader: CachedReader, index: &FileIndex, def: &TableDef) -> Result<FileRuns> {
-        let path = reader.path.clone();
-        let fail = |error| Error::store(format!("reading {path}"), error);
-        // subjects as dictionary keys: comparing rows compares numbers
-        let schema = with_subject_keys(index.arrow.schema());
-        let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
-        let arrow = ArrowReaderMetadata::try_new(index.parquet.clone(), options).map_err(fail)?;
-        let span = span_column(def);
-        let by_kind = is_by_kind(def);
-        let columns = ["subject", span].into_iter().chain(by_kind.then_some("kind"));
-        let mask = ProjectionMask::columns(index.parquet.file_metadata().schema_descr(), columns);
-        let mut gathered = FileRuns::default();
-        for row_group in 0..index.parquet.num_row_groups() {
-            let mut batches =
-                ParquetRecordBatchStreamBuilder::new_with_metadata(reader.clone(), arrow.clone())
-                    .with_row_groups(vec![row_group])
-                    .with_projection(mask.clone())
-                    .build()
-                    .map_err(fail)?;
-            let mut at = 0;
-            while let Some(batch) = batches.try_next().await.map_err(fail)? {
-                gathered.add(row_group, at, &batch, span, by_kind)?;
-                at += batch.num_rows();
-            }
-        }
-        Ok(gathered)
-    }
-
-    fn add(
+    /// Adds the rows of a batch that begins at a row of a row group.
+    pub(super) fn add(
         &mut self,
         row_group: usize,
         at: usize,
@@ -155,16 +119,4 @@ impl FileRuns {
         }
         Ok(())
     }
-}
-
-fn with_subject_keys(schema: &Schema) -> Schema {
-    let fields = schema.fields().iter().map(|field| {
-        if field.name() == "subject" {
-            let keys = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-            Arc::new(Field::new(field.name(), keys, field.is_nullable()))
-        } else {
-            field.clone()
-        }
-    });
-    Schema::new(fields.collect::<Vec<_>>())
 }

@@ -1,5 +1,6 @@
 //! Rows of `content`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryBuilder, Int8Array, Int32Array};
@@ -7,14 +8,14 @@ use arrow::record_batch::RecordBatch;
 
 use super::names::{constant_column, text_column};
 use super::{
-    BatchContext, DayRows, NO_NUMBER, NO_OFFSET, NO_TIME, NameLists, Rows, Texts, ascending, batch_of,
-    by_day, day_and_name, gather, integers, last_word, map_builder, offsets, small_integers, times,
+    BatchContext, DayRows, NameLists, Rows, Texts, ascending, batch_of, by_day, day_and_name, gather,
+    integers, last_word, map_builder, offsets, small_integers, times,
 };
-use crate::brokers::qmq::format::payload::{Payload, attributes};
-use crate::brokers::qmq::replay::MessageRow;
-use crate::brokers::rocketmq::replay::StoredRow;
 use crate::error::Result;
 use crate::lake::schema::{CONTENT, TableDef};
+
+/// The attributes of a body: names and values, in order; `None` if the body has no such form.
+pub(crate) type AttributesOf = for<'a> fn(&'a [u8]) -> Option<Vec<(Cow<'a, str>, Cow<'a, str>)>>;
 
 /// Rows of `content`.
 #[derive(Debug, Default)]
@@ -35,61 +36,58 @@ pub struct ContentRows {
     /// Bodies back to back, as received; empty where not kept.
     bodies: Vec<u8>,
     ends: Vec<usize>,
-    /// Queue of a RocketMQ message, whose body is kept as bytes; `NO_NUMBER` for QMQ, whose bodies are attributes.
+    /// Queue, or `NO_NUMBER`.
     queue_id: Vec<i32>,
-    /// Place of a RocketMQ record in the log; `NO_OFFSET` for QMQ.
+    /// Place of the record in the log, or `NO_OFFSET`.
     physical_offset: Vec<i64>,
+    /// What makes attributes of a body; without it bodies are kept as bytes.
+    attributes: Option<AttributesOf>,
+}
+
+/// The content of one message. Names are numbers of the batch's [`super::Names`].
+pub(crate) struct ContentRow<'a> {
+    pub(crate) subject: u32,
+    pub(crate) kind: i8,
+    pub(crate) consumer_group: u32,
+    pub(crate) sequence: i64,
+    pub(crate) message_id: &'a [u8],
+    pub(crate) create_time_ms: i64,
+    pub(crate) store_time_ms: i64,
+    pub(crate) payload_subject: u32,
+    pub(crate) flags: i8,
+    pub(crate) expire_time_ms: i64,
+    pub(crate) schedule_time_ms: i64,
+    pub(crate) tags: Option<&'a [u32]>,
+    pub(crate) body: &'a [u8],
+    /// Queue, or `NO_NUMBER`.
+    pub(crate) queue_id: i32,
+    /// Place of the record in the log, or `NO_OFFSET`.
+    pub(crate) physical_offset: i64,
 }
 
 impl ContentRows {
-    /// Adds the content of a message; of a body over `max_body` bytes only the size is kept.
-    pub fn push(
-        &mut self,
-        row: &MessageRow<'_>,
-        payload: &Payload<'_>,
-        payload_subject: u32,
-        max_body: usize,
-    ) {
-        self.subject.push(row.place.subject);
-        self.kind.push(row.place.kind.as_i8());
-        self.consumer_group.push(row.place.consumer_group);
-        self.sequence.push(row.sequence);
-        self.message_id.push(row.message_id);
-        self.create_time.push(row.create_time_ms);
-        self.store_time.push(row.store_time_ms);
-        self.payload_subject.push(payload_subject);
-        self.flags.push(payload.flags.cast_signed());
-        let third = payload.expire_or_schedule_time_ms;
-        let delayed = payload.is_delay();
-        self.expire_time.push(if delayed { NO_TIME } else { third });
-        self.schedule_time.push(if delayed { third } else { NO_TIME });
-        self.tags.push(row.tags);
-        self.body_size.push(i32::try_from(payload.body.len()).unwrap_or(i32::MAX));
-        if payload.body.len() <= max_body {
-            self.bodies.extend_from_slice(payload.body);
-        }
-        self.ends.push(self.bodies.len());
-        self.queue_id.push(NO_NUMBER);
-        self.physical_offset.push(NO_OFFSET);
+    /// Rows whose bodies are maps of attributes, told by a function.
+    pub(crate) fn with_attributes(attributes: AttributesOf) -> ContentRows {
+        ContentRows { attributes: Some(attributes), ..ContentRows::default() }
     }
 
-    /// Adds the body of a RocketMQ message; of one over `max_body` bytes only the size is kept.
-    pub(crate) fn push_body(&mut self, row: &StoredRow<'_>, body: &[u8], max_body: usize) {
+    /// Adds the content of a message; of a body over `max_body` bytes only the size is kept.
+    pub(crate) fn push(&mut self, row: &ContentRow<'_>, max_body: usize) {
         self.subject.push(row.subject);
         self.kind.push(row.kind);
         self.consumer_group.push(row.consumer_group);
         self.sequence.push(row.sequence);
-        self.message_id.push(row.message_id.as_bytes());
-        self.create_time.push(row.store_time_ms);
+        self.message_id.push(row.message_id);
+        self.create_time.push(row.create_time_ms);
         self.store_time.push(row.store_time_ms);
-        self.payload_subject.push(row.origin_subject.unwrap_or(row.subject));
-        self.flags.push(0);
-        self.expire_time.push(NO_TIME);
-        self.schedule_time.push(NO_TIME);
-        self.tags.push(None);
-        self.body_size.push(i32::try_from(body.len()).unwrap_or(i32::MAX));
-        if body.len() <= max_body {
-            self.bodies.extend_from_slice(body);
+        self.payload_subject.push(row.payload_subject);
+        self.flags.push(row.flags);
+        self.expire_time.push(row.expire_time_ms);
+        self.schedule_time.push(row.schedule_time_ms);
+        self.tags.push(row.tags);
+        self.body_size.push(i32::try_from(row.body.len()).unwrap_or(i32::MAX));
+        if row.body.len() <= max_body {
+            self.bodies.extend_from_slice(row.body);
         }
         self.ends.push(self.bodies.len());
         self.queue_id.push(row.queue_id);
@@ -115,14 +113,13 @@ impl ContentRows {
         for row in order {
             let body = self.body(*row as usize);
             let omitted = body.is_empty() && self.body_size.get(*row as usize).is_some_and(|size| *size > 0);
-            let is_raw = self.queue_id.get(*row as usize).is_some_and(|queue| *queue != NO_NUMBER);
-            if is_raw {
+            let Some(attributes) = self.attributes else {
                 maps.append(false)?;
                 raw.append_option((!omitted).then_some(body));
                 continue;
-            }
+            };
             match attributes(body) {
-                Ok(pairs) if !omitted => {
+                Some(pairs) if !omitted => {
                     for (key, value) in pairs {
                         maps.keys().append_value(key);
                         maps.values().append_value(value);
@@ -130,11 +127,11 @@ impl ContentRows {
                     maps.append(true)?;
                     raw.append_null();
                 }
-                Ok(_) => {
+                Some(_) => {
                     maps.append(false)?;
                     raw.append_null();
                 }
-                Err(_) => {
+                None => {
                     maps.append(false)?;
                     raw.append_value(body);
                 }

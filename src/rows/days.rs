@@ -111,7 +111,7 @@ fn number_of(day: NaiveDate) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use crate::rows::days::*;
+    use super::*;
 
     fn rule(most: usize) -> DayRule {
         let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();

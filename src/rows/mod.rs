@@ -7,8 +7,6 @@ mod content;
 mod days;
 mod names;
 
-pub(crate) use names::{NO_NAME, Place, constant_column, text_column};
-
 use std::sync::Arc;
 
 use arrow::array::{
@@ -20,13 +18,13 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use chrono::NaiveDate;
 
-use crate::brokers::rocketmq::replay::StoredRows;
-pub use content::ContentRows;
-pub use days::DayRule;
-
 use crate::error::Result;
 use crate::lake::schema::TableDef;
-pub(crate) use names::Names;
+
+pub(crate) use content::ContentRow;
+pub use content::ContentRows;
+pub use days::DayRule;
+pub(crate) use names::{NO_NAME, Names, constant_column, text_column};
 
 /// Marks a time that is not known.
 pub(crate) const NO_TIME: i64 = i64::MIN;
@@ -43,7 +41,7 @@ pub struct DayRows {
 /// What names and constants a batch's rows refer to.
 #[derive(Debug, Clone)]
 pub struct BatchContext<'a> {
-    /// `qmq`.
+    /// Value of the column `system`.
     pub system: &'a str,
     /// Broker group.
     pub broker_group: &'a str,
@@ -53,8 +51,6 @@ pub struct BatchContext<'a> {
     pub dictionary: ArrayRef,
     /// [`Names::ranks`].
     pub ranks: Vec<u32>,
-    /// The messages that keys belong to.
-    pub(crate) stored: Option<&'a StoredRows>,
     days: DayRule,
 }
 
@@ -86,26 +82,34 @@ pub trait Rows: Send + Sync {
     fn batch(&self, order: &[u32], context: &BatchContext<'_>) -> Result<RecordBatch>;
 }
 
+impl<R: Rows + ?Sized> Rows for &R {
+    fn def(&self) -> &'static TableDef {
+        (**self).def()
+    }
+
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn heap_bytes_of(&self, row: u32) -> usize {
+        (**self).heap_bytes_of(row)
+    }
+
+    fn sorted(&self, context: &BatchContext<'_>) -> Vec<DayRows> {
+        (**self).sorted(context)
+    }
+
+    fn batch(&self, order: &[u32], context: &BatchContext<'_>) -> Result<RecordBatch> {
+        (**self).batch(order, context)
+    }
+}
+
 impl<'a> BatchContext<'a> {
     /// Prepares names for columns.
     #[must_use]
     pub fn new(system: &'a str, broker_group: &'a str, names: &'a Names) -> BatchContext<'a> {
         let (dictionary, ranks) = (names.dictionary(), names.ranks());
-        BatchContext {
-            system,
-            broker_group,
-            names,
-            dictionary,
-            ranks,
-            stored: None,
-            days: DayRule::default(),
-        }
-    }
-
-    /// With the messages that keys belong to.
-    #[must_use]
-    pub(super) fn with_stored(self, stored: &'a StoredRows) -> BatchContext<'a> {
-        BatchContext { stored: Some(stored), ..self }
+        BatchContext { system, broker_group, names, dictionary, ranks, days: DayRule::default() }
     }
 
     /// With a rule for the days that rows lie in.

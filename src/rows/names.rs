@@ -6,34 +6,20 @@ use arrow::array::{ArrayRef, DictionaryArray, Int32Array, StringArray};
 use arrow::datatypes::Int32Type;
 use hashbrown::HashMap;
 
-use crate::brokers::qmq::format::Kind;
-use crate::brokers::qmq::format::subject::SubjectName;
 use crate::error::Result;
 
 /// Number of an absent name.
 pub(crate) const NO_NAME: u32 = u32::MAX;
-
-/// Where a message belongs, parsed from its subject once per batch.
-#[derive(Debug, Clone, Copy)]
-pub struct Place {
-    /// Kind.
-    pub kind: Kind,
-    /// Number of the real subject.
-    pub subject: u32,
-    /// Number of the consumer group, or [`NO_NAME`].
-    pub consumer_group: u32,
-}
 
 /// Names and their numbers.
 #[derive(Debug, Default)]
 pub struct Names {
     numbers: HashMap<Box<[u8]>, u32>,
     texts: Vec<Box<str>>,
-    places: HashMap<Box<[u8]>, Place>,
 }
 
 impl Names {
-    /// Number of a name; bytes that are not UTF-8 are replaced, as QMQ's own readers do.
+    /// Number of a name; bytes that are not UTF-8 are replaced.
     pub fn number(&mut self, name: &[u8]) -> u32 {
         if let Some(number) = self.numbers.get(name) {
             return *number;
@@ -42,21 +28,6 @@ impl Names {
         self.texts.push(String::from_utf8_lossy(name).into());
         self.numbers.insert(name.into(), number);
         number
-    }
-
-    /// Where a subject, as written in a log, belongs.
-    pub fn place(&mut self, subject: &[u8]) -> Place {
-        if let Some(place) = self.places.get(subject) {
-            return *place;
-        }
-        let name = SubjectName::parse(&String::from_utf8_lossy(subject));
-        let place = Place {
-            kind: name.kind,
-            subject: self.number(name.subject.as_bytes()),
-            consumer_group: name.consumer_group.map_or(NO_NAME, |group| self.number(group.as_bytes())),
-        };
-        self.places.insert(subject.into(), place);
-        place
     }
 
     /// The name with this number; empty for [`NO_NAME`].

@@ -54,6 +54,16 @@ impl TablePosition {
     }
 }
 
+/// Where replay goes on: the lowest position, `None` before the first commit of any table.
+pub(crate) fn lowest(tables: &[TablePosition]) -> Option<u64> {
+    tables.iter().map(|table| table.position).min().flatten()
+}
+
+/// Whether tables of one stream stand at different positions.
+pub(crate) fn is_uneven(tables: &[TablePosition]) -> bool {
+    tables.iter().any(|table| table.position != lowest(tables))
+}
+
 /// Sorts and encodes rows, one file a day, and one of the rows that `days` gives no day of their own.
 pub(crate) fn encode(
     rows: &dyn Rows,
@@ -154,13 +164,11 @@ impl Lake {
         DayRule::new(now, self.settings.clock_tolerance, self.settings.days_per_commit)
     }
 
-    /// Positions of tables in a stream.
-    pub(crate) async fn positions<const N: usize>(
-        &self,
-        stream: &StreamId,
-        defs: [&'static TableDef; N],
-    ) -> Result<[TablePosition; N]> {
-        let mut positions = defs.map(|def| TablePosition { def, position: None, beside: None });
+    /// Positions of the tables that a stream feeds, in the order of commits.
+    pub(crate) async fn positions(&self, stream: &StreamId) -> Result<Vec<TablePosition>> {
+        let defs = stream.log.0.tables.iter();
+        let mut positions: Vec<_> =
+            defs.map(|def| TablePosition { def, position: None, beside: None }).collect();
         for entry in &mut positions {
             let table = self.table(entry.def)?;
             // first of all: what the other stream brings from now on is noticed at the commit

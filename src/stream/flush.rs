@@ -14,10 +14,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::commit::TablePosition;
+use super::cut::{Cut, LARGE_ROWS};
 use super::pause::Backoff;
 use super::spool::Spool;
 use super::status::Board;
-use super::worker::{Cut, LARGE_ROWS};
 use crate::config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::schema::TableDef;
@@ -70,7 +70,7 @@ impl Flusher {
                     }
                 }
             }
-            self.board.clear_alarm(alarm_name(self.stream.log));
+            self.board.clear_alarm(&alarm_name(self.stream.log));
         }
         Ok(())
     }
@@ -235,11 +235,8 @@ fn is_passing(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Conflict)
 }
 
-fn alarm_name(log: Log) -> &'static str {
-    match log {
-        Log::Action => "committing actions",
-        _ => "committing messages",
-    }
+fn alarm_name(log: Log) -> String {
+    format!("committing {}", log.0.holds)
 }
 
 impl LakeFile {

@@ -1,21 +1,46 @@
-//! TODO stream
+//! The stream engine: from received bytes to commits, for any system.
+//!
+//! ```text
+//! follow: source ─► spool ─► worker ─► hot rows (query::Catalog)
+//!                              └─► flusher ─► lake
+//! import: log reader ─► encode ahead ─► lake
+//! ```
+//!
+//! A system brings what turns its records into rows ([`Replay`]), what reads its logs ([`LogReader`]) and what follows its
+//! brokers ([`Follower`]); all else is here, once. A [`Pipeline`] is one stream that is followed: its source appends to the
+//! spool, a thread replays the spool and makes rows visible, a task commits them. Each side goes on while the next stands
+//! still: queries while the broker is away, receiving while the store is. Nothing here knows a broker or answers queries.
+//!
+//! What holds whatever crashes: **SPOOL-DURABLE** (spool), **SPOOL-BEFORE-COMMIT** (flush), **EXACTLY-ONCE**
+//! (lake::table), **VISIBLE-ONCE** (query::catalog), **PROJECTION** (import).
 
 mod commit;
+mod conventions;
+mod cut;
 mod flush;
 mod gaps;
+mod import;
 mod pause;
 mod pipeline;
 mod progress;
 mod replay;
+mod request;
 pub mod spool;
 mod status;
+mod system;
 mod wake;
 mod worker;
 
-pub(crate) use commit::{Encoded, TablePosition, blocking, encode, encode_ahead};
+pub(crate) use commit::{TablePosition, encode, is_uneven, lowest};
+pub(crate) use conventions::{Conventions, literal};
+pub(crate) use cut::HotBytes;
 pub(crate) use gaps::Gaps;
+pub(crate) use import::{Flushes, Imported, LogReader};
 pub(crate) use pause::{Backoff, IdlePause};
 pub(crate) use pipeline::{Pipeline, Shared, spool_folder};
 pub use progress::Progress;
+pub(crate) use replay::{Batch, Pending, Replay};
+pub use request::Skipped;
+pub(crate) use request::check_group;
 pub use status::{Board, SourceStatus, StreamState};
-pub(crate) use worker::HotBytes;
+pub(crate) use system::{Follower, GroupPlace, Orders, QueueReset, Sender, System};

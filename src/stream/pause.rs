@@ -56,7 +56,7 @@ impl IdlePause {
 
 #[cfg(test)]
 mod tests {
-    use crate::stream::pause::*;
+    use super::*;
 
     #[test]
     fn pauses_after_failures_grow_to_a_limit_and_vary() {

@@ -3,7 +3,7 @@
 //! Opening a pipeline reads what the tables have and what the spool holds, and finds where receiving goes on.
 //! It never talks to a broker.
 
-pub(crate) use std::path::Path;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,20 +11,16 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::commit::TablePosition;
+use super::commit::{TablePosition, lowest};
+use super::cut::HotBytes;
 use super::flush::Flusher;
-use super::replay::{ReplayedRows, StreamReplay};
-use super::spool::{Frame, OwnedFrame, Spool, SpoolReader, SpoolSettings, SpoolView};
+use super::replay::Replay;
+use super::spool::{Frame, GAP, OwnedFrame, Spool, SpoolReader, SpoolSettings, SpoolView};
 use super::status::Board;
 use super::wake::Wake;
-use super::worker::{HotBytes, Worker};
-use crate::brokers::qmq::follow::{GAP, Skip};
-use crate::brokers::qmq::replay::{AckLimits, AckState, ActionReplay, Floors, MessageReplay};
-use crate::brokers::rocketmq::replay::QueueOffsets;
-use crate::brokers::rocketmq::{ROCKETMQ_TABLES, RocketMqReplay, RocketMqSettings, TableFloor};
-use crate::config::{Config, QmqSource, RocketMqSource, SkipFile};
+use super::worker::Worker;
+use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, RECORD, UNRESOLVED_ACK};
 use crate::lake::{Lake, Log, Owner, StreamId};
 use crate::query::Catalog;
 
@@ -80,105 +76,15 @@ impl Drop for Pipeline {
 }
 
 impl Pipeline {
-    /// Opens the stream of messages.
-    pub(crate) async fn messages(
-        shared: &Shared,
-        source: &QmqSource,
-        board: &Arc<Board>,
-        stream: StreamId,
-        folder: &Path,
-    ) -> Result<Pipeline> {
-        let tables = shared.lake.positions(&stream, [&CONTENT, &RECORD, &DEAD_MESSAGE, &MESSAGE]).await?;
-        let [content, record, dead_message, message] = tables.map(|table| table.position.unwrap_or(0));
-        let floors = Floors { message, dead_message, content, record };
-        let max_body = usize::try_from(shared.config.import.max_body.as_u64()).unwrap_or(usize::MAX);
-        let rows = ReplayedRows::Messages(Box::new(MessageReplay::new(floors, source.content, max_body)));
-        let skip = skip_of(source);
-        let rows = StreamReplay { rows, skip };
-        Pipeline::open(shared, board, stream, folder, tables.to_vec(), move |_| rows).await
-    }
-
-    /// Opens the stream of actions.
-    pub(crate) async fn actions(
-        shared: &Shared,
-        source: &QmqSource,
-        board: &Arc<Board>,
-        stream: StreamId,
-        folder: &Path,
-    ) -> Result<Pipeline> {
-        let tables = shared.lake.positions(&stream, [&UNRESOLVED_ACK, &RECORD]).await?;
-        let limits = AckLimits::from(&shared.config.acks);
-        let acks = match lowest(&tables) {
-            Some(position) => {
-                let stored = shared.lake.state(&stream, position).await?;
-                AckState::from_bytes(stored, limits)?
-            }
-            None => AckState::new(limits),
-        };
-        let [unresolved, record] = tables.map(|table| table.position.unwrap_or(0));
-        let rows = ReplayedRows::Actions(Box::new(ActionReplay::new(acks, record, unresolved)));
-        let skip = skip_of(source);
-        let rows = StreamReplay { rows, skip };
-        Pipeline::open(shared, board, stream, folder, tables.to_vec(), move |_| rows).await
-    }
-
-    /// Opens what is pulled from a RocketMQ broker; returns how far its queues were read, without what is spooled.
-    pub(crate) async fn rocketmq(
-        shared: &Shared,
-        source: &RocketMqSource,
-        board: &Arc<Board>,
-        stream: StreamId,
-    ) -> Result<(Pipeline, QueueOffsets)> {
-        let lake = &shared.lake;
-        let tables = lake.positions(&stream, ROCKETMQ_TABLES).await?;
-        let states = lake.states_at(&stream, &tables).await?;
-        let imported = StreamId::rocketmq(&stream.broker_group, Log::CommitLog);
-        let imported_tables = lake.positions(&imported, ROCKETMQ_TABLES).await?;
-        let at_lowest = lowest(&tables).and_then(|position| states.get(&position));
-        let mut offsets = at_lowest.map(|offsets| (**offsets).clone()).unwrap_or_default();
-        if let Some(position) = lowest(&imported_tables) {
-            // an import has read these queues further, or alone
-            let other = QueueOffsets::from_bytes(&lake.state(&imported, position).await?)?;
-            offsets.go_on_after(&other, position);
-        }
-        // queues are pulled from the lowest place on: what stands further has more already
-        let imports = lake.states_at(&imported, &imported_tables).await?;
-        let mut floors: [TableFloor; 5] = Default::default();
-        for ((floor, table), imported) in floors.iter_mut().zip(&tables).zip(&imported_tables) {
-            floor.position = table.position.unwrap_or(0);
-            if is_uneven(&tables) {
-                floor.read.extend(table.position.and_then(|position| states.get(&position).cloned()));
-            }
-            if is_uneven(&imported_tables) {
-                floor.read.extend(imported.position.and_then(|position| imports.get(&position).cloned()));
-            }
-        }
-        let settings = RocketMqSettings {
-            content: source.content,
-            max_body: usize::try_from(shared.config.import.max_body.as_u64()).unwrap_or(usize::MAX),
-            trace_topics: source.trace_topics.clone(),
-        };
-        let begin = offsets.clone();
-        let rows = move |is_spooled: bool| {
-            if !is_spooled {
-                // positions of what is received again say nothing about what tables have; offsets of queues do
-                floors.iter_mut().for_each(|floor| floor.position = 0);
-            }
-            let replay = RocketMqReplay::new(settings, floors, begin);
-            StreamReplay { rows: ReplayedRows::RocketMq(Box::new(replay)), skip: Skip::default() }
-        };
-        let folder = spool_folder(&shared.config, &stream.system, &stream.broker_group);
-        let pipeline = Pipeline::open(shared, board, stream, &folder, tables.to_vec(), rows).await?;
-        Ok((pipeline, offsets))
-    }
-
-    async fn open(
+    /// Opens a stream. `replay` makes what turns its records into rows; it is told whether the spool holds what follows
+    /// the tables, and so whether positions of what is received mean the same as those of the tables.
+    pub(crate) async fn open(
         shared: &Shared,
         board: &Arc<Board>,
         stream: StreamId,
         folder: &Path,
         tables: Vec<TablePosition>,
-        rows: impl FnOnce(bool) -> StreamReplay,
+        replay: impl FnOnce(bool) -> Box<dyn Replay>,
     ) -> Result<Pipeline> {
         let log = stream.log.name();
         board.add_stream(log);
@@ -192,8 +98,8 @@ impl Pipeline {
         }
         let highest = tables.iter().filter_map(|table| table.position).max().unwrap_or(0);
         // positions that count what was received begin anew behind all tables; offsets of a log stay what they are
-        let anew = if stream.log == Log::Pulled { lowest.map(|_| highest) } else { lowest };
-        let is_counted = stream.log == Log::Pulled;
+        let is_counted = stream.log.is_received();
+        let anew = if is_counted { lowest.map(|_| highest) } else { lowest };
         // some tables may have their first commit already, and the spool be lost
         let is_lost = is_counted && highest > 0 && spool.end().is_none();
         let is_spooled = covers(&spool, lowest) && !is_lost && (!is_counted || has_boundary(&spool, lowest)?);
@@ -215,7 +121,7 @@ impl Pipeline {
         }
         let owner = Owner::of(&stream.system, &stream.broker_group);
         let view = spool.shared();
-        board.clear_alarm(replay_alarm(stream.log));
+        board.clear_alarm(&replay_alarm(stream.log));
         let spool = Arc::new(Mutex::new(spool));
         let (wake, stop) = (Arc::new(Wake::default()), Arc::new(AtomicBool::new(false)));
         let (cuts, received) = mpsc::channel(CUTS_AHEAD);
@@ -234,7 +140,7 @@ impl Pipeline {
         let make = WorkerParts {
             stream: stream.clone(),
             owner,
-            replay: rows(is_spooled),
+            replay: replay(is_spooled),
             shared: shared.clone(),
             board: board.clone(),
             wake: wake.clone(),
@@ -348,7 +254,7 @@ impl Pipeline {
     /// [`Error::Limit`] if the spool is full, others if its disk fails.
     pub(crate) async fn append(&self, kind: u8, from: u64, to: u64, payload: bytes::Bytes) -> Result<()> {
         let spool = self.spool.clone();
-        if !payload.is_empty() && self.stream.log != Log::Pulled {
+        if !payload.is_empty() && !self.stream.log.is_received() {
             let last = OwnedFrame { kind, from, to, payload: payload.clone() };
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
         }
@@ -393,15 +299,6 @@ impl Pipeline {
     }
 }
 
-/// Whether tables of one stream stand at different positions.
-fn is_uneven(tables: &[TablePosition]) -> bool {
-    tables.iter().any(|table| table.position != lowest(tables))
-}
-
-fn lowest(tables: &[TablePosition]) -> Option<u64> {
-    tables.iter().map(|table| table.position).min().flatten()
-}
-
 /// Whether the spool holds, without a break, what follows a position.
 fn covers(spool: &Spool, lowest: Option<u64>) -> bool {
     match (spool.start().zip(spool.end()), lowest) {
@@ -441,12 +338,12 @@ struct Start {
 struct WorkerParts {
     stream: StreamId,
     owner: Owner,
-    replay: StreamReplay,
+    replay: Box<dyn Replay>,
     shared: Shared,
     board: Arc<Board>,
     wake: Arc<Wake>,
     stop: Arc<AtomicBool>,
-    cuts: mpsc::Sender<super::worker::Cut>,
+    cuts: mpsc::Sender<super::cut::Cut>,
 }
 
 fn run_worker(start: Start, parts: WorkerParts, runtime: tokio::runtime::Handle) -> Result<()> {
@@ -487,15 +384,8 @@ fn worker(parts: WorkerParts, reader: SpoolReader, runtime: tokio::runtime::Hand
     }
 }
 
-fn replay_alarm(log: Log) -> &'static str {
-    match log {
-        Log::Action => "replaying actions",
-        _ => "replaying messages",
-    }
-}
-
-fn skip_of(source: &QmqSource) -> Skip {
-    Skip::new(&source.skip_subjects, source.skip_file.clone().map(SkipFile::open))
+fn replay_alarm(log: Log) -> String {
+    format!("replaying {}", log.0.holds)
 }
 
 /// Folder of the spools of a broker group.

@@ -91,7 +91,7 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use crate::stream::progress::*;
+    use super::*;
 
     #[test]
     fn each_phase_has_its_own_bar() {

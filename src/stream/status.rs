@@ -1,5 +1,6 @@
 //! What operators see of a source: state, positions, lag, gaps and alarms. Only told, never decided upon.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,7 +36,7 @@ pub struct SourceStatus {
     /// Stretches that the broker no longer had.
     pub gaps: Vec<Gap>,
     /// What an operator has to look at, by subject.
-    pub alarms: BTreeMap<&'static str, String>,
+    pub alarms: BTreeMap<Cow<'static, str>, String>,
 }
 
 /// A stream as it is now. Offsets are those of the broker's log.
@@ -53,7 +54,7 @@ pub struct StreamState {
     pub broker_end: Option<u64>,
     /// Bytes of the broker's log that queries do not see yet.
     pub lag_bytes: Option<u64>,
-    /// Messages of the broker that were not received when it last answered; of RocketMQ.
+    /// Messages of the broker that were not received when it last answered, where the broker counts them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag_messages: Option<u64>,
     /// Age of the oldest known byte that queries do not see yet.
@@ -152,7 +153,7 @@ impl Board {
         events.retain(|event| event.until > now);
         let mut status = status.clone();
         for about in events.iter().map(|event| event.about) {
-            status.alarms.entry(about).or_insert_with(|| told(events, about));
+            status.alarms.entry(about.into()).or_insert_with(|| told(events, about));
         }
         status
     }
@@ -222,14 +223,15 @@ impl Board {
         state.status.gaps = gaps;
     }
 
-    pub(crate) fn alarm(&self, about: &'static str, what: String) {
-        let known = self.lock().status.alarms.insert(about, what.clone());
+    pub(crate) fn alarm(&self, about: impl Into<Cow<'static, str>>, what: String) {
+        let about = about.into();
+        let known = self.lock().status.alarms.insert(about.clone(), what.clone());
         if known.as_ref() != Some(&what) {
-            tracing::error!(about, "{what}");
+            tracing::error!(%about, "{what}");
         }
     }
 
-    pub(crate) fn clear_alarm(&self, about: &'static str) {
+    pub(crate) fn clear_alarm(&self, about: &str) {
         if self.lock().status.alarms.remove(about).is_some() {
             tracing::info!(about, "over");
         }
@@ -341,7 +343,7 @@ fn told(events: &VecDeque<Event>, about: &'static str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::stream::status::*;
+    use super::*;
 
     #[test]
     fn events_are_alarms_with_their_time_until_they_are_old() {
@@ -351,7 +353,7 @@ mod tests {
         }
         board.event("went back", "gone".to_owned(), Duration::ZERO);
         let alarms = board.status().alarms;
-        assert_eq!(alarms.keys().collect::<Vec<_>>(), [&"holes"]);
+        assert_eq!(alarms.keys().collect::<Vec<_>>(), ["holes"]);
         let holes: Vec<&str> = alarms["holes"].split("; ").collect();
         assert_eq!(holes.len(), 9, "{holes:?}");
         assert!(holes[0].ends_with("Z hole 9") && holes[8] == "and 2 before", "{holes:?}");

@@ -4,21 +4,26 @@
 //! memory for hot rows is used up it stands still, and the spool takes what arrives.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use chrono::NaiveDate;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::replay::StreamReplay;
+use super::commit::encode;
+use super::cut::{Cut, HotBytes, HotShare, LARGE_ROWS};
+use super::replay::{Pending, Replay};
 use super::spool::SpoolReader;
 use super::status::Board;
 use super::wake::Wake;
 use crate::config;
 use crate::error::Result;
-use crate::lake::{Lake, LakeFile, Level, MergeKey, Owner, Run, StreamId, size_class};
+use crate::lake::schema::TableDef;
+use crate::lake::{EncodedFile, Lake, LakeFile, Level, MergeKey, Owner, Run, StreamId, size_class};
 use crate::query::{Catalog, HotFile};
+use crate::rows::Rows;
 
 /// Rows turned into a hot file at most.
 const PUBLISH_ROWS: usize = 256 * 1024;
@@ -26,60 +31,18 @@ const PUBLISH_ROWS: usize = 256 * 1024;
 const PUBLISH_BYTES: usize = 16 << 20;
 /// Small hot files of about the same size from which they are merged.
 const MERGE_FILES: usize = 8;
-/// Rows from which a hot file is committed as it is.
-pub(super) const LARGE_ROWS: u64 = 16 * 1024;
+/// Compression of rows that are encoded again soon.
+const HOT_ZSTD_LEVEL: i32 = 1;
 /// Least time between two looks at the spool without a ring.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 /// How long to wait for room when memory is used up.
 const FULL_PAUSE: Duration = Duration::from_millis(50);
 
-/// What a commit consists of: the hot files of a stretch of a stream, which end where the commit ends.
-#[derive(Debug)]
-pub(super) struct Cut {
-    pub(super) to: u64,
-    pub(super) files: Vec<HotFile>,
-    /// Ack state at `to`, of the action stream.
-    pub(super) state: Option<Bytes>,
-    /// Given back when the cut is committed or given up.
-    _share: HotShare,
-}
-
-/// Bytes of hot rows of all streams.
-#[derive(Debug, Default)]
-pub(crate) struct HotBytes(AtomicUsize);
-
-impl HotBytes {
-    fn used(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A part of [`HotBytes`], given back when it is dropped.
-#[derive(Debug)]
-struct HotShare {
-    all: Arc<HotBytes>,
-    bytes: usize,
-}
-
-impl HotShare {
-    fn set(&mut self, bytes: usize) {
-        self.all.0.fetch_add(bytes, Ordering::Relaxed);
-        self.all.0.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.bytes = bytes;
-    }
-}
-
-impl Drop for HotShare {
-    fn drop(&mut self) {
-        self.all.0.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
 /// Replays one stream.
 pub(super) struct Worker {
     pub(super) stream: StreamId,
     pub(super) owner: Owner,
-    pub(super) replay: StreamReplay,
+    pub(super) replay: Box<dyn Replay>,
     pub(super) reader: SpoolReader,
     pub(super) lake: Arc<Lake>,
     pub(super) catalog: Arc<Catalog>,
@@ -126,8 +89,7 @@ impl Worker {
                 since.began.get_or_insert_with(Instant::now);
                 self.board.unusable(self.stream.log.name(), self.replay.frame(&frame)?);
             }
-            let (rows, bytes) = self.replay.pending();
-            let is_full = rows >= PUBLISH_ROWS || bytes >= PUBLISH_BYTES;
+            let is_full = self.replay.pending().reaches(PUBLISH_ROWS, PUBLISH_BYTES);
             if is_full || published.elapsed() >= self.settings.visible_every {
                 self.publish(&mut since)?;
                 published = Instant::now();
@@ -156,14 +118,10 @@ impl Worker {
     /// Makes what was replayed visible.
     fn publish(&mut self, since: &mut SinceCut) -> Result<()> {
         let Some(to) = since.to else { return Ok(()) };
-        let (rows, _) = self.replay.pending();
+        let Pending { rows, .. } = self.replay.pending();
         if rows > 0 {
-            let encoded = {
-                let days = self.lake.days(self.lake.store.now());
-                self.replay.encode(&self.stream.broker_group, &self.lake.settings, &days)?
-            };
             let mut files = Vec::new();
-            for (def, day, file) in encoded {
+            for (def, day, file) in self.encode()? {
                 since.rows += file.stats.rows;
                 since.share.set(since.share.bytes + file.bytes.len());
                 let file = Arc::new(Lake::new_file(Level::Hot, day, &self.owner, file));
@@ -175,6 +133,18 @@ impl Worker {
         }
         self.board.visible(self.stream.log.name(), to);
         Ok(())
+    }
+
+    /// Encodes all pending rows, one file a table and day.
+    fn encode(&mut self) -> Result<Vec<(&'static TableDef, NaiveDate, EncodedFile)>> {
+        let days = self.lake.days(self.lake.store.now());
+        let batch = self.replay.take();
+        let context = batch.context(&self.stream.broker_group);
+        let mut files = Vec::new();
+        for rows in batch.tables() {
+            files.extend(encode(&*rows, &context, &fitting(&*rows, &self.lake.settings), &days)?.into_days());
+        }
+        Ok(files)
     }
 
     /// Merges small hot files, so that a lookup meets few of them and the flusher has less to do.
@@ -254,6 +224,16 @@ fn alike(files: &[HotFile]) -> Option<Vec<HotFile>> {
         }
     }
     None
+}
+
+/// Settings of a file that is merged into another soon: quick, with filters no larger than needed.
+fn fitting(rows: &dyn Rows, settings: &config::Lake) -> config::Lake {
+    let mut fitting = settings.clone();
+    if (rows.len() as u64) < LARGE_ROWS {
+        fitting.zstd_level = HOT_ZSTD_LEVEL;
+        fitting.row_group_rows = rows.len().max(64).next_power_of_two().min(settings.row_group_rows);
+    }
+    fitting
 }
 
 fn usize_of_bytes(file: &LakeFile) -> usize {

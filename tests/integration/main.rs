@@ -12,6 +12,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod api;
 mod cli;
 mod follow;
+mod house;
 mod http;
 mod import;
 mod lake;

@@ -10,7 +10,7 @@ use super::request::BackupQuery;
 use crate::brokers::qmq::format::payload;
 use crate::brokers::qmq::format::payload::Payload;
 use crate::brokers::qmq::format::subject::SubjectName;
-use crate::http::App;
+use crate::http::app::App;
 use crate::lake::schema::{CONTENT, SYSTEM_QMQ};
 use crate::query::lookup::{Condition, ContentRow, find};
 
@@ -58,7 +58,7 @@ pub(super) async fn detail(app: &App, text: &str) -> Result<(Option<Detail>, Ori
         return Ok((None, Origin::Store));
     };
     if let Some(follow) = &app.follow
-        && let Some(payload) = follow.payload(&broker_group, &subject, query.sequence).await
+        && let Some(payload) = follow.content(&broker_group, &subject, query.sequence).await
         && let Some(detail) = from_slave(&payload, query.sequence, &broker_group)
     {
         return Ok((Some(detail), Origin::Slave));

@@ -7,7 +7,7 @@ use super::Refusal;
 use super::request::{BackupQuery, PageKey, scope};
 use crate::brokers::qmq::format::Kind;
 use crate::error::Result;
-use crate::http::App;
+use crate::http::app::App;
 use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, SYSTEM_QMQ, TableDef};
 use crate::query::lookup::{Condition, MessageKey, MessageRow, NewestQuery, find, newest};
 

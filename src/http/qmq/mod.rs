@@ -17,9 +17,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use super::app::App;
+use super::json::json_within;
 use super::observe::Failure;
 use super::problem::Problem;
-use super::{App, json_within};
 use crate::error::Error;
 use request::{BadQuery, parameter};
 

@@ -12,7 +12,7 @@ use crate::brokers::qmq::format::Kind;
 use crate::brokers::qmq::format::subject::{DEAD_PREFIX, RETRY_PREFIX, SubjectName};
 use crate::brokers::qmq::replay::{ACTION_ACK, ACTION_DEAD, ACTION_PULL, DEAD_MARKER_DELAY_MS};
 use crate::error::Result;
-use crate::http::App;
+use crate::http::app::App;
 use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, RECORD, SYSTEM_QMQ};
 use crate::query::Pinned;
 use crate::query::lookup::{Condition, MessageRow, RecordRow, find};

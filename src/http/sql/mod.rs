@@ -22,8 +22,9 @@ use futures::stream;
 pub use csv::csv_text;
 pub(crate) use names::{distinct_names, renamed};
 
+use super::Problem;
+use super::app::App;
 use super::qmq::request::parameter;
-use super::{App, Problem};
 use crate::error::{Error, Result};
 use encode::{Format, RowsEncoder};
 

@@ -6,8 +6,9 @@ use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderMap, StatusCode, header};
 use futures::StreamExt;
 
+use crate::http::Problem;
+use crate::http::app::App;
 use crate::http::body::{Taken, read_up_to};
-use crate::http::{App, Problem};
 use crate::query::too_long;
 
 /// Most bytes that one byte of a statement takes as JSON: `\u0061`.

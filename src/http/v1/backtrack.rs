@@ -2,15 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::App;
+use super::super::app::App;
 use super::known::{Asked, Known};
 use super::params::{Clocked, Params};
-use super::queues::{rows, unknown_topic};
+use super::queues::unknown_topic;
 use super::refusal::Refusal;
+use super::statement::rows;
 use super::system;
-use crate::brokers::rocketmq::format::namespace;
 use crate::error::Result;
-use crate::lake::schema::SYSTEM_QMQ;
 use crate::query::PreviewQuery;
 
 /// An answer of the route.
@@ -70,16 +69,14 @@ pub(super) async fn preview(app: &App, mut params: Params) -> Result<Preview, Re
     let time = time.ok_or_else(|| Refusal::field("timestamp", "is missing"))?;
     params.end()?;
     let mut live = Vec::new();
-    if system != SYSTEM_QMQ
-        && let Some(follow) = &app.follow
-    {
-        let whole = namespace::group_of_topic(&group, &topic);
-        let places = follow.group_places(&topic, &whole).await.into_iter();
+    if let Some(follow) = &app.follow {
+        let whole = system.conventions().whole_group(&group, &topic);
+        let places = follow.group_places(system.name(), &topic, &whole).await.into_iter();
         live.extend(
             places.map(|place| (place.broker, place.queue_id, place.consumer_offset, place.min_offset)),
         );
     }
-    let query = PreviewQuery { system, group: &group, topic: &topic, time, live: &live };
+    let query = PreviewQuery { system: system.name(), group: &group, topic: &topic, time, live: &live };
     let statement = format!(
         "SELECT broker_group AS broker, queue_id, from_offset, to_offset, to_is_known, messages, consumed, \
            broker_first_offset, gone, consumed_by, not_kept FROM ({}) ORDER BY 1, 2",

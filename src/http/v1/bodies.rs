@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hashbrown::{HashMap, HashSet};
 
-use super::super::App;
+use super::super::app::App;
 use super::super::budget::Held;
 use super::super::sized::json_bytes;
 use crate::error::{Error, Result};

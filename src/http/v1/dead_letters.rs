@@ -2,30 +2,30 @@
 
 use serde::Deserialize;
 
-use super::super::App;
+use super::super::app::App;
 use super::known::Asked;
-use super::messages::{Messages, messages, watermark};
+use super::messages::{Messages, messages};
 use super::params::{Clocked, Params};
-use super::queues::{literal, rows, timestamp};
 use super::refusal::Refusal;
+use super::statement::{rows, timestamp};
+use super::watermark::watermark;
 use super::{page, system};
-use crate::brokers::rocketmq::format::namespace;
-use crate::brokers::rocketmq::format::topics::DEAD_PREFIX;
 use crate::error::Result;
-use crate::lake::schema::{MESSAGE, SYSTEM_QMQ, SYSTEM_ROCKETMQ};
+use crate::lake::schema::{MESSAGE, namespace};
 use crate::query::lookup::{MessagePlace, StoredMessage};
+use crate::stream::{System, literal};
 
 /// Answers the route.
 pub(super) async fn dead_letters(app: &App, mut params: Params) -> Result<Messages, Refusal> {
     let system = system(&mut params)?;
     let group = params.required("group")?;
-    if system == SYSTEM_ROCKETMQ {
+    if let Some(topic) = system.conventions().dead_letter_topic(&group) {
         if params.text("topic").is_some() {
             return Err(Refusal::field("topic", "is not a parameter of this route"));
         }
         // a dead letter is a message of the group's own topic
-        params.set("system", system);
-        params.set("topic", &topic_of(app, &group).await?);
+        params.set("system", system.name());
+        params.set("topic", &topic_of(app, system.name(), &group, topic).await?);
         let mut answer = messages(app, params).await?;
         if let Some(known) = &mut answer.known {
             let (from, to) = (i64::MIN, i64::MAX);
@@ -34,7 +34,7 @@ pub(super) async fn dead_letters(app: &App, mut params: Params) -> Result<Messag
         }
         return Ok(answer);
     }
-    of_qmq(app, params, &group).await
+    of_table(app, system, params, &group).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -47,7 +47,13 @@ struct Row {
     store_ms: Option<i64>,
 }
 
-async fn of_qmq(app: &App, mut params: Params, group: &str) -> Result<Messages, Refusal> {
+/// Of a system whose dead letters are in `dead_message`.
+async fn of_table(
+    app: &App,
+    system: &'static dyn System,
+    mut params: Params,
+    group: &str,
+) -> Result<Messages, Refusal> {
     let clock = Clocked::of(app);
     let (from, to) = (params.time("from", &clock)?, params.time("to", &clock)?);
     let limit = params.number("limit", 1, app.config.http.max_len)?.unwrap_or(app.config.http.default_len);
@@ -68,8 +74,9 @@ async fn of_qmq(app: &App, mut params: Params, group: &str) -> Result<Messages, 
     let statement = format!(
         "SELECT subject, broker_group, sequence, message_id, CAST(create_time AS BIGINT) AS create_ms, \
            CAST(store_time AS BIGINT) AS store_ms \
-         FROM dead_message WHERE system = 'qmq' AND consumer_group = {} AND create_time >= {} AND create_time < {} \
+         FROM dead_message WHERE system = {} AND consumer_group = {} AND create_time >= {} AND create_time < {} \
            {after} ORDER BY create_time DESC, subject, broker_group, sequence LIMIT {}",
+        literal(system.name()),
         literal(group),
         timestamp(from.unwrap_or(i64::MIN)),
         timestamp(to.unwrap_or(i64::MAX)),
@@ -82,22 +89,20 @@ async fn of_qmq(app: &App, mut params: Params, group: &str) -> Result<Messages, 
     let pinned = app.catalog.pin();
     let known = if found.is_empty() && token.is_none() {
         let (from, to) = (from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX));
-        let asked = Asked { system: SYSTEM_QMQ, topic: None, group: Some(group), name: None, from, to };
+        let asked = Asked { system, topic: None, group: Some(group), name: None, from, to };
         Some(asked.known(app, &pinned).await?)
     } else {
         None
     };
-    let watermark = watermark(&pinned, SYSTEM_QMQ)?;
+    let watermark = watermark(&pinned, system.name())?;
     Ok(Messages { messages: found, next, watermark, known, ..Messages::default() })
 }
 
 /// The topic of a group's dead letters. A group that is asked for without its namespace has it found, if there is one.
-async fn topic_of(app: &App, group: &str) -> Result<String> {
+async fn topic_of(app: &App, system: &str, group: &str, topic: String) -> Result<String> {
     let pinned = app.catalog.pin();
     let table = pinned.table(&MESSAGE)?;
-    let topic = format!("{DEAD_PREFIX}{group}");
-    if namespace::bare(group) != group || app.catalog.span_of(table, SYSTEM_ROCKETMQ, &topic).await?.is_some()
-    {
+    if namespace::bare(group) != group || app.catalog.span_of(table, system, &topic).await?.is_some() {
         return Ok(topic);
     }
     let is_same = |subject: &str| namespace::is_same(subject, &topic);

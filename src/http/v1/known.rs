@@ -6,15 +6,15 @@ use std::collections::BTreeSet;
 use datafusion::common::utils::datafusion_strsim::levenshtein;
 use serde::{Deserialize, Serialize};
 
-use super::super::App;
-use super::messages::{id_forms, watermark};
-use super::queues::{literal, rows};
-use crate::brokers::rocketmq::format::{namespace, topics};
-use crate::brokers::rocketmq::replay::KeyKind;
+use super::super::app::App;
+use super::statement::rows;
+use super::watermark::{oldest, watermark};
 use crate::error::Result;
-use crate::lake::schema::{CONSUMER_PROGRESS, MESSAGE, MESSAGE_KEY, SYSTEM_QMQ, SYSTEM_ROCKETMQ};
+use crate::lake::schema::codes::KeyKind;
+use crate::lake::schema::{CONSUMER_PROGRESS, MESSAGE, MESSAGE_KEY, namespace};
 use crate::query::Pinned;
 use crate::query::lookup::{Condition, KeyHit, StoredMessage, find_anywhere, key_hits, messages_of};
+use crate::stream::{Conventions, System};
 
 /// Most names, topics and holes that are told.
 const MOST_TOLD: usize = 8;
@@ -117,9 +117,9 @@ pub(super) enum Name<'a> {
 }
 
 /// What a request asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
-    pub(super) system: &'a str,
+    pub(super) system: &'static dyn System,
     pub(super) topic: Option<&'a str>,
     pub(super) group: Option<&'a str>,
     pub(super) name: Option<Name<'a>>,
@@ -129,16 +129,24 @@ pub(super) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     /// Only a topic.
-    pub(super) fn topic(system: &'a str, topic: &'a str) -> Asked<'a> {
+    pub(super) fn topic(system: &'static dyn System, topic: &'a str) -> Asked<'a> {
         Asked { system, topic: Some(topic), group: None, name: None, from: i64::MIN, to: i64::MAX }
+    }
+
+    fn conventions(&self) -> &'static dyn Conventions {
+        self.system.conventions()
+    }
+
+    fn name(&self) -> &'static str {
+        self.system.name()
     }
 
     /// What is known of it.
     pub(super) async fn known(&self, app: &App, pinned: &Pinned) -> Result<Known> {
         let table = pinned.table(&MESSAGE)?;
-        let newest = watermark(pinned, self.system)?;
+        let newest = watermark(pinned, self.name())?;
         let span = match self.topic {
-            Some(topic) => app.catalog.span_of(table, self.system, topic).await?,
+            Some(topic) => app.catalog.span_of(table, self.name(), topic).await?,
             None => None,
         };
         let mut known = Known {
@@ -150,7 +158,7 @@ impl<'a> Asked<'a> {
             key: None,
             similar: Vec::new(),
             topics: Vec::new(),
-            kept_from: span.map(|(first, _)| first).or_else(|| oldest(pinned, self.system)),
+            kept_from: span.map(|(first, _)| first).or_else(|| oldest(pinned, self.name())),
             kept_to: span.map(|(_, last)| last).or(newest),
             holes: self.holes(app).await,
         };
@@ -172,7 +180,7 @@ impl<'a> Asked<'a> {
                 Name::Key(_) => known.key = is_known,
             }
         }
-        let is_light = self.topic.is_some_and(|topic| topic.starts_with(topics::LIGHT_PREFIX));
+        let is_light = self.topic.is_some_and(|topic| self.conventions().is_light_queue(topic));
         known.reason = match self.name {
             None if is_light => Reason::LightQueue,
             Some(_) if only_copies => Reason::OnlyCopies,
@@ -200,36 +208,21 @@ impl<'a> Asked<'a> {
     /// Whether anything is known of the topic.
     pub(super) async fn is_topic(&self, app: &App, pinned: &Pinned) -> Result<bool> {
         let Some(topic) = self.topic else { return Ok(false) };
-        let span = app.catalog.span_of(pinned.table(&MESSAGE)?, self.system, topic).await?;
+        let span = app.catalog.span_of(pinned.table(&MESSAGE)?, self.name(), topic).await?;
         Ok(span.is_some() || self.is_sampled(app, pinned, topic).await?)
     }
 
     /// Whether brokers told of the topic, though no message of it is stored.
     async fn is_sampled(&self, app: &App, pinned: &Pinned, topic: &str) -> Result<bool> {
-        if self.system == SYSTEM_QMQ {
+        if !self.conventions().has_samples() {
             return Ok(false);
         }
         let table = pinned.table(&CONSUMER_PROGRESS)?;
-        Ok(app.catalog.span_of(table, self.system, topic).await?.is_some())
+        Ok(app.catalog.span_of(table, self.name(), topic).await?.is_some())
     }
 
     async fn is_group(&self, app: &App, group: &str) -> Result<bool> {
-        let whole = namespace::group_of_topic(group, self.topic.unwrap_or_default());
-        let [name, whole, bare] = [group, &whole, namespace::bare(group)].map(literal);
-        let statement = if self.system == SYSTEM_QMQ {
-            format!(
-                "(SELECT 1 AS n FROM record WHERE consumer_group = {name} LIMIT 1) \
-                 UNION ALL (SELECT 1 FROM dead_message WHERE consumer_group = {name} LIMIT 1)"
-            )
-        } else {
-            format!(
-                "(SELECT 1 AS n FROM consumer_progress WHERE consumer_group IN ({name}, {whole}) LIMIT 1) \
-                 UNION ALL (SELECT 1 FROM message WHERE system = 'rocketmq' AND kind IN (1, 2) \
-                   AND consumer_group IN ({name}, {whole}) LIMIT 1) \
-                 UNION ALL (SELECT 1 FROM trace WHERE trace_type IN ('SubBefore', 'SubAfter') \
-                   AND group_name IN ({name}, {bare}) LIMIT 1)"
-            )
-        };
+        let statement = self.conventions().group_statement(group, self.topic.unwrap_or_default());
         #[derive(Deserialize)]
         struct Row {}
         Ok(!rows::<Row>(app, &statement).await?.is_empty())
@@ -237,15 +230,15 @@ impl<'a> Asked<'a> {
 
     /// Where messages with a name are stored.
     async fn found(&self, app: &App, pinned: &Pinned, name: Name<'_>) -> Result<Found> {
-        if self.system == SYSTEM_QMQ {
-            return self.found_in_qmq(app, pinned, name).await;
+        if !self.conventions().has_keys() {
+            return self.found_by_id(app, pinned, name).await;
         }
         let files = &app.catalog.files;
         let mut hits = Vec::new();
         match name {
             Name::Id(id) => {
-                for form in id.split(',').flat_map(id_forms) {
-                    hits.extend(key_hits(files, pinned.table(&MESSAGE_KEY)?, self.system, &form).await?);
+                for form in id.split(',').flat_map(|id| self.conventions().id_forms(id)) {
+                    hits.extend(key_hits(files, pinned.table(&MESSAGE_KEY)?, self.name(), &form).await?);
                 }
                 hits.retain(|hit: &KeyHit| {
                     [KeyKind::MessageId, KeyKind::OwnId, KeyKind::OffsetId].iter().any(|kind| hit.is(*kind))
@@ -253,27 +246,31 @@ impl<'a> Asked<'a> {
             }
             Name::Key(key) => {
                 let first = key.split(' ').find(|part| !part.is_empty()).unwrap_or(key);
-                hits = key_hits(files, pinned.table(&MESSAGE_KEY)?, self.system, first).await?;
+                hits = key_hits(files, pinned.table(&MESSAGE_KEY)?, self.name(), first).await?;
                 hits.retain(|hit| hit.is(KeyKind::Key));
             }
         }
         let mut found = Found::default();
         let is_of_topic = |subject: &str| self.topic.is_none_or(|topic| topic == subject);
         found.is_in_topic = hits.iter().any(|hit| is_of_topic(&hit.subject));
-        let copies: Vec<KeyHit> =
-            hits.iter().filter(|hit| topics::holds_copies(&hit.subject)).take(MOST_COPIES).cloned().collect();
+        let copies: Vec<KeyHit> = hits
+            .iter()
+            .filter(|hit| self.conventions().holds_copies(&hit.subject))
+            .take(MOST_COPIES)
+            .cloned()
+            .collect();
         if let Some(topic) = self.topic.filter(|_| !found.is_in_topic && !copies.is_empty()) {
-            let stored = messages_of(files, pinned.table(&MESSAGE)?, self.system, &copies).await?;
+            let stored = messages_of(files, pinned.table(&MESSAGE)?, self.name(), &copies).await?;
             found.has_copies = stored.iter().any(|message| message.origin_topic.as_deref() == Some(topic));
         }
         found.topics = hits.into_iter().map(|hit| hit.subject).collect();
         Ok(found)
     }
 
-    async fn found_in_qmq(&self, app: &App, pinned: &Pinned, name: Name<'_>) -> Result<Found> {
+    async fn found_by_id(&self, app: &App, pinned: &Pinned, name: Name<'_>) -> Result<Found> {
         let mut found = Found::default();
         let Name::Id(id) = name else { return Ok(found) };
-        let conditions = [Condition::text("message_id", id), Condition::text("system", self.system)];
+        let conditions = [Condition::text("message_id", id), Condition::text("system", self.name())];
         let table = pinned.table(&MESSAGE)?;
         for batch in find_anywhere(&app.catalog.files, table, &conditions, &StoredMessage::COLUMNS).await? {
             found.topics.extend(StoredMessage::of(&batch)?.into_iter().map(|message| message.topic));
@@ -285,19 +282,12 @@ impl<'a> Asked<'a> {
     /// What following noted; nothing if the notes cannot be read now.
     async fn holes(&self, app: &App) -> Vec<Hole> {
         let Ok(streams) = app.catalog.lake.streams().await else { return Vec::new() };
-        let of_system = streams.into_iter().filter(|stream| stream.system == self.system);
+        let of_system = streams.into_iter().filter(|stream| stream.system == self.name());
         let holes = of_system.flat_map(|stream| {
             let broker = stream.broker_group;
             stream.gaps.into_iter().filter_map(move |gap| {
-                let mut hole = Hole { broker: broker.clone(), queue_id: None, from: gap.from, to: gap.to };
-                if self.system == SYSTEM_QMQ {
-                    // the log of actions has no messages
-                    return (!gap.stream.ends_with("action")).then_some(hole);
-                }
-                let (stream, queue) = gap.stream.rsplit_once('/')?;
-                hole.queue_id = queue.parse().ok();
-                let topic = stream.splitn(4, '/').nth(3)?;
-                self.topic.is_none_or(|wanted| wanted == topic).then_some(hole)
+                let queue_id = self.conventions().queue_of(&gap, self.topic)?;
+                Some(Hole { broker: broker.clone(), queue_id, from: gap.from, to: gap.to })
             })
         });
         holes.take(MOST_TOLD).collect()
@@ -307,7 +297,7 @@ impl<'a> Asked<'a> {
     async fn subjects(&self, app: &App, pinned: &Pinned) -> Result<BTreeSet<String>> {
         let mut all = BTreeSet::new();
         for table in [&MESSAGE, &CONSUMER_PROGRESS] {
-            all.extend(app.catalog.newest_subjects(pinned.table(table)?, self.system, MOST_FILES).await?);
+            all.extend(app.catalog.newest_subjects(pinned.table(table)?, self.name(), MOST_FILES).await?);
         }
         Ok(all)
     }
@@ -318,25 +308,10 @@ impl<'a> Asked<'a> {
         struct Row {
             consumer_group: String,
         }
-        let statement = match (topic, self.system) {
-            (Some(topic), SYSTEM_ROCKETMQ) => format!(
-                "SELECT DISTINCT consumer_group FROM consumer_progress \
-                 WHERE subject = {} AND consumer_group <> '' LIMIT 1000",
-                literal(topic)
-            ),
-            (Some(topic), _) => format!(
-                "SELECT DISTINCT consumer_group FROM record WHERE subject = {} LIMIT 1000",
-                literal(topic)
-            ),
-            (None, SYSTEM_QMQ) => "SELECT DISTINCT consumer_group FROM dead_message LIMIT 1000".to_owned(),
-            (None, _) => {
-                let subjects = self.subjects(app, pinned).await?;
-                let prefixes = [topics::DEAD_PREFIX, topics::RETRY_PREFIX];
-                let groups = subjects.iter().filter_map(|subject| {
-                    prefixes.iter().find_map(|prefix| subject.strip_prefix(prefix)).map(str::to_owned)
-                });
-                return Ok(groups.collect());
-            }
+        let Some(statement) = self.conventions().groups_statement(topic) else {
+            let subjects = self.subjects(app, pinned).await?;
+            let groups = subjects.iter().filter_map(|subject| self.conventions().group_of_topic(subject));
+            return Ok(groups.map(str::to_owned).collect());
         };
         Ok(rows::<Row>(app, &statement).await?.into_iter().map(|row| row.consumer_group).collect())
     }
@@ -387,13 +362,6 @@ struct Found {
     /// Only in topics that hold copies of others, and one is of the topic.
     has_copies: bool,
     topics: BTreeSet<String>,
-}
-
-/// Time of the first row of a system, as the statistics of the files tell it.
-fn oldest(pinned: &Pinned, system: &str) -> Option<i64> {
-    let table = pinned.table(&MESSAGE).ok()?;
-    let files = table.files.iter().filter(|file| file.stats.may_contain_text("system", system));
-    files.filter_map(|file| file.stats.number_range("create_time").map(|(oldest, _)| oldest)).min()
 }
 
 /// The names that are most like one, the nearest first.

@@ -3,24 +3,23 @@
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
-use super::super::App;
+use super::super::app::App;
 use super::super::budget::Held;
 use super::bodies::{cut, page_with_bodies};
 use super::known::{Asked, Known, Name};
 use super::params::{Clocked, Params};
 use super::refusal::Refusal;
+use super::watermark::watermark;
 use super::{page, system};
-use crate::brokers::rocketmq::format::{index_file, topics};
-use crate::brokers::rocketmq::lost_key_text;
-use crate::brokers::rocketmq::replay::KeyKind;
 use crate::error::{Error, Result};
-use crate::lake::LakeFile;
-use crate::lake::schema::{MESSAGE, MESSAGE_KEY, SYSTEM_QMQ, SYSTEM_ROCKETMQ};
+use crate::lake::schema::codes::KeyKind;
+use crate::lake::schema::{MESSAGE, MESSAGE_KEY};
 use crate::query::lookup::{
     Condition, KeyHit, KeyQuery, MessagePlace, Order, StoredMessage, SubjectQuery, WindowQuery, find,
     find_anywhere, key_hits_of, messages_of, messages_with_key, window,
 };
 use crate::query::{Pinned, PinnedTable};
+use crate::stream::{Conventions, System};
 
 /// Kinds of keys that are ids of stored messages.
 const IDS: std::ops::RangeInclusive<KeyKind> = KeyKind::MessageId..=KeyKind::OffsetId;
@@ -61,7 +60,7 @@ pub(super) struct Lost {
 
 /// What a request asks for.
 struct Request {
-    system: &'static str,
+    system: &'static dyn System,
     /// Only an id can be asked for without one.
     topic: Option<String>,
     with_copies: bool,
@@ -104,7 +103,8 @@ pub(super) async fn messages(app: &App, mut params: Params) -> Result<Messages, 
         return Err(Refusal::field("from", "lies after `to`"));
     }
     let scope = format!(
-        "{system}\n{}\n{id:?}\n{key:?}\n{from:?}\n{to:?}\n{tag:?}\n{order:?}\n{with_copies}",
+        "{}\n{}\n{id:?}\n{key:?}\n{from:?}\n{to:?}\n{tag:?}\n{order:?}\n{with_copies}",
+        system.name(),
         topic.as_deref().unwrap_or("")
     );
     let start = match &token {
@@ -143,7 +143,8 @@ pub(super) async fn messages(app: &App, mut params: Params) -> Result<Messages, 
         answer.known = Some(asked.known(app, &pinned).await?);
     }
     let left_out = if request.with_bodies {
-        let (held, left_out) = page_with_bodies(app, &pinned, request.system, &mut answer.messages).await?;
+        let (held, left_out) =
+            page_with_bodies(app, &pinned, request.system.name(), &mut answer.messages).await?;
         answer.held = Some(held);
         left_out
     } else {
@@ -152,7 +153,7 @@ pub(super) async fn messages(app: &App, mut params: Params) -> Result<Messages, 
     if let Some(place) = left_out {
         answer.next = Some(page::encode(&request.scope, place));
     }
-    answer.watermark = watermark(&pinned, request.system)?;
+    answer.watermark = watermark(&pinned, request.system.name())?;
     Ok(answer)
 }
 
@@ -161,29 +162,30 @@ impl Request {
         self.topic.as_deref().unwrap_or_default()
     }
 
+    fn conventions(&self) -> &'static dyn Conventions {
+        self.system.conventions()
+    }
+
     /// Whether the topic is that of a light queue, whose messages are stored in other topics.
     fn is_light(&self) -> bool {
-        self.topic().starts_with(topics::LIGHT_PREFIX)
+        self.conventions().is_light_queue(self.topic())
     }
 
     async fn by_id(&self, app: &App, pinned: &Pinned, id: &str) -> Result<Messages, Refusal> {
-        if self.system == SYSTEM_QMQ {
-            return self.qmq_by_id(app, pinned, id).await;
+        if !self.conventions().has_keys() {
+            return self.by_scanned_id(app, pinned, id).await;
         }
         let mut hits = Vec::new();
         let (files, keys) = (&app.catalog.files, pinned.table(&MESSAGE_KEY)?);
-        for form in id_forms(id) {
-            hits.extend(key_hits_of(files, keys, self.system, &form, IDS).await?);
+        for form in self.conventions().id_forms(id) {
+            hits.extend(key_hits_of(files, keys, self.system.name(), &form, IDS).await?);
         }
         self.of_hits(app, pinned, hits).await
     }
 
     async fn by_key(&self, app: &App, pinned: &Pinned, key: &str) -> Result<Messages, Refusal> {
-        if self.system == SYSTEM_QMQ {
-            return Err(Refusal::field(
-                "key",
-                "cannot be asked for: messages of QMQ have no keys; ask by `id`",
-            ));
+        if !self.conventions().has_keys() {
+            return Err(Refusal::field("key", self.conventions().why_no_keys()));
         }
         let (keys, messages) = (pinned.table(&MESSAGE_KEY)?, pinned.table(&MESSAGE)?);
         // brokers split the keys of a message at blanks, so several are asked for: all of them
@@ -191,7 +193,7 @@ impl Request {
         let first = parts.first().copied().unwrap_or(key);
         let is_of_topic = !self.with_copies && !self.is_light();
         let query = KeyQuery {
-            system: self.system,
+            system: self.system.name(),
             key: first,
             subject: is_of_topic.then_some(self.topic()),
             from: self.from,
@@ -217,16 +219,18 @@ impl Request {
     /// page has messages are looked at.
     async fn lost(&self, app: &App, keys: &PinnedTable, key: &str) -> Result<(Vec<Lost>, bool), Refusal> {
         let files = &app.catalog.files;
-        let hash = lost_key_text(index_file::key_hash(self.topic(), key));
+        let Some(hash) = self.conventions().lost_key(self.topic(), key) else {
+            return Ok((Vec::new(), false));
+        };
         let kind = KeyKind::Hash..=KeyKind::Hash;
-        let mut hits = key_hits_of(files, keys, self.system, &hash, kind).await?;
+        let mut hits = key_hits_of(files, keys, self.system.name(), &hash, kind).await?;
         // exact to the second only
         hits.retain(|hit| hit.create_time.saturating_add(999) >= self.from && hit.create_time < self.to);
         let is_truncated = hits.len() > self.limit;
         hits.truncate(self.limit);
         let entries = hits.into_iter().map(|hit| async move {
             let kind = KeyKind::OffsetId..=KeyKind::OffsetId;
-            let known = key_hits_of(files, keys, self.system, &hit.message_id, kind).await?;
+            let known = key_hits_of(files, keys, self.system.name(), &hit.message_id, kind).await?;
             Ok::<_, Error>(known.is_empty().then_some(Lost {
                 broker: hit.broker_group,
                 offset_message_id: hit.message_id,
@@ -263,7 +267,7 @@ impl Request {
         let table = pinned.table(&MESSAGE)?;
         let mut found = Vec::new();
         for hits in hits.chunks(self.limit + 1) {
-            found.extend(messages_of(&app.catalog.files, table, self.system, hits).await?);
+            found.extend(messages_of(&app.catalog.files, table, self.system.name(), hits).await?);
             found.retain(|message| self.is_wanted(message));
             if found.len() > self.limit {
                 break;
@@ -274,7 +278,10 @@ impl Request {
 
     /// Whether a message is of the topic and the tag, and not of an earlier page.
     fn is_wanted(&self, message: &StoredMessage) -> bool {
-        let is_of_topic = self.topic.as_deref().is_none_or(|topic| is_of(message, topic, self.with_copies));
+        let is_of_topic = self
+            .topic
+            .as_deref()
+            .is_none_or(|topic| is_of(self.conventions(), message, topic, self.with_copies));
         let is_behind_start = self.start.as_ref().is_none_or(|start| match self.order {
             Order::Newest => message.place() <= *start,
             Order::Oldest => message.place() >= *start,
@@ -306,14 +313,14 @@ impl Request {
 
     async fn by_time(&self, app: &App, pinned: &Pinned, topic: &str) -> Result<Messages, Refusal> {
         let table = pinned.table(&MESSAGE)?;
-        let mut conditions = vec![Condition::text("system", self.system)];
-        if self.system == SYSTEM_QMQ && !self.with_copies {
-            conditions.push(Condition::number("kind", 0));
-        }
+        let mut conditions = vec![Condition::text("system", self.system.name())];
+        conditions.extend(self.only_originals());
         let mut subjects = vec![SubjectQuery { subject: topic.to_owned(), conditions: conditions.clone() }];
-        if self.with_copies && self.system == SYSTEM_ROCKETMQ {
+        // of a system that stores copies in the topic itself they are among its messages
+        if self.with_copies && self.conventions().kind_of_originals().is_none() {
             conditions.push(Condition::text("origin_subject", topic));
-            for subject in app.catalog.subjects_where(table, topics::holds_copies).await? {
+            let holds_copies = |subject: &str| self.conventions().holds_copies(subject);
+            for subject in app.catalog.subjects_where(table, holds_copies).await? {
                 if subject != topic {
                     subjects.push(SubjectQuery { subject, conditions: conditions.clone() });
                 }
@@ -332,14 +339,20 @@ impl Request {
         Ok(self.page(found))
     }
 
-    async fn qmq_by_id(&self, app: &App, pinned: &Pinned, id: &str) -> Result<Messages, Refusal> {
-        let mut conditions = vec![Condition::text("message_id", id), Condition::text("system", self.system)];
+    /// The condition that leaves out copies, where they are stored beside their originals and nobody asked for them.
+    fn only_originals(&self) -> Option<Condition> {
+        let kind = self.conventions().kind_of_originals().filter(|_| !self.with_copies)?;
+        Some(Condition::number("kind", kind))
+    }
+
+    /// By id, of a system whose ids are in `message` alone.
+    async fn by_scanned_id(&self, app: &App, pinned: &Pinned, id: &str) -> Result<Messages, Refusal> {
+        let mut conditions =
+            vec![Condition::text("message_id", id), Condition::text("system", self.system.name())];
         if self.from != i64::MIN || self.to != i64::MAX {
             conditions.push(Condition::Number("create_time", self.from, self.to.saturating_sub(1)));
         }
-        if !self.with_copies {
-            conditions.push(Condition::number("kind", 0));
-        }
+        conditions.extend(self.only_originals());
         let table = pinned.table(&MESSAGE)?;
         let files = &app.catalog.files;
         let batches = match &self.topic {
@@ -355,46 +368,18 @@ impl Request {
 }
 
 /// Whether a message is one of a topic: stored in it, or a copy of one that is, or in its light queue.
-pub(super) fn is_of(message: &StoredMessage, topic: &str, with_copies: bool) -> bool {
+pub(super) fn is_of(
+    conventions: &dyn Conventions,
+    message: &StoredMessage,
+    topic: &str,
+    with_copies: bool,
+) -> bool {
     message.topic == topic
         || (with_copies && message.origin_topic.as_deref() == Some(topic))
-        || (topic.starts_with(topics::LIGHT_PREFIX) && topics::is_in_light_queue(dispatch(message), topic))
-}
-
-/// Light queues in which a message stands.
-fn dispatch(message: &StoredMessage) -> Option<&str> {
-    message.properties.get("INNER_MULTI_DISPATCH").and_then(|queues| queues.as_str())
+        || conventions.is_in_light_queue(message, topic)
 }
 
 /// Whether a message is a copy that a broker made, or has parked.
 fn is_copy(message: &StoredMessage) -> bool {
     message.origin_topic.as_deref().is_some_and(|origin| origin != message.topic)
-}
-
-/// An id as it is, and as ids are written: users paste lower case, and some clients make it.
-pub(super) fn id_forms(id: &str) -> Vec<String> {
-    let id = id.trim();
-    let mut forms = vec![id.to_owned()];
-    if matches!(id.len(), 32 | 34 | 56) && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        let (upper, lower) = (id.to_ascii_uppercase(), id.to_ascii_lowercase());
-        // one of the clients writes the last numbers of its ids in lower case only
-        let mixed = upper.get(..26).zip(lower.get(26..)).filter(|_| id.len() == 34);
-        forms.extend(mixed.map(|(head, tail)| format!("{head}{tail}")));
-        forms.extend([upper, lower]);
-    }
-    let mut seen = std::collections::HashSet::new();
-    forms.retain(|form| seen.insert(form.clone()));
-    forms
-}
-
-/// Time of the newest row of a system, as the statistics of the files tell it.
-pub(super) fn watermark(pinned: &Pinned, system: &str) -> Result<Option<i64>> {
-    let table = pinned.table(&MESSAGE)?;
-    let newest = |is_wanted: &dyn Fn(&LakeFile) -> bool| {
-        let files = table.files.iter().filter(|file| is_wanted(file) && !file.is_stray(&MESSAGE));
-        files.filter_map(|file| file.stats.number_range("create_time").map(|(_, newest)| newest)).max()
-    };
-    // older versions have merged systems: of such a file the newest row can be the other's
-    let own = newest(&|file| file.stats.is_always_text("system", system));
-    Ok(own.or_else(|| newest(&|file| file.stats.may_contain_text("system", system))))
 }

@@ -1,4 +1,4 @@
-//! `/api/v1`: messages, traces, offsets by time, backtracking and dead letters of both systems.
+//! `/api/v1`: messages, traces, offsets by time, backtracking and dead letters, of every system.
 //!
 //! Times in a request are epoch milliseconds, ISO 8601, `yyyyMMddHHmmss` or `now`, in an answer epoch milliseconds.
 //! Where nothing is found, `known` says what is known. Lists take `limit` and the `page` that the previous answer gave as `next`. Errors are problem+json. What changes a
@@ -16,8 +16,10 @@ mod queues;
 mod refusal;
 mod replay;
 mod reset;
+mod statement;
 mod trace_post;
 mod traces;
+mod watermark;
 
 use std::sync::Arc;
 
@@ -27,14 +29,14 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
+use super::app::App;
 use super::budget::Held;
-use super::{App, json_within};
+use super::json::json_within;
+use crate::brokers;
 use crate::error::Error;
-use crate::lake::schema::{SYSTEM_QMQ, SYSTEM_ROCKETMQ};
+use crate::stream::System;
 use params::Params;
 use refusal::Refusal;
-
-pub(super) use trace_post::TraceInbox;
 
 /// The description of these routes.
 const OPENAPI: &str = include_str!("../../../docs/openapi.json");
@@ -117,10 +119,12 @@ async fn at_once(app: &App, work: impl Future<Output = Result<Response, Refusal>
 }
 
 /// Which system a request is about.
-fn system(params: &mut Params) -> Result<&'static str, Refusal> {
-    let system = params.required("system")?;
-    [SYSTEM_ROCKETMQ, SYSTEM_QMQ]
-        .into_iter()
-        .find(|known| *known == system)
-        .ok_or_else(|| Refusal::field("system", "must be rocketmq or qmq"))
+fn system(params: &mut Params) -> Result<&'static dyn System, Refusal> {
+    system_named(&params.required("system")?)
+}
+
+/// The system with a name that was asked for.
+fn system_named(name: &str) -> Result<&'static dyn System, Refusal> {
+    let names = || brokers::ALL.map(|system| system.name()).join(" or ");
+    brokers::named(name).ok_or_else(|| Refusal::field("system", format!("must be {}", names())))
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::App;
+use super::super::app::App;
 use super::params::{Clocked, Params};
 use super::queues::{queue_times, unknown_topic};
 use super::refusal::Refusal;

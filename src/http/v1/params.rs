@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 
-use super::super::App;
+use super::super::app::App;
 use super::refusal::Refusal;
 use crate::query::moment::{self, Moment};
 

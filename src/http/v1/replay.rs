@@ -15,20 +15,22 @@ use futures::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::super::app::App;
 use super::super::body::JsonBody;
 use super::super::budget::Held;
-use super::super::{App, json};
-use super::at_once;
+use super::super::json::json;
 use super::bodies::{bodies_of, place_of, step, with_bodies};
 use super::params::Clocked;
 use super::refusal::Refusal;
 use super::reset::{admin, named, parse_body, time_of};
+use super::{at_once, system_named};
 use crate::error::{Error, Result};
-use crate::lake::schema::{MESSAGE, SYSTEM_QMQ, SYSTEM_ROCKETMQ};
+use crate::lake::schema::MESSAGE;
 use crate::query::Pinned;
 use crate::query::lookup::{
     Condition, MessagePlace, Order, StoredMessage, SubjectQuery, WindowQuery, window,
 };
+use crate::stream::System;
 
 /// Messages read at a time.
 const PAGE: usize = 500;
@@ -88,9 +90,7 @@ pub(super) async fn replay(State(app): State<Arc<App>>, JsonBody(body): JsonBody
 
 async fn answer(app: Arc<App>, body: &[u8]) -> Result<Response, Refusal> {
     let given: Request = parse_body(body)?;
-    if ![SYSTEM_QMQ, SYSTEM_ROCKETMQ].contains(&given.system.as_str()) {
-        return Err(Refusal::field("system", "must be rocketmq or qmq"));
-    }
+    let system = system_named(&given.system)?;
     let name =
         |field: &str, value: &Option<String>| value.as_deref().map(|text| named(field, text)).transpose();
     let request = Request {
@@ -102,6 +102,7 @@ async fn answer(app: Arc<App>, body: &[u8]) -> Result<Response, Refusal> {
     };
     let clock = Clocked::of(&app);
     let window = Window {
+        system,
         from: time_of("from", &request.from, &clock)?,
         to: time_of("to", &request.to, &clock)?,
         request: request.clone(),
@@ -116,12 +117,12 @@ async fn answer(app: Arc<App>, body: &[u8]) -> Result<Response, Refusal> {
         return Ok(ndjson(lines));
     };
     let follow = admin(&app)?.clone();
-    if request.system != SYSTEM_ROCKETMQ {
-        return Err(Refusal::field("system", "must be rocketmq: messages of QMQ are not sent again"));
+    if let Some(why) = system.conventions().why_no_sending() {
+        return Err(Refusal::field("system", why));
     }
     let most = app.config.admin.replay_max;
     // a topic that cannot be sent to is told before anything is
-    drop(follow.sender(&topic).await?);
+    drop(follow.orders(system.name())?.sender(&topic).await?);
     let counts =
         dry_run(&app, Window { left: window.left.min(most.saturating_add(1)), ..window.clone() }).await?;
     if counts.messages > most as u64 {
@@ -144,6 +145,7 @@ fn ndjson(lines: impl Stream<Item = Result<Bytes>> + Send + 'static) -> Response
 /// The messages of a window, oldest first, page by page; of one snapshot from beginning to end.
 #[derive(Clone)]
 struct Window {
+    system: &'static dyn System,
     request: Request,
     from: i64,
     to: i64,
@@ -170,9 +172,8 @@ impl Window {
             return Ok(Vec::new());
         }
         let mut conditions = vec![Condition::text("system", self.request.system.clone())];
-        if self.request.system == SYSTEM_QMQ {
-            conditions.push(Condition::number("kind", 0));
-        }
+        let originals = self.system.conventions().kind_of_originals();
+        conditions.extend(originals.map(|kind| Condition::number("kind", kind)));
         if let Some(broker) = &self.request.broker {
             conditions.push(Condition::text("broker_group", broker.clone()));
         }
@@ -224,7 +225,7 @@ async fn dry_run(app: &App, mut window: Window) -> Result<DryRun> {
         if page.is_empty() {
             return Ok(counts);
         }
-        let bodies = bodies_of(app, &window.pinned, SYSTEM_ROCKETMQ, &page).await?;
+        let bodies = bodies_of(app, &window.pinned, window.system.name(), &page).await?;
         for message in &page {
             counts.messages += 1;
             match bodies.get(&place_of(message)) {
@@ -254,7 +255,7 @@ async fn send_window(
     lines: &tokio::sync::mpsc::Sender<Result<Bytes>>,
 ) -> Result<()> {
     let follow = app.follow.as_ref().ok_or_else(|| Error::Usage("no cluster is followed".to_owned()))?;
-    let mut sender = follow.sender(topic).await?;
+    let mut sender = follow.orders(window.system.name())?.sender(topic).await?;
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / app.config.admin.replay_rate.max(1));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -263,7 +264,7 @@ async fn send_window(
         if page.is_empty() {
             return Ok(());
         }
-        let mut bodies = bodies_of(app, &window.pinned, SYSTEM_ROCKETMQ, &page).await?;
+        let mut bodies = bodies_of(app, &window.pinned, window.system.name(), &page).await?;
         for message in &page {
             ticks.tick().await;
             let mut line = Sent {
@@ -279,7 +280,7 @@ async fn send_window(
                     match sender.send(&id, message, body).await {
                         Ok(sent) => {
                             line.sent_message_id = Some(id);
-                            line.offset_message_id = Some(sent.offset_message_id);
+                            line.offset_message_id = Some(sent);
                         }
                         Err(error) => line.error = Some(error.to_string()),
                     }

@@ -7,17 +7,17 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::super::app::App;
 use super::super::body::JsonBody;
-use super::super::{App, json};
-use super::at_once;
+use super::super::json::json;
 use super::params::Clocked;
 use super::queues::queue_times;
 use super::refusal::Refusal;
-use crate::brokers::rocketmq::follow::QueueReset;
+use super::{at_once, system_named};
 use crate::error::Error;
 use crate::follow::Follow;
-use crate::lake::schema::SYSTEM_ROCKETMQ;
 use crate::query::moment::{self, Moment};
+use crate::stream::{Orders, QueueReset};
 
 /// The body of a request.
 #[derive(Debug, Deserialize)]
@@ -54,8 +54,9 @@ pub(super) async fn reset(State(app): State<Arc<App>>, JsonBody(body): JsonBody)
 async fn perform(app: &App, body: &[u8]) -> Result<Answer, Refusal> {
     let follow = admin(app)?;
     let given: Request = parse_body(body)?;
-    if given.system != SYSTEM_ROCKETMQ {
-        return Err(Refusal::field("system", "must be rocketmq: QMQ's brokers have no reset"));
+    let system = system_named(&given.system)?;
+    if let Some(why) = system.conventions().why_no_reset() {
+        return Err(Refusal::field("system", why));
     }
     let request = Request {
         topic: named("topic", &given.topic)?,
@@ -63,7 +64,9 @@ async fn perform(app: &App, body: &[u8]) -> Result<Answer, Refusal> {
         broker: given.broker.as_deref().map(|broker| named("broker", broker)).transpose()?,
         ..given
     };
-    let Some(timestamp) = &request.timestamp else { return to_offset(follow, &request).await };
+    let Some(timestamp) = &request.timestamp else {
+        return to_offset(follow.orders(system.name())?, &request).await;
+    };
     if request.offset.is_some() || request.broker.is_some() || request.queue_id.is_some() {
         return Err(Refusal::field(
             "timestamp",
@@ -71,7 +74,7 @@ async fn perform(app: &App, body: &[u8]) -> Result<Answer, Refusal> {
         ));
     }
     let moment = moment_of("timestamp", timestamp, &Clocked::of(app))?;
-    let targets: Vec<(String, i32, i64)> = queue_times(app, SYSTEM_ROCKETMQ, &request.topic, moment)
+    let targets: Vec<(String, i32, i64)> = queue_times(app, system, &request.topic, moment)
         .await?
         .into_iter()
         .filter_map(|queue| Some((queue.broker.clone(), queue.queue_id?, queue.lower)))
@@ -81,7 +84,10 @@ async fn perform(app: &App, body: &[u8]) -> Result<Answer, Refusal> {
         Moment::At(time) => time,
         Moment::QueueEnd => -1,
     };
-    let queues = follow.reset(&request.topic, &request.group, time, request.force, &targets).await;
+    let queues = follow
+        .orders(system.name())?
+        .reset(&request.topic, &request.group, time, request.force, &targets)
+        .await;
     if queues.is_empty() {
         return Err(Refusal::NotFound(format!("no broker that is followed has topic `{}`", request.topic)));
     }
@@ -90,13 +96,13 @@ async fn perform(app: &App, body: &[u8]) -> Result<Answer, Refusal> {
 }
 
 /// Sets one queue to an offset.
-async fn to_offset(follow: &Follow, request: &Request) -> Result<Answer, Refusal> {
+async fn to_offset(orders: &dyn Orders, request: &Request) -> Result<Answer, Refusal> {
     let (Some(offset), Some(broker), Some(queue_id)) = (request.offset, &request.broker, request.queue_id)
     else {
         return Err(Refusal::field("timestamp", "is missing (or `offset` with `broker` and `queue_id`)"));
     };
     let place = (broker.as_str(), queue_id, offset);
-    match follow.reset_queue(&request.topic, &request.group, place).await {
+    match orders.reset_queue(&request.topic, &request.group, place).await {
         Some(queue) => Ok(Answer { queues: vec![queue] }),
         None => Err(Refusal::NotFound(format!("broker `{broker}` is not followed"))),
     }

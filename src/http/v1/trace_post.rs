@@ -10,9 +10,12 @@ use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Serialize;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::oneshot;
 
-use super::super::{App, body, json};
+use super::super::app::App;
+use super::super::body;
+use super::super::json::json;
+use super::super::trace_inbox::Waiting;
 use super::at_once;
 use super::params::Params;
 use super::refusal::Refusal;
@@ -35,19 +38,6 @@ struct Answer {
     events: u64,
     /// Records that could not be decoded; their text is kept.
     undecoded: u64,
-}
-
-/// Bodies that wait for a commit.
-#[derive(Default)]
-pub(in crate::http) struct TraceInbox {
-    waiting: Mutex<Vec<Waiting>>,
-    committing: Mutex<()>,
-}
-
-struct Waiting {
-    body: Bytes,
-    client_host: Option<String>,
-    done: oneshot::Sender<std::result::Result<(u64, u64), String>>,
 }
 
 /// Answers the route.

@@ -5,21 +5,21 @@ use std::collections::BTreeSet;
 use arrow::array::{Array, AsArray};
 use arrow::record_batch::RecordBatch;
 
-use super::super::App;
+use super::super::app::App;
 use super::known::{Asked, Name};
-use super::messages::{id_forms, is_of};
+use super::messages::is_of;
 use super::params::Params;
 use super::refusal::Refusal;
 use super::system;
-use crate::brokers::rocketmq::format::{namespace, topics};
-use crate::brokers::rocketmq::replay::KeyKind;
-use crate::brokers::rocketmq::trace::event::Kind;
 use crate::brokers::rocketmq::trace::graph::assemble;
 use crate::brokers::rocketmq::trace::graph::rows::{CopyKind, CopyRow, TraceRow};
+use crate::brokers::rocketmq::trace::kind::Kind;
 use crate::error::{Error, Result};
-use crate::lake::schema::{MESSAGE, MESSAGE_KEY, SYSTEM_ROCKETMQ, TRACE};
+use crate::lake::schema::codes::KeyKind;
+use crate::lake::schema::{MESSAGE, MESSAGE_KEY, TRACE, namespace};
 use crate::query::Pinned;
 use crate::query::lookup::{Condition, KeyHit, StoredMessage, find_anywhere, key_hits, messages_of, numbers};
+use crate::stream::{Conventions, System};
 
 /// Most messages of one graph: those that share a key.
 const MOST_MESSAGES: usize = 100;
@@ -29,16 +29,13 @@ const MOST_COPIES: usize = 1000;
 /// Answers the route.
 pub(super) async fn traces(app: &App, mut params: Params) -> Result<serde_json::Value, Refusal> {
     let system = system(&mut params)?;
-    if system != SYSTEM_ROCKETMQ {
-        return Err(Refusal::field(
-            "system",
-            "must be rocketmq: QMQ tells pulls and acks at /api/message/records",
-        ));
+    if let Some(why) = system.conventions().why_no_traces() {
+        return Err(Refusal::field("system", why));
     }
     let (id, key, topic) = (params.text("id"), params.text("key"), params.text("topic"));
     params.end()?;
     let pinned = app.catalog.pin();
-    let story = Story { app, pinned: &pinned, topic: topic.as_deref() };
+    let story = Story { system, app, pinned: &pinned, topic: topic.as_deref() };
     let (ids, name) = match (&id, &key) {
         (Some(id), None) => {
             if id.split(',').count() > MOST_MESSAGES {
@@ -65,7 +62,7 @@ pub(super) async fn traces(app: &App, mut params: Params) -> Result<serde_json::
     let graph = serde_json::to_value(assemble(&events, &of_topic));
     let mut graph = graph.map_err(|error| Error::Invariant(error.to_string()))?;
     if is_empty && let Some(members) = graph.as_object_mut() {
-        let (system, topic) = (SYSTEM_ROCKETMQ, topic.as_deref());
+        let topic = topic.as_deref();
         let asked = Asked { system, topic, group: None, name: Some(name), from: i64::MIN, to: i64::MAX };
         let known = serde_json::to_value(asked.known(app, &pinned).await?);
         members.insert("known".to_owned(), known.map_err(|error| Error::Invariant(error.to_string()))?);
@@ -92,14 +89,19 @@ struct Copies {
 }
 
 struct Story<'a> {
+    system: &'static dyn System,
     app: &'a App,
     pinned: &'a Pinned,
     topic: Option<&'a str>,
 }
 
 impl Story<'_> {
+    fn conventions(&self) -> &'static dyn Conventions {
+        self.system.conventions()
+    }
+
     async fn hits(&self, key: &str) -> Result<Vec<KeyHit>> {
-        key_hits(&self.app.catalog.files, self.pinned.table(&MESSAGE_KEY)?, SYSTEM_ROCKETMQ, key).await
+        key_hits(&self.app.catalog.files, self.pinned.table(&MESSAGE_KEY)?, self.system.name(), key).await
     }
 
     /// The messages that an id means.
@@ -108,7 +110,7 @@ impl Story<'_> {
         if id.split(',').count() > MOST_MESSAGES {
             return Err(Error::Limit(format!("ask for at most {MOST_MESSAGES} ids at once")));
         }
-        for form in id.split(',').flat_map(id_forms) {
+        for form in id.split(',').flat_map(|id| self.conventions().id_forms(id)) {
             let mut is_known = false;
             for hit in self.hits(&form).await? {
                 if hit.is(KeyKind::MessageId) {
@@ -146,7 +148,8 @@ impl Story<'_> {
                 if is_direct && namespace::is_same(&hit.subject, topic) {
                     ids.insert(hit.message_id);
                 } else if hit.is(KeyKind::Key)
-                    && (topics::holds_copies(&hit.subject) || topic.starts_with(topics::LIGHT_PREFIX))
+                    && (self.conventions().holds_copies(&hit.subject)
+                        || self.conventions().is_light_queue(topic))
                 {
                     copies.push(hit);
                 }
@@ -159,7 +162,10 @@ impl Story<'_> {
             }
             let stored = self.messages(&copies).await?;
             ids.extend(
-                stored.into_iter().filter(|message| tells(message, topic)).map(|copy| copy.message_id),
+                stored
+                    .into_iter()
+                    .filter(|message| self.is_about(message, topic))
+                    .map(|copy| copy.message_id),
             );
             shown = Some(match shown {
                 None => ids,
@@ -170,7 +176,7 @@ impl Story<'_> {
     }
 
     async fn messages(&self, hits: &[KeyHit]) -> Result<Vec<StoredMessage>> {
-        messages_of(&self.app.catalog.files, self.pinned.table(&MESSAGE)?, SYSTEM_ROCKETMQ, hits).await
+        messages_of(&self.app.catalog.files, self.pinned.table(&MESSAGE)?, self.system.name(), hits).await
     }
 
     /// What is stored, and all ids under which clients reported about it.
@@ -193,7 +199,7 @@ impl Story<'_> {
         };
         for message in self.messages(&hits).await? {
             found.is_told = true;
-            if self.topic.is_some_and(|topic| !tells(&message, topic)) {
+            if self.topic.is_some_and(|topic| !self.is_about(&message, topic)) {
                 continue;
             }
             // producers report the own ids of a batch, consumers that of the whole
@@ -202,6 +208,14 @@ impl Story<'_> {
             found.of_topic.push(copy(message)?);
         }
         Ok(found)
+    }
+
+    /// Whether a stored message says that it is one of the topic.
+    fn is_about(&self, message: &StoredMessage, topic: &str) -> bool {
+        let is_same = |name: &str| namespace::is_same(name, topic);
+        is_of(self.conventions(), message, topic, true)
+            || is_same(&message.topic)
+            || message.origin_topic.as_deref().is_some_and(is_same)
     }
 
     /// The events that are about messages of the topic. Consumers report none: what they say counts where a copy or a
@@ -220,7 +234,7 @@ impl Story<'_> {
                 || is_reported
                 || (nothing_told
                     && !events.is_empty()
-                    && Asked::topic(SYSTEM_ROCKETMQ, topic).is_topic(self.app, self.pinned).await?);
+                    && Asked::topic(self.system, topic).is_topic(self.app, self.pinned).await?);
             events.retain(|(_, told)| told.as_deref().map_or(consumers_count, is_same));
         }
         Ok(events.into_iter().map(|(event, _)| event).collect())
@@ -231,7 +245,7 @@ impl Story<'_> {
         let mut events = Vec::new();
         for id in ids {
             let conditions =
-                [Condition::text("msg_id", id.clone()), Condition::text("system", SYSTEM_ROCKETMQ)];
+                [Condition::text("msg_id", id.clone()), Condition::text("system", self.system.name())];
             let table = self.pinned.table(&TRACE)?;
             for batch in find_anywhere(&self.app.catalog.files, table, &conditions, &EVENT_COLUMNS).await? {
                 let most = self.app.config.http.max_lookup_rows;
@@ -245,14 +259,6 @@ impl Story<'_> {
         }
         Ok(events)
     }
-}
-
-/// Whether a stored message says that it is one of the topic.
-fn tells(message: &StoredMessage, topic: &str) -> bool {
-    let is_same = |name: &str| namespace::is_same(name, topic);
-    is_of(message, topic, true)
-        || is_same(&message.topic)
-        || message.origin_topic.as_deref().is_some_and(is_same)
 }
 
 fn copy(message: StoredMessage) -> Result<CopyRow> {

@@ -4,6 +4,8 @@
 //! storage. Column types are few on purpose (strings, small integers, milliseconds in UTC, one list and
 //! one map of strings), so that every engine reads the files the same way.
 
+pub mod codes;
+pub mod namespace;
 mod tables;
 
 use std::sync::{Arc, LazyLock};
@@ -11,6 +13,7 @@ use std::sync::{Arc, LazyLock};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use deltalake::kernel::{ArrayType, DataType as DeltaType, MapType, PrimitiveType, StructField};
 
+pub use codes::{SYSTEM_QMQ, SYSTEM_ROCKETMQ};
 pub use tables::{
     CONSUMER_PROGRESS, CONTENT, DEAD_MESSAGE, MESSAGE, MESSAGE_KEY, RECORD, TABLES, TRACE, UNRESOLVED_ACK,
 };
@@ -23,12 +26,6 @@ pub const FIRST_DAY: i64 = -719_162;
 
 /// Last day a partition can have, 9999-12-31, in days since the epoch.
 pub const LAST_DAY: i64 = 2_932_896;
-
-/// Value of the column `system` for QMQ.
-pub const SYSTEM_QMQ: &str = "qmq";
-
-/// Value of the column `system` for RocketMQ.
-pub const SYSTEM_ROCKETMQ: &str = "rocketmq";
 
 /// Type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

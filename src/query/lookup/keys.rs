@@ -19,9 +19,9 @@ use super::places::{Place, rows_at};
 use super::rows::{numbers, texts};
 use super::stored::StoredMessage;
 use super::window::Order;
-use crate::brokers::rocketmq::replay::KeyKind;
 use crate::error::{Error, Result};
 use crate::lake::LakeFile;
+use crate::lake::schema::codes::KeyKind;
 
 /// What a hit costs, in rows that only tell a time.
 const ROWS_OF_A_HIT: usize = 10;

@@ -1,4 +1,4 @@
-//! Which records of a RocketMQ queue are stored: what tells each from another record at its offset.
+//! Which records of a queue are stored: what tells each from another record at its offset.
 //!
 //! For comparing what a broker has with what was read from it earlier. Reads no body and no property.
 
@@ -12,7 +12,6 @@ use super::condition::Condition;
 use super::find::find;
 use super::rows::numbers;
 use crate::error::Result;
-use crate::lake::schema::SYSTEM_ROCKETMQ;
 
 /// What tells a record of a queue from every other one at its offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,19 +35,20 @@ const COLUMNS: [&str; 5] = ["queue_id", "sequence", "physical_offset", "store_ti
 pub async fn marks(
     files: &FileCache,
     table: &PinnedTable,
+    system: &str,
     (broker, topic, queue_id): (&str, &str, i32),
     mut offsets: Vec<i64>,
 ) -> Result<HashSet<Mark>> {
     offsets.sort_unstable();
     offsets.dedup();
     let conditions = [
-        Condition::text("system", SYSTEM_ROCKETMQ),
+        Condition::text("system", system),
         Condition::text("broker_group", broker),
         Condition::AnyNumber("sequence", Arc::from(offsets)),
     ];
     let mut found = HashSet::new();
     for batch in find(files, table, topic, &conditions, &COLUMNS).await? {
-        // files of the first version have no queues, and no message of RocketMQ
+        // files of the first version have no queues
         let Ok(queue) = numbers(&batch, "queue_id") else { continue };
         let columns = [
             numbers(&batch, "sequence")?,

@@ -11,17 +11,17 @@ use serde_json::{Map, Value};
 
 use super::condition::mismatch;
 use super::rows::{list, numbers, pairs, texts};
-use crate::brokers::rocketmq::format::host::Host;
-use crate::brokers::rocketmq::format::message_id::OffsetId;
-use crate::brokers::rocketmq::replay::kind_name;
+use crate::codec::host::Host;
+use crate::codec::offset_id::OffsetId;
 use crate::error::{Error, Result};
 use crate::lake::schema::MESSAGE;
+use crate::lake::schema::codes::kind_name;
 
-/// One stored message. What QMQ does not tell is absent.
+/// One stored message. What its system does not know is absent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StoredMessage {
-    /// Topic in which it is stored; QMQ: subject.
+    /// Topic, or subject, in which it is stored.
     pub topic: String,
     /// Topic of which it is a copy.
     pub origin_topic: Option<String>,
@@ -29,11 +29,11 @@ pub struct StoredMessage {
     pub kind: Cow<'static, str>,
     /// Consumer group of a retry or dead letter.
     pub consumer_group: Option<String>,
-    /// Broker; QMQ: broker group.
+    /// Broker, or broker group.
     pub broker: String,
     /// Queue.
     pub queue_id: Option<i64>,
-    /// Queue offset; QMQ: sequence.
+    /// Queue offset, or sequence where a subject has no queues.
     pub queue_offset: i64,
     /// The id that clients show.
     pub message_id: String,
@@ -44,7 +44,7 @@ pub struct StoredMessage {
     pub offset_message_id: Option<String>,
     /// Keys.
     pub keys: Vec<String>,
-    /// Tag; of QMQ all tags, separated by `||`.
+    /// Tag; where a message can have several, all of them, joined by `||`.
     pub tags: Option<String>,
     /// Producer's clock, epoch milliseconds.
     pub born_time: Option<i64>,
@@ -78,7 +78,7 @@ pub struct StoredMessage {
     /// The body in base64, if it was asked for, kept, and is no text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_base64: Option<String>,
-    /// Time by which lists are ordered: the broker's clock; QMQ: the producer's.
+    /// Time by which lists are ordered: the broker's clock, or the producer's where the system lists by it.
     #[serde(skip)]
     pub order_time: i64,
 }
@@ -192,7 +192,7 @@ impl StoredMessage {
             .collect()
     }
 
-    /// A message of RocketMQ as `message_key` tells it.
+    /// A message as it stands beside its key in `message_key`.
     ///
     /// # Errors
     /// [`crate::error::Error::Invariant`] if the text is none.

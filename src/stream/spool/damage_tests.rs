@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::tests::{SMALL, append, append_all, drain, frame, kept, segment_files, some_frames, tens};
+use super::*;
 use crate::error::ErrorKind;
-use crate::stream::spool::*;
 
 fn written(frames: &[OwnedFrame]) -> TempDir {
     let folder = TempDir::new().unwrap();

@@ -101,7 +101,7 @@ fn crc(fields: &[u8], payload: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use crate::stream::spool::frame::*;
+    use super::*;
     use proptest::prelude::*;
 
     #[test]

@@ -49,13 +49,14 @@ mod reader;
 mod recover;
 mod segment;
 mod shared;
+mod view;
 mod writer;
 
 use std::path::PathBuf;
 
 pub use frame::MAX_PAYLOAD_BYTES;
 pub use reader::SpoolReader;
-pub use shared::SpoolView;
+pub use view::SpoolView;
 pub use writer::Spool;
 
 use crate::config;
@@ -77,6 +78,10 @@ impl From<&config::Follow> for SpoolSettings {
         }
     }
 }
+
+/// Kind of a frame without records: a stretch that the broker no longer has, or that was stepped over. The engine knows
+/// no other kind.
+pub const GAP: u8 = 4;
 
 /// One stretch of a stream: the log offsets `[from, to)` and the bytes received for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -241,7 +241,7 @@ impl Cursor {
 
 #[cfg(test)]
 mod tests {
-    use crate::stream::spool::segment::*;
+    use super::*;
 
     #[test]
     fn a_segment_header_comes_back_unless_changed() {

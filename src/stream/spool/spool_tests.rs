@@ -6,8 +6,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::*;
 use crate::error::{Error, ErrorKind, Result};
-use crate::stream::spool::*;
 
 pub(super) const SMALL: SpoolSettings = SpoolSettings { segment_bytes: 300, max_bytes: 1 << 20 };
 

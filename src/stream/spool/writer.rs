@@ -11,7 +11,8 @@ use super::frame::{FRAME_HEADER_BYTES, MAX_PAYLOAD_BYTES, encode_header};
 use super::reader::SpoolReader;
 use super::recover::{Found, recover};
 use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, failed};
-use super::shared::{Segment, Shared, SpoolView, State};
+use super::shared::{Segment, Shared, State};
+use super::view::SpoolView;
 use super::{Frame, Recovered, SpoolSettings, segment};
 use crate::error::{Error, Result};
 

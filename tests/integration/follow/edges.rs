@@ -4,6 +4,7 @@
 use mqlake::brokers::qmq::follow::{SeekTarget, seek};
 use mqlake::brokers::qmq::format::action_log::{Action, ActionKind};
 use mqlake::brokers::qmq::format::{action_log, message_log, payload};
+use mqlake::brokers::qmq::logs;
 use mqlake::lake::Log;
 use tempfile::TempDir;
 
@@ -176,13 +177,13 @@ async fn e11_a_recreated_log_is_alarmed_and_accepted_by_command() {
     }
     assert_eq!(ids(&following).await.len(), 9, "nothing is appended");
     following.stop().await;
-    assert!(scene.seek(Log::Message, SeekTarget::Start).await.is_some());
-    assert!(scene.seek(Log::Action, SeekTarget::Start).await.is_some());
+    assert!(scene.seek(logs::MESSAGE, SeekTarget::Start).await.is_some());
+    assert!(scene.seek(logs::ACTION, SeekTarget::Start).await.is_some());
     let following = scene.follow().await;
     assert_eq!(following.count("message").await, 12);
     assert_eq!(following.count("record").await, 10);
     following.stop().await;
-    let report = support::open(&scene.config).await.verify().await.unwrap();
+    let report = support::open(&scene.config).await.verify(mqlake::brokers::streams_of).await.unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 }
 
@@ -222,8 +223,8 @@ async fn a_log_that_was_written_again_up_to_the_own_place_is_alarmed() {
     }
     assert_eq!(ids(&following).await, names(0..9), "nothing is appended");
     following.stop().await;
-    assert!(scene.seek(Log::Message, SeekTarget::Start).await.is_some());
-    assert!(scene.seek(Log::Action, SeekTarget::Start).await.is_some());
+    assert!(scene.seek(logs::MESSAGE, SeekTarget::Start).await.is_some());
+    assert!(scene.seek(logs::ACTION, SeekTarget::Start).await.is_some());
     let following = scene.follow().await;
     assert_eq!(following.count("message").await, 18);
     following.stop().await;
@@ -235,7 +236,7 @@ async fn a_seek_beyond_the_log_is_refused_with_what_the_log_holds() {
     scene.follow().await.stop().await;
     let (message, action) = scene.peer.ends("g1");
     let lake = support::open(&scene.config).await;
-    for (log, name, end) in [(Log::Message, "message", message), (Log::Action, "action", action)] {
+    for (log, name, end) in [(logs::MESSAGE, "message", message), (logs::ACTION, "action", action)] {
         for beyond in [end + 1, 1 << 60] {
             let target = SeekTarget::Offset(beyond);
             let error = seek(&lake, &scene.config, "g1", log, target).await.unwrap_err().to_string();
@@ -473,7 +474,7 @@ async fn e7_a_damaged_action_log_is_stepped_over_by_command() {
     following.wait("the sound record", |f| f.source("g1").streams.iter().any(|s| s.visible == sound)).await;
     assert_eq!(following.count("record").await, 1);
     following.stop().await;
-    assert_eq!(scene.seek(Log::Action, SeekTarget::NextSegment).await, Some((first.len() as u64, segment)));
+    assert_eq!(scene.seek(logs::ACTION, SeekTarget::NextSegment).await, Some((first.len() as u64, segment)));
     let following = scene.follow().await;
     assert_eq!(following.count("record").await, 2);
     following.stop().await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mqlake::brokers::rocketmq::format::record::Record;
 use mqlake::brokers::rocketmq::format::record_encode::encode;
+use mqlake::brokers::rocketmq::logs;
 use mqlake::config::Config;
 use mqlake::lake::schema::MESSAGE;
 use mqlake::lake::{Lake, Log, Store, StreamId};
@@ -63,7 +64,7 @@ fn peak(process: u32) -> usize {
 async fn committed(config: &Config, broker: &str) -> Option<u64> {
     let store = Store::open(&config.data, &config.storage).unwrap();
     let lake = Lake::open_existing(store, config.lake.clone()).await.ok()?;
-    lake.table(&MESSAGE).ok()?.position(&StreamId::rocketmq(broker, Log::Pulled)).await.ok()?
+    lake.table(&MESSAGE).ok()?.position(&logs::stream(broker, logs::PULLED)).await.ok()?
 }
 
 /// Most memory of a server until it has committed `end`.

@@ -161,7 +161,7 @@ const COMPARED: [(&str, &str); 5] = [
 pub async fn assert_equals_import(data: &Path) {
     assert_equal(data, &week::lake()).await;
     let lake = support::open(&support::config(data)).await;
-    let report = lake.verify().await.unwrap();
+    let report = lake.verify(mqlake::brokers::streams_of).await.unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mqlake::brokers::rocketmq::format::topics::is_system_topic;
+use mqlake::brokers::rocketmq::logs;
 use mqlake::config::{Config, ContentPolicy, RocketMqSource, Secret};
 use mqlake::lake::schema::{CONTENT, MESSAGE};
 use mqlake::lake::{Lake, Log, Store, StreamId};
@@ -277,7 +278,7 @@ async fn a_lost_spool_loses_and_doubles_nothing_even_where_tables_stand_apart() 
 
     let store = Store::with_objects(objects.clone(), "memory:///lake/".parse().unwrap()).unwrap();
     let lake = Lake::open_existing(store, config.lake.clone()).await.unwrap();
-    let stream = StreamId::rocketmq(&cluster.brokers()[0], Log::Pulled);
+    let stream = logs::stream(&cluster.brokers()[0], logs::PULLED);
     let ahead = lake.table(&CONTENT).unwrap().position(&stream).await.unwrap();
     let behind = lake.table(&MESSAGE).unwrap().position(&stream).await.unwrap();
     assert!(ahead > behind, "{ahead:?} {behind:?}");
@@ -537,6 +538,6 @@ async fn killed_rocketmq_servers_lose_and_double_nothing() {
         }
     }
     rows::assert_equal(&both[0], &both[1]);
-    let report = support::open(&config).await.verify().await.unwrap();
+    let report = support::open(&config).await.verify(mqlake::brokers::streams_of).await.unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 }

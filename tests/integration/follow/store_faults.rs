@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use mqlake::brokers::qmq::logs;
 use mqlake::lake::{Lake, Store};
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -154,7 +155,7 @@ async fn stored(objects: Arc<dyn ObjectStore>, home: &FilePath) -> Vec<(String, 
     let settings = crate::support::config(home);
     let store = Store::with_objects(objects, "memory:///lake/".parse().unwrap()).unwrap();
     let lake = Arc::new(Lake::open_existing(store, settings.lake.clone()).await.unwrap());
-    assert!(lake.verify().await.unwrap().findings.is_empty());
+    assert!(lake.verify(mqlake::brokers::streams_of).await.unwrap().findings.is_empty());
     compared(&rows::engine(lake, &settings).await).await
 }
 
@@ -291,7 +292,7 @@ async fn a_spool_lost_while_tables_stand_apart_loses_and_doubles_nothing() {
 
     let store = Store::with_objects(objects.clone(), "memory:///lake/".parse().unwrap()).unwrap();
     let lake = Lake::open_existing(store, config.lake.clone()).await.unwrap();
-    let stream = mqlake::lake::StreamId::qmq("g1", mqlake::lake::Log::Message);
+    let stream = logs::stream("g1", logs::MESSAGE);
     let [dead, real] = [&mqlake::lake::schema::DEAD_MESSAGE, &mqlake::lake::schema::MESSAGE];
     let ahead = lake.table(dead).unwrap().position(&stream).await.unwrap();
     let behind = lake.table(real).unwrap().position(&stream).await.unwrap();

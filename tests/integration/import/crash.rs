@@ -59,8 +59,9 @@ fn killed_imports_lose_and_double_nothing() {
     let (got, wanted) = runtime.block_on(async { (rows::all(&killed).await, rows::all(&whole).await) });
     rows::assert_equal(&got, &wanted);
     assert_eq!(glob_rows(&killed), glob_rows(&whole), "GLOB-ONCE: rows that a plain glob sees");
-    let report =
-        runtime.block_on(async { support::open(&support::config(&killed)).await.verify().await.unwrap() });
+    let report = runtime.block_on(async {
+        support::open(&support::config(&killed)).await.verify(mqlake::brokers::streams_of).await.unwrap()
+    });
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 }
 

@@ -3,6 +3,7 @@
 use std::os::unix::fs::FileExt;
 
 use mqlake::brokers::qmq::format::{message_log, payload};
+use mqlake::brokers::qmq::logs;
 use mqlake::lake::schema::MESSAGE;
 use mqlake::lake::{Log, Move, Outcome, StreamId};
 
@@ -32,7 +33,7 @@ async fn a_checkpoint_that_fails_after_the_commit_does_not_undo_it() {
     config.import.flush_rows = 300;
     support::import(&config, &store, "bg2").await.unwrap();
     let lake = support::open(&config).await;
-    assert!(lake.verify().await.unwrap().findings.is_empty());
+    assert!(lake.verify(mqlake::brokers::streams_of).await.unwrap().findings.is_empty());
     let version = lake.table(&MESSAGE).unwrap().refresh().await.unwrap().version;
     assert!(version > 50, "the first checkpoint comes with version 50, and this is {version}");
     assert_eq!(rows::table(&data, "message").await.len(), 3616);
@@ -47,7 +48,9 @@ async fn nulls_of_a_row_group_without_values_are_counted() {
     config.lake.row_group_rows = 100;
     config.lake.page_rows = 20;
     support::import(&config, &store, "bg2").await.unwrap();
-    assert!(support::open(&config).await.verify().await.unwrap().findings.is_empty());
+    assert!(
+        support::open(&config).await.verify(mqlake::brokers::streams_of).await.unwrap().findings.is_empty()
+    );
     let statement = "SELECT count(*) AS n FROM message WHERE consumer_group IS NULL";
     assert_eq!(rows::query(&data, statement).await[0]["n"], 3199);
 }
@@ -145,7 +148,9 @@ async fn clocks_that_are_far_off_keep_their_rows_in_a_readable_day() {
     std::fs::write(store.join("messagelog").join(FIRST), log).unwrap();
     let config = support::config(&data);
     support::import(&config, &store, "bg").await.unwrap();
-    assert!(support::open(&config).await.verify().await.unwrap().findings.is_empty());
+    assert!(
+        support::open(&config).await.verify(mqlake::brokers::streams_of).await.unwrap().findings.is_empty()
+    );
     let days = rows::query(&data, "SELECT CAST(dt AS VARCHAR) AS dt FROM message ORDER BY sequence").await;
     let days: Vec<&str> = days.iter().map(|row| row["dt"].as_str().unwrap()).collect();
     // such rows lie in the day on which they came
@@ -198,7 +203,7 @@ async fn two_imports_of_one_group_at_once_are_refused() {
     assert!(error.contains("another process (an import, or a server that follows it)"), "{error}");
     drop(held);
     support::import(&config, &store, "bg2").await.unwrap();
-    let stream = mqlake::lake::StreamId::qmq("bg2", Log::Message);
+    let stream = logs::stream("bg2", logs::MESSAGE);
     let table = lake.table(&mqlake::lake::schema::MESSAGE).unwrap();
     assert!(table.position(&stream).await.unwrap().is_some());
 }

@@ -40,7 +40,7 @@ async fn compaction_merges_small_files_and_keeps_every_row() {
         "{compacted:?}"
     );
     rows::assert_equal(&rows::all(&data).await, &before);
-    let report = lake.verify().await.unwrap();
+    let report = lake.verify(mqlake::brokers::streams_of).await.unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
     for table in lake.tables() {
         let files = table.refresh().await.unwrap().files;
@@ -77,7 +77,7 @@ async fn a_key_lies_in_one_place_per_day_however_many_files_the_day_had() {
         assert!(files.iter().all(|file| file.level == Level::Settled), "all days are closed");
         let days: std::collections::BTreeSet<_> = files.iter().map(|file| file.day).collect();
         assert_eq!(files.len(), days.len(), "a file for each day");
-        assert!(lake.verify().await.unwrap().findings.is_empty());
+        assert!(lake.verify(mqlake::brokers::streams_of).await.unwrap().findings.is_empty());
         let statement =
             "SELECT key, subject, queue_id, sequence, key_kind FROM message_key ORDER BY 1, 2, 3, 4, 5";
         counts.push(rows::query(&data, statement).await);
@@ -99,6 +99,6 @@ async fn retention_drops_whole_days_of_the_tables_that_have_one() {
     assert!(expired.rows > 0, "{expired:?}");
     assert!(rows::table(&data, "record").await.is_empty());
     assert_eq!(rows::table(&data, "message").await.len(), messages, "kept for ever");
-    let report = lake.verify().await.unwrap();
+    let report = lake.verify(mqlake::brokers::streams_of).await.unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 }

@@ -15,7 +15,8 @@ async fn fresh() -> (tempfile::TempDir, PathBuf) {
 }
 
 async fn findings(data: &Path) -> Vec<String> {
-    let report = support::open(&support::config(data)).await.verify().await.unwrap();
+    let report =
+        support::open(&support::config(data)).await.verify(mqlake::brokers::streams_of).await.unwrap();
     report.findings.iter().map(|f| format!("{} {} {}", f.table, f.place, f.problem)).collect()
 }
 
@@ -71,7 +72,8 @@ async fn a_table_without_a_position_beside_others_is_found() {
         std::fs::remove_dir_all(data.join(table)).unwrap();
         rocketmq::copy_directory(&empty.join(table), &data.join(table));
     }
-    let report = support::open(&support::config(&data)).await.verify().await.unwrap();
+    let report =
+        support::open(&support::config(&data)).await.verify(mqlake::brokers::streams_of).await.unwrap();
     let found: Vec<(&str, &str)> =
         report.findings.iter().map(|finding| (&*finding.table, &*finding.place)).collect();
     let place = |broker: &str| format!("rocketmq/{broker}/commitlog");

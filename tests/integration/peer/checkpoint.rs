@@ -1,10 +1,12 @@
 //! The answer to a checkpoint request: how far subjects and consumers are, as text.
 
-use super::cluster::State;
-use mqlake::brokers::qmq::format::action_log;
-use mqlake::brokers::qmq::format::action_log::{ActionKind, Step};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+
+use mqlake::brokers::qmq::format::action_log;
+use mqlake::brokers::qmq::format::action_log::{ActionKind, Step};
+
+use super::cluster::State;
 
 #[derive(Default)]
 struct Consumers {

@@ -1,8 +1,9 @@
 //! Frames of the remoting protocol, written down a second time on purpose: the project's own codec is what the peer
 //! is there to test.
 
-use mqlake::codec::cursor::{Cursor, Short};
 use std::io;
+
+use mqlake::codec::cursor::{Cursor, Short};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 const MAGIC: u32 = 0xDEC1_0ADE;

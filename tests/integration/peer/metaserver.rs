@@ -2,14 +2,16 @@
 //!
 //! It is never late and never breaks off; what it can get wrong is role, slave and identity.
 
+use std::sync::Arc;
+
+use mqlake::codec::cursor::{Cursor, Short};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
 use super::Cluster;
 use super::cluster::{Group, Register};
 use super::frame::{self, BROKER_ERROR, Request, SUCCESS, UNKNOWN_CODE};
 use super::net::{HttpRequest, HttpResponse};
-use mqlake::codec::cursor::{Cursor, Short};
-use std::sync::Arc;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 
 const ACQUIRE_META: i16 = 40;
 const REGISTER: i16 = 30;

@@ -3,8 +3,9 @@
 //!
 //! It never knows how much of the segment is visible; that is told with each call.
 
-use super::visitor::{ActionStep, Entry, MIN_MESSAGE_BYTES, Message, Step, action, entry, step};
 use mqlake::codec::cursor::Short;
+
+use super::visitor::{ActionStep, Entry, MIN_MESSAGE_BYTES, Message, Step, action, entry, step};
 
 /// Messages that one type 5 answer looks at.
 const MAX_LOOKED_AT: usize = 5000;

@@ -2,19 +2,21 @@
 //!
 //! Requests on one connection are answered as soon as each can be, so answers can overtake each other.
 
-use super::cluster::{Found, Group, now_ms};
-use super::faults::{Fate, PeerSettings};
-use super::frame::{self, BROKER_ERROR, Request, SUCCESS, UNKNOWN_CODE};
-use super::{Cluster, checkpoint};
-use mqlake::codec::cursor::{Cursor, Short};
 use std::io;
 use std::sync::Arc;
+
+use mqlake::codec::cursor::{Cursor, Short};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+
+use super::cluster::{Found, Group, now_ms};
+use super::faults::{Fate, PeerSettings};
+use super::frame::{self, BROKER_ERROR, Request, SUCCESS, UNKNOWN_CODE};
+use super::{Cluster, checkpoint};
 
 const SYNC_LOG: i16 = 20;
 const SYNC_CHECKPOINT: i16 = 21;

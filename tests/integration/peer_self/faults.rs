@@ -1,10 +1,12 @@
 //! What goes wrong on demand.
 
+use std::time::{Duration, Instant};
+
+use mqlake::brokers::qmq::format::message_log;
+use tokio::time::timeout;
+
 use super::support::*;
 use crate::peer::{GroupLogs, Peer, PeerSettings};
-use mqlake::brokers::qmq::format::message_log;
-use std::time::{Duration, Instant};
-use tokio::time::timeout;
 
 #[tokio::test]
 async fn a_message_that_cannot_be_parsed_swallows_index_requests_only() {

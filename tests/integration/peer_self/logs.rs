@@ -1,11 +1,13 @@
 //! Where logs come from and how they become visible.
 
-use super::support::*;
-use crate::peer::{GroupLogs, Peer, PeerSettings};
-use flate2::read::GzDecoder;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
+
+use flate2::read::GzDecoder;
+
+use super::support::*;
+use crate::peer::{GroupLogs, Peer, PeerSettings};
 
 #[tokio::test]
 async fn a_store_with_preallocated_files_is_served_as_its_used_prefix() {

@@ -1,13 +1,15 @@
 //! A client that speaks raw frames, and crafted logs.
 
-use crate::peer::{GroupLogs, Peer, PeerSettings, frame};
-use mqlake::brokers::qmq::format::{action_log, message_log, payload};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use mqlake::brokers::qmq::format::{action_log, message_log, payload};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::peer::{GroupLogs, Peer, PeerSettings, frame};
 
 pub(crate) const MESSAGE_SEGMENT: u64 = 1 << 30;
 pub(crate) const ACTION_SEGMENT: u64 = 104_857_600;

@@ -60,7 +60,8 @@ fn killed_imports_lose_and_double_nothing() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (got, wanted) = runtime.block_on(async { (rows::all(&killed).await, rows::all(&whole).await) });
     rows::assert_equal(&got, &wanted);
-    let report =
-        runtime.block_on(async { support::open(&support::config(&killed)).await.verify().await.unwrap() });
+    let report = runtime.block_on(async {
+        support::open(&support::config(&killed)).await.verify(mqlake::brokers::streams_of).await.unwrap()
+    });
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 }

@@ -92,7 +92,7 @@ impl History {
             // unique id, offset id, key
             assert_eq!(row["keys"], 3, "{what}: {row}");
         }
-        let report = support::open(&self.config).await.verify().await.unwrap();
+        let report = support::open(&self.config).await.verify(mqlake::brokers::streams_of).await.unwrap();
         assert!(report.findings.is_empty(), "{what}: {:?}", report.findings);
     }
 }

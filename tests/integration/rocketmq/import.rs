@@ -28,7 +28,7 @@ async fn a_second_import_changes_nothing() {
         assert_eq!((again.commits, again.messages, again.lost_keys), (0, RocketMqCounts::default(), 0));
         assert!(again.gaps.is_empty() && again.skipped.is_empty(), "{again:?}");
     }
-    let report = support::open(&config).await.verify().await.unwrap();
+    let report = support::open(&config).await.verify(mqlake::brokers::streams_of).await.unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 }
 

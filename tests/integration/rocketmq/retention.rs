@@ -44,7 +44,7 @@ async fn nothing_that_was_imported_is_lost() {
         assert_eq!(again.commits, 0, "{again:?}");
     }
     assert_eq!(counts(&data).await, counts(&lake()).await);
-    let report = support::open(&config).await.verify().await.unwrap();
+    let report = support::open(&config).await.verify(mqlake::brokers::streams_of).await.unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 }
 

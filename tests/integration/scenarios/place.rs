@@ -114,7 +114,7 @@ impl Place {
     /// Everything that `mqlake verify` finds is wrong.
     pub async fn assert_sound(&self) {
         let lake = Lake::open_existing(self.store(), config::Lake::default()).await.unwrap();
-        let report = lake.verify().await.unwrap();
+        let report = lake.verify(mqlake::brokers::streams_of).await.unwrap();
         assert!(report.findings.is_empty(), "{:?}", report.findings);
     }
 

@@ -1,4 +1,4 @@
-use crate::brokers::qmq::follow::action::*;
+use super::*;
 use crate::brokers::qmq::format::action_log;
 use crate::brokers::qmq::format::action_log::{Action, ActionKind};
 

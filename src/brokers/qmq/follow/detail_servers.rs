@@ -21,7 +21,7 @@ const FAILED_PAUSE: Duration = Duration::from_secs(10);
 const MOST_GROUPS: usize = 1000;
 
 /// Detail servers by broker group.
-pub(crate) struct DetailServers {
+pub(super) struct DetailServers {
     http: reqwest::Client,
     limits: DetailLimits,
     known: Mutex<HashMap<String, Known>>,
@@ -35,13 +35,13 @@ enum Known {
 }
 
 impl DetailServers {
-    pub(crate) fn new(http: reqwest::Client, limits: DetailLimits) -> DetailServers {
+    pub(super) fn new(http: reqwest::Client, limits: DetailLimits) -> DetailServers {
         DetailServers { http, limits, known: Mutex::default() }
     }
 
     /// The payloads of those of the asked messages that the group's slave has, by sequence; `None` if it is not known
     /// or did not answer as it should. `acquire_urls` are asked in turn where it is.
-    pub(crate) async fn payloads(
+    pub(super) async fn payloads(
         &self,
         acquire_urls: &[Url],
         group: &str,

@@ -5,7 +5,7 @@
 //! | [`INDEX`] | index records as received; their offsets are not known, only the frame's |
 //! | [`MESSAGES`] | entries read from the message log, each with its offset; see [`Entry`] |
 //! | [`ACTIONS`] | whole records of the action log from the frame's start on |
-//! | [`GAP`] | nothing: the broker no longer has this stretch, or an operator stepped over it |
+//! | `GAP` | nothing: the broker no longer has this stretch, or an operator stepped over it |
 //!
 //! An entry is `u64 offset`, `u8 form`, `u32 size`, and for form 0 a record of the message log, for form 1
 //! `str16 subject of the record's header` and an index record, for form 2 a record of the message log whose store
@@ -16,10 +16,9 @@ use crate::brokers::qmq::format::{index_log, message_log};
 use crate::brokers::qmq::store::{LogFormat, MessageFormat, MessageItem, Step};
 use crate::rows::NO_TIME;
 
-pub(crate) const INDEX: u8 = 1;
-pub(crate) const MESSAGES: u8 = 2;
-pub(crate) const ACTIONS: u8 = 3;
-pub(crate) const GAP: u8 = 4;
+pub(super) const INDEX: u8 = 1;
+pub(super) const MESSAGES: u8 = 2;
+pub(super) const ACTIONS: u8 = 3;
 
 /// Record version in which fetched messages are kept.
 const RECORD_VERSION: u8 = 3;
@@ -30,7 +29,7 @@ const HEADER_BYTES: usize = 13;
 
 /// A message of a [`MESSAGES`] frame.
 #[derive(Debug)]
-pub(crate) enum Entry<'a> {
+pub(super) enum Entry<'a> {
     /// With its content.
     Whole(MessageItem<'a>),
     /// Only where it is: the queue of the record's header, and the rest as the index stream has it.
@@ -90,7 +89,7 @@ fn put_header(out: &mut Vec<u8>, offset: u64, form: u8, size: usize) {
 }
 
 /// Walks the entries of a [`MESSAGES`] frame; ends early if they are damaged, which their checksum excludes.
-pub(crate) fn entries(payload: &[u8]) -> impl Iterator<Item = (u64, Entry<'_>)> {
+pub(super) fn entries(payload: &[u8]) -> impl Iterator<Item = (u64, Entry<'_>)> {
     let mut rest = payload;
     std::iter::from_fn(move || {
         let (offset, tail) = rest.split_first_chunk::<8>()?;
@@ -130,7 +129,7 @@ fn named(body: &[u8]) -> Option<Entry<'_>> {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::brokers::qmq::follow::frames::*;
+    use super::*;
     use crate::brokers::qmq::format::{message_log, payload};
 
     #[test]

@@ -1,4 +1,4 @@
-use crate::brokers::qmq::follow::index::*;
+use super::*;
 
 const BATCH: i64 = 1000;
 

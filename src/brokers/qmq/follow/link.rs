@@ -7,7 +7,7 @@
 //! answer tells what the index stream hides: whether retention removed the offset (a gap), whether the log was
 //! recreated, and whether a record begins there at all (an offset inside a record would skip silently).
 
-pub(crate) use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::action::ActionTail;
 use super::contents::Contents;
-use super::frames::{ACTIONS, GAP, INDEX, MESSAGES};
+use super::frames::{ACTIONS, INDEX, MESSAGES};
 use super::runs::Runs;
 use super::same_log::{has_actions_of, has_messages_of};
 use super::stretch::StretchError;
@@ -26,7 +26,8 @@ use crate::brokers::qmq::wire::{PeerError, SyncClient};
 use crate::config;
 use crate::config::ContentPolicy;
 use crate::error::{Error, Result};
-use crate::lake::{Gap, Log};
+use crate::lake::Gap;
+use crate::stream::spool::GAP;
 use crate::stream::{Board, Gaps, IdlePause, Pipeline};
 
 /// Time between two heartbeats.
@@ -165,13 +166,10 @@ impl Link<'_> {
 
     /// Takes what was received; waits while the spool is full, since the broker keeps what is not asked for.
     async fn append(&self, pipeline: &Pipeline, kind: u8, from: u64, to: u64, payload: Bytes) -> Result<()> {
-        let alarm = match pipeline.stream.log {
-            Log::Action => "spool of actions",
-            _ => "spool of messages",
-        };
+        let alarm = format!("spool of {}", pipeline.stream.log.0.holds);
         while !pipeline.has_room(payload.len()) {
             self.board.alarm(
-                alarm,
+                alarm.clone(),
                 format!(
                     "the spool of {} is full (follow.spool_max) because commits fail or are slow; the broker is not \
                      asked for more until there is room",
@@ -183,7 +181,7 @@ impl Link<'_> {
             }
             self.pause(FULL_PAUSE).await;
         }
-        self.board.clear_alarm(alarm);
+        self.board.clear_alarm(&alarm);
         pipeline.append(kind, from, to, payload).await
     }
 

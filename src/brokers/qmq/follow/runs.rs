@@ -87,7 +87,7 @@ impl Runs {
 
 #[cfg(test)]
 mod tests {
-    use crate::brokers::qmq::follow::runs::*;
+    use super::*;
 
     fn record(subject: &'static str, sequence: i64) -> IndexRecord<'static> {
         IndexRecord {

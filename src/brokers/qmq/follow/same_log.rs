@@ -85,7 +85,7 @@ pub(super) fn has_actions_of(frame: &OwnedFrame, data: &[u8]) -> Option<bool> {
 mod tests {
     use bytes::Bytes;
 
-    use crate::brokers::qmq::follow::same_log::*;
+    use super::*;
     use crate::brokers::qmq::format::{message_log, payload};
 
     fn record(sequence: i64, id: &str) -> Vec<u8> {
@@ -121,7 +121,7 @@ mod tests {
         ] {
             assert_eq!(has_messages_of(&frame, &data), verdict, "{what}");
         }
-        let gap = OwnedFrame { kind: frames::GAP, payload: Bytes::new(), ..index(&[]) };
+        let gap = OwnedFrame { kind: crate::stream::spool::GAP, payload: Bytes::new(), ..index(&[]) };
         assert_eq!(has_messages_of(&gap, &log(&[(3, "id3")])), None);
     }
 

@@ -1,11 +1,12 @@
 //! Moving the position of a stream by an operator's decision.
 
+use crate::brokers::qmq::logs;
 use crate::brokers::qmq::replay::{AckLimits, AckState};
 use crate::brokers::qmq::store::{ActionFormat, LogFormat, MessageFormat};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::lake::schema::{CONTENT, DEAD_MESSAGE, MESSAGE, RECORD, SYSTEM_QMQ, TableDef, UNRESOLVED_ACK};
-use crate::lake::{Gap, Lake, Log, Move, Outcome, Owner, StreamId, StreamInfo};
+use crate::lake::schema::SYSTEM_QMQ;
+use crate::lake::{Gap, Lake, Log, Move, Outcome, Owner, StreamInfo};
 use crate::stream::spool::{Spool, SpoolSettings};
 use crate::stream::spool_folder;
 
@@ -22,7 +23,7 @@ pub enum SeekTarget {
 
 /// Refuses an offset beyond the log of the broker. One that cannot be asked proves nothing.
 async fn check_end(config: &Config, group: &str, log: Log, to: u64) -> Result<()> {
-    let http = crate::follow::http_client(config)?;
+    let http = super::http_client(config)?;
     for source in &config.qmq {
         match super::source::log_bounds(source, config, &http, group, log).await {
             Ok(Some((begin, end))) if to > end => {
@@ -56,11 +57,10 @@ pub async fn seek(
     log: Log,
     target: SeekTarget,
 ) -> Result<Option<(u64, u64)>> {
-    let stream = StreamId::qmq(group, log);
-    let (tables, segment): (&[&'static TableDef], u64) = match log {
-        Log::Action => (&[&UNRESOLVED_ACK, &RECORD], ActionFormat::SEGMENT_BYTES),
-        _ => (&[&CONTENT, &RECORD, &DEAD_MESSAGE, &MESSAGE], MessageFormat::SEGMENT_BYTES),
-    };
+    let stream = logs::stream(group, log);
+    let tables = log.0.tables;
+    let segment =
+        if log == logs::ACTION { ActionFormat::SEGMENT_BYTES } else { MessageFormat::SEGMENT_BYTES };
     let _lock = lake.become_writer(&Owner::of(SYSTEM_QMQ, group)).await?;
     let mut positions = Vec::new();
     for def in tables {
@@ -97,7 +97,7 @@ pub async fn seek(
     // from here to the end a crash leaves a mark that nobody follows past
     lake.put_stream_info(&StreamInfo { seeking: true, ..info.clone() }).await?;
     spool.reset(to)?;
-    if log == Log::Action {
+    if log == logs::ACTION {
         let limits = AckLimits::from(&config.acks);
         // in another log the numbers mean other deliveries
         let acks = match target {

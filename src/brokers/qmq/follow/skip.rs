@@ -17,7 +17,7 @@ const MOST_KNOWN: usize = 100_000;
 
 /// The list in force.
 #[derive(Default)]
-pub(crate) struct Skip {
+pub(super) struct Skip {
     fixed: BTreeSet<String>,
     file: Option<SkipFile>,
     listed: BTreeSet<String>,
@@ -27,12 +27,12 @@ pub(crate) struct Skip {
 }
 
 impl Skip {
-    pub(crate) fn new(fixed: &[String], file: Option<SkipFile>) -> Skip {
+    pub(super) fn new(fixed: &[String], file: Option<SkipFile>) -> Skip {
         Skip { fixed: fixed.iter().cloned().collect(), file, ..Skip::default() }
     }
 
     /// Reads the file again if it changed; a file that cannot be read leaves the last list in force.
-    pub(crate) fn reload(&mut self) {
+    pub(super) fn reload(&mut self) {
         let Some(file) = &mut self.file else { return };
         if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
             return;
@@ -49,11 +49,11 @@ impl Skip {
         }
     }
 
-    pub(crate) fn message(&mut self, queue: &[u8]) -> bool {
+    pub(super) fn message(&mut self, queue: &[u8]) -> bool {
         self.answer(queue).0
     }
 
-    pub(crate) fn action(&mut self, queue: &[u8]) -> bool {
+    pub(super) fn action(&mut self, queue: &[u8]) -> bool {
         self.answer(queue).1
     }
 
@@ -77,7 +77,7 @@ impl Skip {
 
 #[cfg(test)]
 mod tests {
-    use crate::brokers::qmq::follow::skip::*;
+    use super::*;
 
     #[test]
     fn a_listed_subject_is_left_out_with_its_retries_but_not_its_dead_letters() {

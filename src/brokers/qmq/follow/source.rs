@@ -5,13 +5,15 @@
 //! connection and now and then, so a replaced slave needs no restart. Failures are explained, retried, and never end
 //! the process.
 
-pub(crate) use std::sync::Arc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::contents::Contents;
 use super::detail_servers::DetailServers;
 use super::link::{Heard, Link, LinkError, MOST_QUEUES};
+use super::open;
 use super::runs::Runs;
+use crate::brokers::qmq::logs;
 use crate::brokers::qmq::wire::meta::Role;
 use crate::brokers::qmq::wire::{
     Connection, ConnectionSettings, Identity, Meta, Metaserver, MetaserverTimeouts, PeerError, SyncClient,
@@ -19,7 +21,7 @@ use crate::brokers::qmq::wire::{
 use crate::config::{Config, QmqSource};
 use crate::error::{Error, Result};
 use crate::lake::schema::SYSTEM_QMQ;
-use crate::lake::{Log, Owner, StreamId, WriterLock};
+use crate::lake::{Log, Owner, WriterLock};
 use crate::stream::{Backoff, Board, Gaps, Pipeline, Shared, spool_folder};
 
 /// Time between two registers, from the end of one to the next, as QMQ's own backup.
@@ -28,12 +30,12 @@ const REGISTER_EVERY: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// A source and what it needs.
-pub(crate) struct Source {
-    pub(crate) settings: QmqSource,
-    pub(crate) shared: Shared,
-    pub(crate) board: Arc<Board>,
-    pub(crate) http: reqwest::Client,
-    pub(crate) details: Arc<DetailServers>,
+pub(super) struct Source {
+    pub(super) settings: QmqSource,
+    pub(super) shared: Shared,
+    pub(super) board: Arc<Board>,
+    pub(super) http: reqwest::Client,
+    pub(super) details: Arc<DetailServers>,
 }
 
 /// A group whose streams are open.
@@ -55,7 +57,7 @@ impl Group {
 
 impl Source {
     /// Follows until a stop is asked for.
-    pub(crate) async fn run(self) {
+    pub(super) async fn run(self) {
         let mut backoff =
             Backoff::new(self.shared.config.follow.retry_min, self.shared.config.follow.retry_max);
         let metaserver = self.metaserver();
@@ -215,10 +217,10 @@ impl Source {
 
     async fn open(&self, group: &str) -> Result<Group> {
         let lake = &self.shared.lake;
-        crate::brokers::qmq::import::check_group(group)?;
+        crate::stream::check_group(group)?;
         let owner = Owner::of(SYSTEM_QMQ, group);
         let lock = lake.become_writer(&owner).await?;
-        let info = lake.claim(group, Some(Log::Message)).await?;
+        let info = lake.claim(group, Some(logs::MESSAGE)).await?;
         if info.as_ref().is_some_and(|info| info.seeking) {
             return Err(Error::Invariant(format!(
                 "a `mqlake seek` of broker group `{group}` was interrupted; run it again with the same arguments"
@@ -226,12 +228,11 @@ impl Source {
         }
         self.board.group(group, info.map(|info| info.gaps).unwrap_or_default());
         let folder = spool_folder(&self.shared.config, SYSTEM_QMQ, group);
-        let messages = StreamId::qmq(group, Log::Message);
-        let messages =
-            Pipeline::messages(&self.shared, &self.settings, &self.board, messages, &folder).await?;
+        let messages = logs::stream(group, logs::MESSAGE);
+        let messages = open::messages(&self.shared, &self.settings, &self.board, messages, &folder).await?;
         let actions = if self.settings.records {
-            let stream = StreamId::qmq(group, Log::Action);
-            match Pipeline::actions(&self.shared, &self.settings, &self.board, stream, &folder).await {
+            let stream = logs::stream(group, logs::ACTION);
+            match open::actions(&self.shared, &self.settings, &self.board, stream, &folder).await {
                 Ok(actions) => Some(actions),
                 Err(error) => {
                     // its worker and flusher must have ended before anyone opens the group again
@@ -298,9 +299,10 @@ pub(super) async fn log_bounds(
     let client = SyncClient::new(connection);
     let ends = client.heartbeat(0, 0).await?;
     // where it begins is only shown
-    let (begin, end) = match log {
-        Log::Action => (client.action(0).await, ends.action),
-        _ => (client.message(-1).await, ends.message),
+    let (begin, end) = if log == logs::ACTION {
+        (client.action(0).await, ends.action)
+    } else {
+        (client.message(-1).await, ends.message)
     };
     let begin = begin.ok().and_then(|answer| u64::try_from(answer.start_offset).ok());
     Ok(Some((begin, u64::try_from(end).unwrap_or(0))))

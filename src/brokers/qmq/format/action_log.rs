@@ -8,8 +8,9 @@
 //! A log is a row of segments of [`SEGMENT_BYTES`]; a record never crosses a segment end. What follows an end marker
 //! is left-over bytes, not zeros, and must be jumped over.
 
-use crate::codec::cursor::{Cursor, Short, StrError, put_bytes16};
 use thiserror::Error;
+
+use crate::codec::cursor::{Cursor, Short, StrError, put_bytes16};
 
 /// Size of a segment file in bytes (100 MiB); base offsets are multiples of it.
 pub const SEGMENT_BYTES: usize = 104_857_600;

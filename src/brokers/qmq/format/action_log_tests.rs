@@ -1,10 +1,11 @@
 //! Tests of the action log decoder: the worked example, each check, and properties over made records and noise.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use crate::brokers::qmq::format::action_log::*;
-use crate::brokers::qmq::format::payload::tests::hex;
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use super::*;
+use crate::brokers::qmq::format::payload::tests::hex;
 
 const PULL: &str = "c3b2a100 00 00 00000037 0005 6f72646572 0001 67 0002 6331 0000018bcfe56be8 00
     0000000000000000 0000000000000001 0000000000000000 0000000000000001";

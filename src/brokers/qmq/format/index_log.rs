@@ -7,8 +7,9 @@
 //!
 //! In files, records stand back to back; what is left of a file after the last one is zero bytes.
 
-use crate::codec::cursor::{Cursor, Short, put_bytes16};
 use thiserror::Error;
+
+use crate::codec::cursor::{Cursor, Short, put_bytes16};
 
 /// Size of a file of the backup's index log in bytes; base offsets are multiples of it.
 pub const SEGMENT_BYTES: usize = 1 << 30;
@@ -148,7 +149,7 @@ pub fn encode(out: &mut Vec<u8>, sequence: i64, create_time_ms: i64, subject: &[
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
-    use crate::brokers::qmq::format::index_log::*;
+    use super::*;
     use crate::brokers::qmq::format::payload::tests::hex;
     use proptest::collection::vec;
     use proptest::prelude::*;

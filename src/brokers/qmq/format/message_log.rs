@@ -6,8 +6,9 @@
 //!
 //! A log is a row of segments of [`SEGMENT_BYTES`]; a record never crosses a segment end.
 
-use crate::codec::cursor::{Cursor, Short, put_bytes16};
 use thiserror::Error;
+
+use crate::codec::cursor::{Cursor, Short, put_bytes16};
 
 /// Size of a segment file in bytes; base offsets are multiples of it.
 pub const SEGMENT_BYTES: usize = 1 << 30;

@@ -1,10 +1,11 @@
 //! Tests of the message log decoder: worked examples, each check, and properties over made records and noise.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use crate::brokers::qmq::format::message_log::*;
+use proptest::prelude::*;
+
+use super::*;
 use crate::brokers::qmq::format::payload;
 use crate::brokers::qmq::format::payload::tests::{M1, M2, hex};
-use proptest::prelude::*;
 
 const STORED: i64 = 1_700_000_000_500;
 const M1_HEAD: &str =

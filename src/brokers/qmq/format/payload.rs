@@ -5,10 +5,12 @@
 //! only report what is there: they never check the CRC, never give defaults to missing attributes and never repair a
 //! body. Strings of the header stay raw bytes, since producers are not forced to send valid UTF-8.
 
-use crate::codec::cursor::{Cursor, Short, StrError, put_bytes16};
 use std::borrow::Cow;
 use std::collections::HashMap;
+
 use thiserror::Error;
+
+use crate::codec::cursor::{Cursor, Short, StrError, put_bytes16};
 
 /// Flag bit: the producer asked for low reliability.
 pub const FLAG_LOW_RELIABILITY: u8 = 1;

@@ -1,9 +1,10 @@
 //! Tests of the message decoder: worked examples, bad lengths, attribute maps, and properties over noise.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use crate::brokers::qmq::format::payload::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use super::*;
 
 /// Payload of message m1 of the worked example, 69 bytes.
 pub(crate) const M1: &str = "00 0000018bcfe56800 0000018bcfe56990 0005 6f72646572 0002 6d31

@@ -80,7 +80,7 @@ impl SubjectName {
 
 #[cfg(test)]
 mod tests {
-    use crate::brokers::qmq::format::subject::*;
+    use super::*;
     use proptest::prelude::*;
 
     fn queue(kind: Kind, subject: &str, group: &str) -> SubjectName {

@@ -14,14 +14,20 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::stream::Progress;
-
-use super::replay::{ActionCounts, MessageCounts};
-use super::store::{BrokerStore, MessageSource, ReadOptions, Seen, Segments, Skipped};
+use super::logs;
+use super::replay::{ActionCounts, Floors, MessageCounts, MessageReplay};
+use super::resume::action_replay;
+use super::store::{
+    ActionFormat, BrokerStore, LogFormat, MessageFormat, MessageSource, ReadOptions, Seen, Segments,
+};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::schema::SYSTEM_QMQ;
 use crate::lake::{Gap, Lake, Log, Owner, Settled, StreamId, StreamInfo};
+use crate::rows::DayRule;
+use crate::stream::{Imported, Progress, Skipped, TablePosition, check_group, lowest};
+use actions::ActionReader;
+use messages::MessageReader;
 
 /// What to import.
 #[derive(Debug, Clone)]
@@ -58,6 +64,13 @@ pub struct Summary {
     pub settled: Settled,
 }
 
+/// Where a log goes on.
+struct Start {
+    stream: StreamId,
+    tables: Vec<TablePosition>,
+    from: u64,
+}
+
 impl Lake {
     /// Imports the logs of a store directory.
     ///
@@ -87,31 +100,32 @@ impl Lake {
             seen: None,
         };
         let days = self.days(now);
-        let messages_from = match (&found.messages, &info) {
+        let messages = match (&found.messages, &info) {
             (Some(source), Some(info)) => {
+                let log = logs::messages_of(info);
                 let start =
-                    self.message_start(&info.messages(), source.segments(), &days, &mut summary).await?;
+                    self.start(log, source.segments(), MessageFormat::SEGMENT_BYTES, &mut summary).await?;
                 progress.add_total(source.segments().bytes_from(start.from));
-                Some((source, info.messages(), start))
+                Some((source, start))
             }
             _ => None,
         };
-        let action_stream = StreamId::qmq(&request.broker_group, Log::Action);
-        let actions_from = match &found.actions {
+        let actions = match &found.actions {
             Some(segments) => {
-                let start = self.action_start(&action_stream, segments, &days, &mut summary).await?;
+                let log = logs::stream(&request.broker_group, logs::ACTION);
+                let start = self.start(log, segments, ActionFormat::SEGMENT_BYTES, &mut summary).await?;
                 progress.add_total(segments.bytes_from(start.from));
                 Some((segments, start))
             }
             None => None,
         };
-        if let Some((source, stream, start)) = messages_from {
+        if let Some((source, start)) = messages {
             progress.enter("messages");
-            self.import_messages(source, &stream, start, config, &options, &mut summary).await?;
+            self.import_messages(source, start, &days, config, &options, &mut summary).await?;
         }
-        if let Some((segments, start)) = actions_from {
+        if let Some((segments, start)) = actions {
             progress.enter("actions");
-            self.import_actions(segments, &action_stream, start, config, &options, &mut summary).await?;
+            self.import_actions(segments, start, &days, config, &options, &mut summary).await?;
         }
         progress.enter_work("settling", self.bytes_to_settle(now).await?);
         summary.settled = self.settle_with(now, &owner, &|bytes| progress.worked(bytes)).await?;
@@ -119,6 +133,75 @@ impl Lake {
         summary.bytes_read = progress.bytes();
         progress.finish();
         Ok(summary)
+    }
+
+    /// Where a log goes on.
+    async fn start(
+        &self,
+        stream: StreamId,
+        segments: &Segments,
+        segment_bytes: u64,
+        summary: &mut Summary,
+    ) -> Result<Start> {
+        let tables = self.positions(&stream).await?;
+        let from = start_of(&stream, segments, segment_bytes, lowest(&tables), summary)?;
+        Ok(Start { stream, tables, from })
+    }
+
+    async fn import_messages(
+        &self,
+        source: &MessageSource,
+        start: Start,
+        days: &DayRule,
+        config: &Config,
+        options: &ReadOptions,
+        summary: &mut Summary,
+    ) -> Result<()> {
+        let Start { stream, mut tables, from } = start;
+        let max_body = usize::try_from(config.import.max_body.as_u64()).unwrap_or(usize::MAX);
+        let reader = MessageReader {
+            segments: source.segments().clone(),
+            is_index: matches!(source, MessageSource::IndexLog(_)),
+            options: ReadOptions { seen: seen_of(self, &stream, from).await?, ..options.clone() },
+            from,
+            replay: MessageReplay::new(Floors::of(&tables)?, config.import.content, max_body),
+            flush_rows: config.import.flush_rows,
+            flush_bytes: usize::try_from(config.import.flush_bytes.as_u64()).unwrap_or(usize::MAX),
+        };
+        let Imported { outcome: read, commits } = self.import_log(reader, &stream, &mut tables, days).await?;
+        self.put_seen(&stream, read.end, seen_bytes(&read.seen)?).await?;
+        summary.commits += commits;
+        summary.messages = read.counts;
+        summary.unusable += read.unusable;
+        summary.skipped.extend(read.skipped);
+        Ok(())
+    }
+
+    async fn import_actions(
+        &self,
+        segments: &Segments,
+        start: Start,
+        days: &DayRule,
+        config: &Config,
+        options: &ReadOptions,
+        summary: &mut Summary,
+    ) -> Result<()> {
+        let Start { stream, mut tables, from } = start;
+        let reader = ActionReader {
+            segments: segments.clone(),
+            options: ReadOptions { seen: seen_of(self, &stream, from).await?, ..options.clone() },
+            from,
+            replay: action_replay(self, &stream, &tables, config).await?,
+            flush_rows: config.import.flush_rows,
+        };
+        let Imported { outcome: read, commits } = self.import_log(reader, &stream, &mut tables, days).await?;
+        self.put_seen(&stream, read.end, seen_bytes(&read.seen)?).await?;
+        summary.commits += commits;
+        summary.actions = read.counts;
+        summary.unusable += read.unusable;
+        summary.skipped.extend(read.skipped);
+        summary.forgotten_pull_ranges = read.forgotten;
+        Ok(())
     }
 
     /// Makes sure that a group's messages always come from the same kind of log.
@@ -130,26 +213,18 @@ impl Lake {
         let Some(log) = log else {
             if known.is_none() {
                 // actions only: nothing is known of the messages yet
-                let info = StreamInfo {
-                    system: SYSTEM_QMQ.to_owned(),
-                    broker_group: broker_group.to_owned(),
-                    messages_from: Log::Message,
-                    gaps: Vec::new(),
-                    replaced: Vec::new(),
-                    seeking: false,
-                };
-                self.put_stream_info(&info).await?;
+                self.put_stream_info(&StreamInfo::new(SYSTEM_QMQ, broker_group, logs::MESSAGE)).await?;
             }
             return Ok(known);
         };
         match known {
-            Some(info) if info.messages_from == log => Ok(Some(info)),
+            Some(info) if info.messages_from == log.name() => Ok(Some(info)),
             Some(info) => {
                 if self.has_messages(&info).await? {
                     return Err(Error::Usage(format!(
                         "the messages of broker group `{broker_group}` were imported from its {} log; importing \
                          them from its {} log too would store each twice. Use another --broker-group or --data",
-                        info.messages_from.name(),
+                        info.messages_from,
                         log.name()
                     )));
                 }
@@ -160,21 +235,14 @@ impl Lake {
     }
 
     async fn put_claim(&self, broker_group: &str, messages_from: Log) -> Result<Option<StreamInfo>> {
-        let info = StreamInfo {
-            system: SYSTEM_QMQ.to_owned(),
-            broker_group: broker_group.to_owned(),
-            messages_from,
-            gaps: Vec::new(),
-            replaced: Vec::new(),
-            seeking: false,
-        };
+        let info = StreamInfo::new(SYSTEM_QMQ, broker_group, messages_from);
         self.put_stream_info(&info).await?;
         Ok(Some(info))
     }
 
     async fn has_messages(&self, info: &StreamInfo) -> Result<bool> {
         let table = self.table(&crate::lake::schema::MESSAGE)?;
-        Ok(table.position(&info.messages()).await?.is_some())
+        Ok(table.position(&logs::messages_of(info)).await?.is_some())
     }
 }
 
@@ -187,8 +255,8 @@ impl MessageSource {
 
     fn log(&self) -> Log {
         match self {
-            MessageSource::MessageLog(_) => Log::Message,
-            MessageSource::IndexLog(_) => Log::Index,
+            MessageSource::MessageLog(_) => logs::MESSAGE,
+            MessageSource::IndexLog(_) => logs::INDEX,
         }
     }
 }
@@ -228,7 +296,7 @@ fn start_of(
                  import all of it beside what is stored, move the position with `mqlake seek --broker-group {} --stream \
                  {} --to start`, or use another --broker-group or --data",
                 stream.broker_group,
-                if stream.log == Log::Action { "action" } else { "message" }
+                if stream.log == logs::ACTION { logs::ACTION.name() } else { logs::MESSAGE.name() }
             ),
         ));
     }
@@ -238,14 +306,4 @@ fn start_of(
         return Ok(first);
     }
     Ok(position)
-}
-
-pub(crate) fn check_group(name: &str) -> Result<()> {
-    let usable = !name.is_empty() && name.len() <= 200 && !name.chars().any(|c| c == '/' || c.is_control());
-    if usable {
-        return Ok(());
-    }
-    Err(Error::Usage(format!(
-        "--broker-group `{name}` is not usable: 1 to 200 bytes without `/` and control characters"
-    )))
 }

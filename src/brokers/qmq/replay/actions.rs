@@ -1,12 +1,14 @@
 //! Replay of actions: pulls and acks become one row per message.
 
 use super::acks::{AckState, Covered};
+use super::places::Places;
 use super::record_rows::RecordRows;
 use super::unresolved_rows::UnresolvedRows;
 use super::{ACTION_ACK, ACTION_PULL};
 use crate::brokers::qmq::format::action_log::{Action, ActionKind};
 use crate::lake::schema::SYSTEM_QMQ;
 use crate::rows::{BatchContext, Names, Rows};
+use crate::stream::{Batch, Pending};
 
 /// How many actions and rows there were.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -28,6 +30,7 @@ pub struct ActionCounts {
 pub struct ActionBatch {
     /// Names the rows refer to.
     pub names: Names,
+    places: Places,
     /// `record`.
     pub records: RecordRows,
     /// `unresolved_ack`.
@@ -35,15 +38,18 @@ pub struct ActionBatch {
 }
 
 impl ActionBatch {
-    /// Rows held.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.records.len() + self.unresolved.len()
+    fn pending(&self) -> Pending {
+        // rows of actions have no texts of their own
+        Pending { rows: self.records.len() + self.unresolved.len(), bytes: 0 }
+    }
+}
+
+impl Batch for ActionBatch {
+    fn tables(&self) -> Vec<Box<dyn Rows + '_>> {
+        vec![Box::new(&self.unresolved), Box::new(&self.records)]
     }
 
-    /// What the rows refer to.
-    #[must_use]
-    pub fn context<'a>(&'a self, broker_group: &'a str) -> BatchContext<'a> {
+    fn context<'a>(&'a self, broker_group: &'a str) -> BatchContext<'a> {
         BatchContext::new(SYSTEM_QMQ, broker_group, &self.names)
     }
 }
@@ -76,9 +82,9 @@ impl ActionReplay {
     /// Adds an action.
     pub fn action(&mut self, offset: u64, action: &Action<'_>) {
         let ActionReplay { acks, record_floor, unresolved_floor, batch, counts } = self;
-        let ActionBatch { names, records, unresolved } = batch;
+        let ActionBatch { names, places, records, unresolved } = batch;
         let (subject, group, consumer) = (action.subject, action.consumer_group, action.consumer_id);
-        let place = names.place(subject);
+        let place = places.of(subject, names);
         let (group_number, consumer_number) = (names.number(group), names.number(consumer));
         let time = action.timestamp_ms;
         let mut record = |code: i8, messages: (i64, i64)| {
@@ -127,10 +133,9 @@ impl ActionReplay {
         }
     }
 
-    /// Rows since the last call of [`ActionReplay::take`].
-    #[must_use]
-    pub fn pending(&self) -> &ActionBatch {
-        &self.batch
+    /// What was replayed since the last call of [`ActionReplay::take`].
+    pub(crate) fn pending(&self) -> Pending {
+        self.batch.pending()
     }
 
     /// Hands the rows over and begins a new batch.

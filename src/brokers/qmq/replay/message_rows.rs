@@ -5,10 +5,11 @@ use std::sync::Arc;
 use arrow::array::Int8Array;
 use arrow::record_batch::RecordBatch;
 
+use super::places::Place;
 use crate::error::Result;
 use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, TableDef};
 use crate::rows::{
-    BatchContext, DayRows, NameLists, Place, Rows, Texts, batch_of, by_day, constant_column, day_and_name,
+    BatchContext, DayRows, NameLists, Rows, Texts, batch_of, by_day, constant_column, day_and_name,
     descending, gather, integers, last_word, text_column, times,
 };
 

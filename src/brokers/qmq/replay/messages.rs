@@ -1,14 +1,18 @@
 //! Replay of messages: one log record becomes its rows.
 
 use super::message_rows::{DeadRows, MessageRow, MessageRows};
+use super::places::Places;
 use super::record_rows::RecordRows;
 use super::{ACTION_DEAD, DEAD_MARKER_DELAY_MS};
 use crate::brokers::qmq::format::Kind;
 use crate::brokers::qmq::format::index_log::IndexRecord;
+use crate::brokers::qmq::format::payload::{Payload, attributes};
 use crate::brokers::qmq::store::MessageItem;
 use crate::config::ContentPolicy;
+use crate::error::{Error, Result};
 use crate::lake::schema::SYSTEM_QMQ;
-use crate::rows::{BatchContext, ContentRows, NO_TIME, Names, Rows};
+use crate::rows::{BatchContext, ContentRow, ContentRows, NO_NUMBER, NO_OFFSET, NO_TIME, Names, Rows};
+use crate::stream::{Batch, Pending, TablePosition};
 
 /// Position of each table in the message stream: rows of earlier records are in the table already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,6 +28,23 @@ pub struct Floors {
 }
 
 impl Floors {
+    /// From positions in the order of commits.
+    ///
+    /// # Errors
+    /// [`Error::Invariant`] if they are not those of the message log's tables.
+    pub(crate) fn of(tables: &[TablePosition]) -> Result<Floors> {
+        let [content, record, dead_message, message] = tables else {
+            return Err(Error::Invariant("the log of messages feeds four tables".to_owned()));
+        };
+        let floor = |table: &TablePosition| table.position.unwrap_or(0);
+        Ok(Floors {
+            message: floor(message),
+            dead_message: floor(dead_message),
+            content: floor(content),
+            record: floor(record),
+        })
+    }
+
     /// Where replay has to begin.
     #[must_use]
     pub fn lowest(&self) -> u64 {
@@ -43,10 +64,11 @@ pub struct MessageCounts {
 }
 
 /// Rows made from a stretch of the message stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MessageBatch {
     /// Names the rows refer to.
     pub names: Names,
+    places: Places,
     /// `message`.
     pub messages: MessageRows,
     /// `dead_message`.
@@ -57,22 +79,39 @@ pub struct MessageBatch {
     pub markers: RecordRows,
 }
 
+impl Default for MessageBatch {
+    fn default() -> MessageBatch {
+        MessageBatch {
+            names: Names::default(),
+            places: Places::default(),
+            messages: MessageRows::default(),
+            dead: DeadRows::default(),
+            contents: ContentRows::with_attributes(|body| attributes(body).ok()),
+            markers: RecordRows::default(),
+        }
+    }
+}
+
 impl MessageBatch {
-    /// Rows held.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.messages.len() + self.dead.len()
+    fn pending(&self) -> Pending {
+        Pending {
+            rows: self.messages.len() + self.dead.len(),
+            bytes: self.messages.heap_bytes() + self.contents.heap_bytes(),
+        }
+    }
+}
+
+impl Batch for MessageBatch {
+    fn tables(&self) -> Vec<Box<dyn Rows + '_>> {
+        vec![
+            Box::new(&self.contents),
+            Box::new(&self.markers),
+            Box::new(&self.dead),
+            Box::new(&self.messages),
+        ]
     }
 
-    /// Bytes of ids and bodies held.
-    #[must_use]
-    pub fn heap_bytes(&self) -> usize {
-        self.messages.heap_bytes() + self.contents.heap_bytes()
-    }
-
-    /// What the rows refer to.
-    #[must_use]
-    pub fn context<'a>(&'a self, broker_group: &'a str) -> BatchContext<'a> {
+    fn context<'a>(&'a self, broker_group: &'a str) -> BatchContext<'a> {
         BatchContext::new(SYSTEM_QMQ, broker_group, &self.names)
     }
 }
@@ -106,8 +145,8 @@ impl MessageReplay {
     /// Adds a record of the message log. The subject of the record's header counts, not the payload's: a
     /// broker re-queues messages with the payload unchanged.
     pub fn message(&mut self, offset: u64, item: &MessageItem<'_>) {
-        let names = &mut self.batch.names;
-        let place = names.place(item.record.subject);
+        let MessageBatch { names, places, .. } = &mut self.batch;
+        let place = places.of(item.record.subject, names);
         self.tags.clear();
         self.tags.extend(item.payload.tags().map(|tag| names.number(tag)));
         let row = MessageRow {
@@ -125,7 +164,7 @@ impl MessageReplay {
         };
         if keep_content && offset >= self.floors.content {
             let payload_subject = names.number(item.payload.subject);
-            self.batch.contents.push(&row, &item.payload, payload_subject, self.max_body);
+            self.batch.contents.push(&content_of(&row, &item.payload, payload_subject), self.max_body);
         }
         push(&mut self.batch, &mut self.counts, self.floors, offset, &row);
     }
@@ -133,7 +172,7 @@ impl MessageReplay {
     /// Adds a record of an index log.
     pub fn index(&mut self, offset: u64, record: &IndexRecord<'_>) {
         let row = MessageRow {
-            place: self.batch.names.place(record.subject),
+            place: self.batch.places.of(record.subject, &mut self.batch.names),
             sequence: record.sequence,
             message_id: record.message_id,
             create_time_ms: record.create_time_ms,
@@ -143,15 +182,36 @@ impl MessageReplay {
         push(&mut self.batch, &mut self.counts, self.floors, offset, &row);
     }
 
-    /// Rows since the last call of [`MessageReplay::take`].
-    #[must_use]
-    pub fn pending(&self) -> &MessageBatch {
-        &self.batch
+    /// What was replayed since the last call of [`MessageReplay::take`].
+    pub(crate) fn pending(&self) -> Pending {
+        self.batch.pending()
     }
 
     /// Hands the rows over and begins a new batch.
     pub fn take(&mut self) -> MessageBatch {
         std::mem::take(&mut self.batch)
+    }
+}
+
+fn content_of<'a>(row: &MessageRow<'a>, payload: &Payload<'a>, payload_subject: u32) -> ContentRow<'a> {
+    let third = payload.expire_or_schedule_time_ms;
+    let is_delayed = payload.is_delay();
+    ContentRow {
+        subject: row.place.subject,
+        kind: row.place.kind.as_i8(),
+        consumer_group: row.place.consumer_group,
+        sequence: row.sequence,
+        message_id: row.message_id,
+        create_time_ms: row.create_time_ms,
+        store_time_ms: row.store_time_ms,
+        payload_subject,
+        flags: payload.flags.cast_signed(),
+        expire_time_ms: if is_delayed { NO_TIME } else { third },
+        schedule_time_ms: if is_delayed { third } else { NO_TIME },
+        tags: row.tags,
+        body: payload.body,
+        queue_id: NO_NUMBER,
+        physical_offset: NO_OFFSET,
     }
 }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use arrow::array::Int8Array;
 use arrow::record_batch::RecordBatch;
 
+use super::places::Place;
 use crate::error::Result;
 use crate::lake::schema::{RECORD, TableDef};
 use crate::rows::{
-    BatchContext, DayRows, Place, Rows, ascending, batch_of, by_day, constant_column, day_and_name, gather,
+    BatchContext, DayRows, Rows, ascending, batch_of, by_day, constant_column, day_and_name, gather,
     integers, last_word, text_column, times,
 };
 

@@ -9,6 +9,6 @@ mod segments;
 mod store_dir;
 
 pub use format::{ActionFormat, IndexFormat, LogFormat, MessageFormat, MessageItem, Step};
-pub use reader::{LogReader, ReadOptions, Seen, Skipped};
+pub use reader::{LogReader, ReadOptions, Seen};
 pub use segments::{Segment, Segments};
 pub use store_dir::{BrokerStore, MessageSource};

@@ -19,6 +19,7 @@ use super::format::{LogFormat, Step};
 use super::segments::{Segment, Segments};
 use crate::codec::Sum;
 use crate::error::{Error, Result};
+use crate::stream::Skipped;
 
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -44,19 +45,6 @@ pub struct Seen {
     pub base: u64,
     /// The records from there on.
     pub sum: Sum,
-}
-
-/// A stretch that was passed over.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Skipped {
-    /// The segment file.
-    pub file: String,
-    /// First offset passed over.
-    pub from: u64,
-    /// Offset at which reading went on.
-    pub to: u64,
-    /// What was wrong.
-    pub reason: String,
 }
 
 /// Reads one log.

@@ -3,19 +3,21 @@
 //! A task owns the socket; callers hand it frames and wait for the response with their opaque. Responses may come in
 //! any order. Nothing here connects again: a connection that ended stays ended, and its owner opens another.
 
-use super::error::PeerError;
-use super::remoting;
-use super::remoting::{Header, Step};
-use bytes::{Bytes, BytesMut};
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tracing::debug;
+
+use super::error::PeerError;
+use super::remoting;
+use super::remoting::{Header, Step};
 
 /// Most requests that wait for their response on one connection; further ones wait for a place.
 pub const MAX_IN_FLIGHT: usize = 16;

@@ -1,7 +1,7 @@
 //! Tests of the connection against peers that answer late, wrong, out of order or not at all.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use crate::brokers::qmq::wire::connection::*;
+use super::*;
 use crate::brokers::qmq::wire::fake;
 use crate::brokers::qmq::wire::fake::{MAX_FRAME, Peer, connected, hex, settings};
 use crate::brokers::qmq::wire::remoting::{

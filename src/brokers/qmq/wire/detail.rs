@@ -4,17 +4,19 @@
 //! module returns the messages that arrived whole and were asked for. It never asks twice for one and never tells
 //! apart why a message is missing, since the broker does not.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::Client;
+use serde_json::Value;
+use tracing::debug;
+use url::Url;
+
 use super::error::PeerError;
 use super::http;
 use crate::brokers::qmq::format::payload::Payload;
 use crate::codec::cursor::Cursor;
-use bytes::Bytes;
-use reqwest::Client;
-use serde_json::Value;
-use std::collections::HashSet;
-use std::time::Duration;
-use tracing::debug;
-use url::Url;
 
 /// Most messages asked for with one request, so that its URL stays below the 8 KiB many servers allow.
 pub const MAX_KEYS: usize = 100;

@@ -1,13 +1,14 @@
 //! Tests of the detail fetch: the worked example, incomplete and foreign answers, limits and request texts.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use crate::brokers::qmq::format::payload;
-use crate::brokers::qmq::wire::detail::*;
-use crate::brokers::qmq::wire::fake;
-use crate::brokers::qmq::wire::fake::{PATIENCE, hex};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::*;
+use crate::brokers::qmq::format::payload;
+use crate::brokers::qmq::wire::fake;
+use crate::brokers::qmq::wire::fake::{PATIENCE, hex};
 
 const LIMITS: DetailLimits = DetailLimits { timeout: PATIENCE, max_bytes: 1 << 20 };
 const EXAMPLE: &str = "0000000000000000

@@ -2,8 +2,9 @@
 //!
 //! An error names the peer and what was asked of it. It never says what to do next: that depends on the stream.
 
-use super::remoting::{BROKER_ERROR, BROKER_REJECT, PARAM_ERROR, UNKNOWN_CODE, result_name};
 use std::time::Duration;
+
+use super::remoting::{BROKER_ERROR, BROKER_REJECT, PARAM_ERROR, UNKNOWN_CODE, result_name};
 
 /// A failed call to a peer.
 #[derive(Debug, thiserror::Error)]
@@ -91,9 +92,15 @@ fn explain(code: i16) -> String {
     }
 }
 
+impl From<PeerError> for crate::error::Error {
+    fn from(source: PeerError) -> Self {
+        crate::error::Error::Peer(source.to_string())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::brokers::qmq::wire::error::*;
+    use super::*;
 
     #[test]
     fn a_refusal_names_its_code() {

@@ -1,13 +1,15 @@
 //! Peers for the tests of this module: listeners on the loopback that follow a script.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::connection::{Connection, ConnectionSettings};
-use super::remoting;
-use super::remoting::{Header, Step};
 use std::time::Duration;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+
+use super::connection::{Connection, ConnectionSettings};
+use super::remoting;
+use super::remoting::{Header, Step};
 
 /// Long enough for any step of a test that is expected to happen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);

@@ -2,12 +2,14 @@
 //!
 //! Every read has a time limit and a size limit. Nothing here repeats a request or interprets a body.
 
-use super::error::PeerError;
-use bytes::{Bytes, BytesMut};
-use reqwest::{Client, StatusCode};
 use std::error::Error;
 use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{Client, StatusCode};
 use url::Url;
+
+use super::error::PeerError;
 
 /// Largest body taken for an address.
 const MAX_ADDRESS_BYTES: usize = 1024;
@@ -110,8 +112,8 @@ fn reason(error: reqwest::Error, timeout: Duration) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::*;
     use crate::brokers::qmq::wire::fake;
-    use crate::brokers::qmq::wire::http::*;
 
     #[test]
     fn addresses_are_a_host_and_a_port() {

@@ -4,8 +4,9 @@
 //! Shapes only. Which role a peer may claim is decided by the caller: registering as master takes the group away from
 //! the real one, so [`RegisterRequest::backup_heartbeat`] is the only way a client should make a request.
 
-use crate::codec::cursor::{Cursor, Short, StrError, put_bytes16};
 use thiserror::Error;
+
+use crate::codec::cursor::{Cursor, Short, StrError, put_bytes16};
 
 /// What a broker process is in its group. The codes are those of the wire and of the metaserver's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

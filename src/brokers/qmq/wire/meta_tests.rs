@@ -1,10 +1,11 @@
 //! Tests of the metaserver bodies: worked examples, bad bodies, and properties over made bodies and noise.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use crate::brokers::qmq::format::payload::tests::hex;
-use crate::brokers::qmq::wire::meta::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use super::*;
+use crate::brokers::qmq::format::payload::tests::hex;
 
 fn bytes(encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut out = Vec::new();

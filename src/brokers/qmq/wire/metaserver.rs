@@ -3,15 +3,17 @@
 //! Asks and tells, once per call. It never repeats a failed call and never registers as anything but a backup: another
 //! role would take the group away from its master.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use reqwest::Client;
+use url::Url;
+
 use super::connection::{Connection, ConnectionSettings};
 use super::error::PeerError;
 use super::http;
 use super::meta::{AcquireAnswer, AcquireRequest, MetaError, RegisterAnswer, RegisterRequest, Role};
 use super::remoting::{BROKER_ACQUIRE_META, BROKER_REGISTER, VERSION_METASERVER, request_name};
-use reqwest::Client;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use url::Url;
 
 /// Largest frame taken from a metaserver: its answers have two strings of at most 32767 bytes.
 const MAX_FRAME_BYTES: usize = 128 * 1024;

@@ -1,11 +1,12 @@
 //! Tests of the metaserver client against a fake look-up and a fake metaserver.
 #![allow(clippy::unwrap_used)]
 
-use crate::brokers::qmq::wire::fake;
-use crate::brokers::qmq::wire::fake::{PATIENCE, Peer, hex};
-use crate::brokers::qmq::wire::metaserver::*;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::*;
+use crate::brokers::qmq::wire::fake;
+use crate::brokers::qmq::wire::fake::{PATIENCE, Peer, hex};
 
 const ACQUIRE: &str = "0000001d 0012 dec10ade 0028 0008 00000000 00000000 ffff 0003 626b31 00005191";
 const ACQUIRED: &str = "0000002c 0012 dec10ade 0000 0008 00000000 00000001 0028

@@ -4,8 +4,9 @@
 //! [`step`] finds the one frame at the start of a buffer, without copying. It never reads from a socket, never
 //! interprets a body and never looks for the next magic: after a bad frame the connection is of no use.
 
-use crate::codec::cursor::{Cursor, Short};
 use thiserror::Error;
+
+use crate::codec::cursor::{Cursor, Short};
 
 /// Bytes 6 to 9 of every frame.
 pub const MAGIC: u32 = 0xDEC1_0ADE;

@@ -1,10 +1,11 @@
 //! Tests of the frame codec: worked examples, each check, and properties over made frames and noise.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use crate::brokers::qmq::format::payload::tests::hex;
-use crate::brokers::qmq::wire::remoting::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use super::*;
+use crate::brokers::qmq::format::payload::tests::hex;
 
 const MAX: usize = 1 << 20;
 

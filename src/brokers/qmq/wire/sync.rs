@@ -3,8 +3,9 @@
 //! Shapes only: this module never decides which offset to ask for next and never looks into the log bytes of an
 //! answer. It covers the sync port of a normal broker, not that of a delay server.
 
-use crate::codec::cursor::{Cursor, Short};
 use thiserror::Error;
+
+use crate::codec::cursor::{Cursor, Short};
 
 /// Size of a request body in bytes.
 pub const REQUEST_BYTES: usize = 17;
@@ -231,8 +232,8 @@ impl<'a> Checkpoint<'a> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
+    use super::*;
     use crate::brokers::qmq::format::payload::tests::hex;
-    use crate::brokers::qmq::wire::sync::*;
     use proptest::collection::vec;
     use proptest::prelude::*;
 

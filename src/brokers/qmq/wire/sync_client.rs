@@ -3,11 +3,12 @@
 //! Fills in the two offsets as QMQ's own peers do and checks the shape of the answer. It never keeps an offset, never
 //! asks twice and never looks into the data.
 
+use bytes::Bytes;
+
 use super::connection::Connection;
 use super::error::PeerError;
 use super::remoting::{SYNC_CHECKPOINT_REQUEST, SYNC_LOG_REQUEST, VERSION_SYNC};
 use super::sync::{Answer, Checkpoint, Maxima, Request, SyncError, SyncType};
-use bytes::Bytes;
 
 /// A client of a sync port. Clones share the connection; one request per kind can wait at the same time.
 #[derive(Debug, Clone)]

@@ -1,9 +1,9 @@
 //! Tests of the sync client: the offsets it sends, the answers it takes and those it refuses.
 #![allow(clippy::unwrap_used)]
 
+use super::*;
 use crate::brokers::qmq::wire::fake;
 use crate::brokers::qmq::wire::fake::{Peer, connected, hex};
-use crate::brokers::qmq::wire::sync_client::*;
 
 /// Serves one request: its body must be `asked`, the answer has the body `answered`.
 async fn serve(peer: &mut Peer, asked: &str, answered: &str) {

@@ -7,57 +7,14 @@ use crate::brokers::rocketmq::wire::codes::response;
 use crate::brokers::rocketmq::wire::writes::{ResetTo, SendMessage};
 use crate::error::{Error, Result};
 use crate::query::lookup::StoredMessage;
+use crate::stream::{GroupPlace, QueueReset};
 
 /// Code of a broker that leaves a reset to consumers, of a group that has none online.
 const CONSUMER_NOT_ONLINE: i32 = 206;
 
-/// Where a group stands in a queue, and what the broker still has of it.
-#[derive(Debug, Clone)]
-pub struct GroupPlace {
-    /// Broker.
-    pub broker: String,
-    /// Queue.
-    pub queue_id: i32,
-    /// Next offset to consume.
-    pub consumer_offset: Option<i64>,
-    /// First offset that can still be read.
-    pub min_offset: Option<i64>,
-}
-
-/// What a reset did to a queue.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct QueueReset {
-    /// Broker.
-    pub broker: String,
-    /// Queue; absent if the broker refused as a whole.
-    pub queue_id: Option<i32>,
-    /// Offset before.
-    pub before: Option<i64>,
-    /// Offset afterwards.
-    pub after: Option<i64>,
-    /// Why it was not reset.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-}
-
-impl QueueReset {
-    /// A broker that set nothing.
-    fn failed(broker: &str, error: String) -> QueueReset {
-        QueueReset {
-            broker: broker.to_owned(),
-            queue_id: None,
-            before: None,
-            after: None,
-            error: Some(error),
-        }
-    }
-}
-
-/// A message that was sent again.
-#[derive(Debug, Clone)]
-pub struct SentCopy {
-    /// Its new offset id.
-    pub offset_message_id: String,
+/// A broker that set nothing.
+fn failed(broker: &str, error: String) -> QueueReset {
+    QueueReset { broker: broker.to_owned(), queue_id: None, before: None, after: None, error: Some(error) }
 }
 
 impl RocketMqCluster {
@@ -105,7 +62,7 @@ impl RocketMqCluster {
                 if let Err(error) = self.client.topic_stats(&address, topic).await
                     && error.code() != Some(response::TOPIC_NOT_EXIST)
                 {
-                    resets.push(QueueReset::failed(&name, error.to_string()));
+                    resets.push(failed(&name, error.to_string()));
                 }
                 continue;
             }
@@ -140,7 +97,7 @@ impl RocketMqCluster {
                         });
                     }
                 }
-                Err(error) => resets.push(QueueReset::failed(&name, error.to_string())),
+                Err(error) => resets.push(failed(&name, error.to_string())),
             }
         }
         resets.sort_by(|a, b| (&a.broker, a.queue_id).cmp(&(&b.broker, b.queue_id)));
@@ -210,7 +167,7 @@ impl RocketMqCluster {
         ))
     }
 
-    /// Sends a message again, to a topic that exists.
+    /// Sends a message again, to a topic that exists; returns its new offset id.
     pub(crate) async fn send(
         &self,
         address: &str,
@@ -218,7 +175,7 @@ impl RocketMqCluster {
         unique_key: &str,
         message: &StoredMessage,
         body: Vec<u8>,
-    ) -> Result<SentCopy, RemoteError> {
+    ) -> Result<String, RemoteError> {
         let properties = properties_of(message, unique_key);
         let request = SendMessage {
             producer_group: "MQLAKE_REPLAY",
@@ -231,7 +188,7 @@ impl RocketMqCluster {
             body: body.into(),
         };
         let sent = Writes::new(&self.client).send_message(address, request).await?;
-        Ok(SentCopy { offset_message_id: sent.message_id })
+        Ok(sent.message_id)
     }
 }
 

@@ -1,6 +1,6 @@
 //! One cluster for life: which brokers it has, and at which addresses.
 
-pub(crate) use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use tokio::task::JoinSet;
 

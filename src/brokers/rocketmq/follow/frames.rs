@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::brokers::rocketmq::format::record::records;
 use crate::brokers::rocketmq::replay::{ProgressSample, QueueOffsets, QueuePlace, RocketMqReplay};
 use crate::error::{Error, Result};
-use crate::stream::spool::OwnedFrame;
+use crate::stream::spool::{GAP, OwnedFrame};
+use crate::stream::{Batch, Pending, Replay};
 
 /// Records of one queue.
 pub(super) const PULLED: u8 = 10;
@@ -77,8 +78,26 @@ fn parse(payload: &[u8]) -> Option<(&str, i32, i64, &[u8])> {
     Some((std::str::from_utf8(topic).ok()?, i32::from_be_bytes(*queue), i64::from_be_bytes(*next), records))
 }
 
+impl Replay for RocketMqReplay {
+    fn frame(&mut self, frame: &OwnedFrame) -> Result<u64> {
+        replay_frame(self, frame)
+    }
+
+    fn pending(&self) -> Pending {
+        RocketMqReplay::pending(self)
+    }
+
+    fn take(&mut self) -> Box<dyn Batch> {
+        Box::new(RocketMqReplay::take(self))
+    }
+
+    fn state(&self) -> Result<Option<Bytes>> {
+        self.offsets.to_bytes().map(Some)
+    }
+}
+
 /// Replays a frame; returns the number of records in it that could not be used.
-pub(crate) fn replay_frame(replay: &mut RocketMqReplay, frame: &OwnedFrame) -> Result<u64> {
+fn replay_frame(replay: &mut RocketMqReplay, frame: &OwnedFrame) -> Result<u64> {
     match frame.kind {
         PULLED => {
             let broken = || Error::Invariant("the spool holds a damaged frame of pulled records".to_owned());
@@ -107,6 +126,7 @@ pub(crate) fn replay_frame(replay: &mut RocketMqReplay, frame: &OwnedFrame) -> R
             replay.offsets.put(&topic, queue_id, place);
             Ok(0)
         }
+        GAP => Ok(0),
         kind => Err(Error::Invariant(format!(
             "the spool holds a frame of kind {kind} that does not belong to its stream"
         ))),
@@ -163,7 +183,7 @@ pub(super) fn follow_offsets(offsets: &mut QueueOffsets, frame: &OwnedFrame) {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::brokers::rocketmq::follow::frames::*;
+    use super::*;
 
     #[test]
     fn a_pull_comes_back_as_it_was_put() {

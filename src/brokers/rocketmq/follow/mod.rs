@@ -10,10 +10,13 @@
 //!
 //! It only reads: no heart-beat, no group, no committed offset. What an operator orders is in [`actions`].
 
-pub(crate) mod actions;
+mod actions;
 mod broker;
 mod cluster;
+mod clusters;
 mod frames;
+mod inbox;
+mod open;
 mod progress;
 mod queue;
 mod stored;
@@ -23,12 +26,11 @@ mod went_back;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use actions::{GroupPlace, QueueReset, SentCopy};
-pub(crate) use frames::replay_frame;
+pub(crate) use clusters::Clusters;
 
 use super::wire::acl::Credentials;
 use super::wire::client::{Client, ClientSettings, Tls, TlsSettings};
-use super::wire::frame::HeaderType;
+use super::wire::header_error::HeaderType;
 use crate::config;
 use crate::config::RocketMqSource;
 use crate::error::{Error, Result};

@@ -1,7 +1,7 @@
 //! Samples of how far groups are, so that backlog has a history.
 
-use super::broker::Inbox;
 use super::frames::{PROGRESS, Sample};
+use super::inbox::Inbox;
 use crate::brokers::rocketmq::wire::client::{Client, RemoteError};
 use crate::error::{Error, Result};
 

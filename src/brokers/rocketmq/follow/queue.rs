@@ -8,15 +8,15 @@
 //! again; producers may have gone past the place of this queue before it asks. Then [`super::went_back`] finds out where
 //! reading has to go on.
 
-pub(crate) use std::sync::Arc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::broker::Inbox;
 use super::frames::{PLACED, PULLED, placed, pulled};
+use super::inbox::Inbox;
 use crate::brokers::rocketmq::format::properties::names;
 use crate::brokers::rocketmq::format::record::{Record, records};
 use crate::brokers::rocketmq::replay::QueuePlace;
@@ -389,7 +389,7 @@ fn is_gone(error: &RemoteError) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::brokers::rocketmq::follow::queue::*;
+    use super::*;
     use crate::brokers::rocketmq::format::record_encode::encode;
 
     fn pull(status: PullStatus, next: i64, min: i64, max: i64) -> Pull {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::brokers::rocketmq::format::record::Record;
 use crate::error::{Error, Result};
-use crate::lake::schema::MESSAGE;
+use crate::lake::schema::{MESSAGE, SYSTEM_ROCKETMQ};
 use crate::query::Catalog;
 use crate::query::lookup::{Mark, marks};
 
@@ -47,7 +47,7 @@ impl Stored {
         let pinned = self.catalog.pin();
         let table = pinned.table(&MESSAGE)?;
         let queue = (self.broker.as_str(), topic, queue_id);
-        let marks = marks(&self.catalog.files, table, queue, offsets).await?;
+        let marks = marks(&self.catalog.files, table, SYSTEM_ROCKETMQ, queue, offsets).await?;
         let offsets = marks.iter().map(|mark| mark.sequence).collect();
         Ok(Known { marks, offsets })
     }

@@ -149,7 +149,7 @@ impl Troubles {
 
 #[cfg(test)]
 mod tests {
-    use crate::brokers::rocketmq::follow::troubles::*;
+    use super::*;
 
     fn troubles() -> (Arc<Board>, Troubles) {
         let board = Arc::new(Board::new("test".to_owned()));

@@ -4,12 +4,15 @@
 //! they end or the limit is reached. A body that cannot be decoded is given as stored. Nothing here checks the CRC of
 //! the stored bytes, splits inner batches ([`super::inner_batch`]) or takes a body for text.
 
-use super::lz4_frame::Lz4Frames;
-use super::sys_flag::{Compression, SysFlag};
-use flate2::{Decompress, FlushDecompress, Status};
 use std::borrow::Cow;
 use std::fmt;
+
+use flate2::{Decompress, FlushDecompress, Status};
 use zstd::stream::raw::{DParameter, Decoder, Operation};
+
+use super::lz4_frame::Lz4Frames;
+use super::stream_output::{BadStream, Output};
+use super::sys_flag::{Compression, SysFlag};
 
 /// A limit that is far above the 4 MiB that brokers accept of compressed bytes, yet bounds what one record can cost.
 pub const MAX_BODY_BYTES: usize = 16 << 20;
@@ -203,40 +206,6 @@ fn zstd(
         }
     }
     Ok(())
-}
-
-/// The stream is damaged, cut, or none of its kind.
-#[derive(Debug)]
-pub(super) struct BadStream;
-
-/// Takes decoded bytes up to a limit, and keeps or only counts them.
-#[derive(Debug)]
-pub(super) struct Output {
-    kept: Option<Vec<u8>>,
-    bytes: usize,
-    limit: usize,
-    full: bool,
-}
-
-impl Output {
-    fn new(limit: usize, keep: bool) -> Self {
-        Self { kept: keep.then(Vec::new), bytes: 0, limit, full: false }
-    }
-
-    /// Whether more came than the limit allows.
-    pub(super) const fn is_full(&self) -> bool {
-        self.full
-    }
-
-    pub(super) fn push(&mut self, decoded: &[u8]) {
-        let room = self.limit.saturating_sub(self.bytes);
-        self.full |= decoded.len() > room;
-        let taken = decoded.get(..room).unwrap_or(decoded);
-        self.bytes += taken.len();
-        if let Some(kept) = &mut self.kept {
-            kept.extend_from_slice(taken);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! Tests of bodies: worked examples, each state, the limit, and properties over every compression.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use crate::brokers::rocketmq::format::body::*;
-use crate::brokers::rocketmq::format::record::tests::hex;
+use std::io::Write;
+
 use flate2::Compression as Level;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 use proptest::prelude::*;
-use std::io::Write;
+
+use super::*;
+use crate::brokers::rocketmq::format::record::tests::hex;
 
 const ZLIB: SysFlag = SysFlag(0x301);
 const ZLIB_OLD: SysFlag = SysFlag(0x1);

@@ -4,10 +4,12 @@
 //! members are passed over, a missing table is an empty one, and an entry that cannot be what it should be is left
 //! out. A file that is empty or no JSON object is an error, so that the caller can turn to the backup.
 
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
 use super::json;
 use super::json::{JsonError, Value};
-use std::collections::BTreeMap;
-use thiserror::Error;
 
 /// Name of the file with the offsets of the groups, see [`ConsumerOffsets`].
 pub const CONSUMER_OFFSETS: &str = "consumerOffset.json";

@@ -1,8 +1,9 @@
 //! Tests of the configuration files: excerpts as brokers write them, oddities, and noise.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use crate::brokers::rocketmq::format::broker_config::*;
 use proptest::prelude::*;
+
+use super::*;
 
 #[test]
 fn worked_example_of_consumer_offsets() {

@@ -2,8 +2,9 @@
 //!
 //! All of it lags behind what is really in the files. It never tells where the log ends.
 
-use super::fixed::i64_at;
 use thiserror::Error;
+
+use super::fixed::i64_at;
 
 /// Bytes of the file that mean something; the rest of its 4,096 bytes is zero.
 pub const CHECKPOINT_BYTES: usize = 40;
@@ -50,7 +51,7 @@ impl Checkpoint {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
-    use crate::brokers::rocketmq::format::checkpoint::*;
+    use super::*;
     use proptest::prelude::*;
 
     proptest! {

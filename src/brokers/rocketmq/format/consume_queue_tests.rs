@@ -1,8 +1,9 @@
 //! Tests of the consume queue items: worked examples, each kind of entry, and properties.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use crate::brokers::rocketmq::format::consume_queue::*;
 use proptest::prelude::*;
+
+use super::*;
 
 fn hex<const N: usize>(text: &str) -> [u8; N] {
     let digits: String = text.split_whitespace().collect();

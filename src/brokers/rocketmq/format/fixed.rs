@@ -23,7 +23,7 @@ fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 #[cfg(test)]
 mod tests {
-    use crate::brokers::rocketmq::format::fixed::*;
+    use super::*;
 
     #[test]
     fn fields_and_what_lies_beyond_the_end() {

@@ -9,9 +9,10 @@
 //!
 //! A slot holds the number of the newest item of its chain, an item that of the one before it.
 
+use thiserror::Error;
+
 use super::fixed::{i32_at, i64_at};
 use super::java_hash::{extend, java_hash};
-use thiserror::Error;
 
 /// Size of the header in bytes.
 pub const HEADER_BYTES: usize = 40;

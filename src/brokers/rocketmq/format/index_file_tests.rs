@@ -1,9 +1,11 @@
 //! Tests of the index files: the worked example, damage, layouts found from data, and a model of the writer.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use crate::brokers::rocketmq::format::index_file::*;
-use proptest::prelude::*;
 use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
 
 const ALWAYS: Window = Window { begin_ms: 0, end_ms: i64::MAX };
 const SMALL: Layout = Layout { slots: 10, items: 20 };

@@ -1,9 +1,10 @@
 //! Tests of inner batches: the worked example, each way to end, and properties.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use crate::brokers::rocketmq::format::inner_batch::*;
-use crate::brokers::rocketmq::format::record::tests::hex;
 use proptest::prelude::*;
+
+use super::*;
+use crate::brokers::rocketmq::format::record::tests::hex;
 
 const EXAMPLE: &str = "00000020 00000000 00000000 00000000 00000002 4131   0008 4b455953016b3102
                        00000021 00000000 00000000 00000000 00000003 423232 0008 4b455953016b3202";

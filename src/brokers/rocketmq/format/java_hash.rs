@@ -14,7 +14,7 @@ pub(super) fn extend(hash: i32, text: &str) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use crate::brokers::rocketmq::format::java_hash::*;
+    use super::*;
     use proptest::prelude::*;
 
     #[test]

@@ -6,6 +6,7 @@
 //! reads as [`Value::Null`]) and never writes JSON.
 
 use std::borrow::Cow;
+
 use thiserror::Error;
 
 /// Longest input taken, in bytes. The offsets of a large broker are some megabytes.

@@ -1,8 +1,9 @@
 //! Tests of the tolerant JSON reader: what brokers write, each refusal, and properties over made values and noise.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use crate::brokers::rocketmq::format::json::*;
 use proptest::prelude::*;
+
+use super::*;
 
 fn text(text: &str) -> Value {
     Value::Text(text.to_owned())

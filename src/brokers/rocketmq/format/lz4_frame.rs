@@ -5,7 +5,7 @@
 //! neither will do. Checksums are passed over: the CRC of the record already covers the stored bytes. Dictionaries,
 //! skippable and legacy frames are not known.
 
-use super::body::{BadStream, Output};
+use super::stream_output::{BadStream, Output};
 
 const MAGIC: u32 = 0x184D_2204;
 const UNCOMPRESSED: u32 = 0x8000_0000;

@@ -4,11 +4,13 @@
 //! Ids are taken apart, never judged: clients in some languages fill the fields with other things, and any text can
 //! be the id of a message. No id is looked up here.
 
-use super::host::Host;
-use crate::codec::cursor::{Cursor, Short};
-use chrono::{DateTime, Datelike, Duration, NaiveDate, TimeZone};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
+
+use chrono::{DateTime, Datelike, Duration, NaiveDate, TimeZone};
+
+use crate::codec::cursor::{Cursor, Short};
+use crate::codec::offset_id::{OffsetId, read_ip, write_hex, write_ip};
 
 /// 2021-01-01T00:00:00Z in seconds since the Unix epoch, from which gRPC ids count.
 const GRPC_EPOCH_SECONDS: i64 = 1_609_459_200;
@@ -127,48 +129,6 @@ impl fmt::Display for UniqueId {
     }
 }
 
-/// The id that names the broker and the physical offset of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct OffsetId {
-    /// The broker as it advertised itself when it stored the record.
-    pub host: Host,
-    /// Physical offset in its commit log.
-    pub offset: i64,
-}
-
-impl OffsetId {
-    /// Reads 32 or 56 hex digits of either case.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        match MessageId::parse(text) {
-            MessageId::Classic { offset, .. } => Some(offset),
-            MessageId::Grpc(_) | MessageId::Other => None,
-        }
-    }
-
-    /// Whether an id that was found to be no unique id can be an offset id: its port can be one.
-    ///
-    /// A unique id passes only if the process id was a multiple of 65536.
-    #[must_use]
-    pub fn is_plausible(&self) -> bool {
-        self.host.port != 0 && self.host.has_valid_port()
-    }
-
-    fn read(bytes: &[u8]) -> Result<Self, Short> {
-        let mut cursor = Cursor::new(bytes);
-        let ip = read_ip(&mut cursor)?;
-        Ok(Self { host: Host { ip, port: cursor.i32()? }, offset: cursor.i64()? })
-    }
-}
-
-impl fmt::Display for OffsetId {
-    /// 32 or 56 hex digits in upper case.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_ip(f, self.host.ip)?;
-        write!(f, "{:08X}{:016X}", self.host.port, self.offset)
-    }
-}
-
 /// The unique id of a gRPC client, version 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct GrpcId {
@@ -245,26 +205,6 @@ impl Month {
         };
         Some(Self { first_day })
     }
-}
-
-/// Reads the address at the start of a classic id, whose length tells the kind.
-fn read_ip(cursor: &mut Cursor<'_>) -> Result<IpAddr, Short> {
-    if cursor.remaining() == V4_BYTES {
-        return Ok(IpAddr::V4(Ipv4Addr::from(cursor.u32()?)));
-    }
-    let octets = <[u8; 16]>::try_from(cursor.bytes(16)?).map_err(|_| Short)?;
-    Ok(IpAddr::from(octets))
-}
-
-fn write_ip(f: &mut fmt::Formatter<'_>, ip: IpAddr) -> fmt::Result {
-    match ip {
-        IpAddr::V4(ip) => write_hex(f, &ip.octets()),
-        IpAddr::V6(ip) => write_hex(f, &ip.octets()),
-    }
-}
-
-fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02X}"))
 }
 
 /// The bytes behind hex digits, if the text is nothing else and they fit.

@@ -4,9 +4,10 @@
 //! `rmq_sys_REVIVE_LOG_<cluster>`, most of them in the timer topic first. [`decode`] reads one body; it never pairs
 //! acknowledgements with check points.
 
+use thiserror::Error;
+
 use super::json;
 use super::json::{JsonError, Value};
-use thiserror::Error;
 
 /// Tag of a check point.
 pub const TAG_CHECK_POINT: &str = "ck";

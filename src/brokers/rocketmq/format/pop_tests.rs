@@ -1,8 +1,9 @@
 //! Tests of pop bookkeeping: bodies as brokers write them, refusals, and noise.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use crate::brokers::rocketmq::format::pop::*;
 use proptest::prelude::*;
+
+use super::*;
 
 const CHECK_POINT: &str = r#"{"bm":0,"bn":"broker-a","c":"g-grpc","d":[0,2],"it":60000,"n":2,"pt":1795261468023,"q":0,"reviveTime":1795261528023,"ro":0,"so":101,"t":"grpc-orders"}"#;
 const ACK: &str =

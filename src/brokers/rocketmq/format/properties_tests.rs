@@ -1,8 +1,9 @@
 //! Tests of properties: the parsing rules one by one, and properties over made and arbitrary text.
 #![allow(clippy::unwrap_used)]
 
-use crate::brokers::rocketmq::format::properties::*;
 use proptest::prelude::*;
+
+use super::*;
 
 /// Text with `=` for U+0001 and `;` for U+0002.
 fn text(readable: &str) -> Vec<u8> {

@@ -6,14 +6,15 @@
 //! The checksums are not verified by decoding, because that costs a pass over the bytes: use
 //! [`Record::check_body_crc`] and [`Record::check_record_crc`] where bytes can be stale or torn.
 
-use super::host::Host;
-use super::message_id::OffsetId;
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use super::properties::{MAX_PROPERTIES_BYTES, Properties, names};
 use super::record_error::RecordError;
 use super::sys_flag::SysFlag;
 use crate::codec::cursor::{Cursor, Short};
-use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use crate::codec::host::Host;
+use crate::codec::offset_id::OffsetId;
 
 /// Magic of records whose topic length takes one byte.
 pub const MAGIC_V1: u32 = 0xDAA3_20A7;

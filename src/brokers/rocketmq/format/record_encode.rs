@@ -3,10 +3,11 @@
 //! What [`super::record::decode`] reads comes out of here byte for byte as a broker writes it. Nothing is checked: a
 //! record that breaks the limits of the format is written all the same.
 
-use super::host::Host;
+use std::net::IpAddr;
+
 use super::properties::Properties;
 use super::record::{CRC_MASK, HEAD_BYTES, MAGIC_BLANK, RECORD_CRC_BYTES, Record, Version, host_bytes};
-use std::net::IpAddr;
+use crate::codec::host::Host;
 
 /// Digits of the CRC of the whole record.
 const RECORD_CRC_DIGITS: usize = 10;

@@ -1,10 +1,11 @@
 //! Tests of records: the worked examples, each check, the checksums, and properties over made records and noise.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use crate::brokers::rocketmq::format::record::*;
+use proptest::prelude::*;
+
+use super::*;
 use crate::brokers::rocketmq::format::record_encode::{encode, encode_blank, encode_with_record_crc};
 use crate::brokers::rocketmq::format::sys_flag::{Compression, Transaction};
-use proptest::prelude::*;
 
 /// Bytes written as hex digits, with any white space.
 pub(crate) fn hex(text: &str) -> Vec<u8> {

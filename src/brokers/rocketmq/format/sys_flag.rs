@@ -115,7 +115,7 @@ impl SysFlag {
 
 #[cfg(test)]
 mod tests {
-    use crate::brokers::rocketmq::format::sys_flag::*;
+    use super::*;
 
     #[test]
     fn compression_types() {

@@ -1,8 +1,9 @@
 //! Tests of the classification: each kind, each way to find an origin, and leftovers that must not mislead.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use crate::brokers::rocketmq::format::topics::*;
 use proptest::prelude::*;
+
+use super::*;
 
 const GROUPS: [&str; 3] = ["g", "g_long", "ns%g"];
 

@@ -8,28 +8,21 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
-use super::{RocketMqSummary, store_error};
-use crate::brokers::rocketmq::format::host::Host;
+use super::errors::store_error;
+use super::summary::RocketMqSummary;
 use crate::brokers::rocketmq::format::index_file::{IndexFile, Layout};
-use crate::brokers::rocketmq::format::message_id::OffsetId;
+use crate::brokers::rocketmq::logs;
 use crate::brokers::rocketmq::replay::{QueueOffsets, RocketMqBatch, lost_key_text};
 use crate::brokers::rocketmq::store::StoreDirectory;
 use crate::brokers::rocketmq::store::log::{CommitLog, Item, WalkOptions};
+use crate::codec::host::Host;
+use crate::codec::offset_id::OffsetId;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::lake::Lake;
 use crate::lake::schema::MESSAGE_KEY;
-use crate::lake::{Lake, Log, StreamId};
-use crate::rows::DayRule;
-use crate::stream::encode;
-
-/// Entries below an offset.
-struct Gathered {
-    batch: RocketMqBatch,
-    entries: u64,
-    to: u64,
-}
+use crate::rows::{BatchContext, DayRule, Rows};
+use crate::stream::{Batch, Flushes, LogReader};
 
 impl Lake {
     /// Adds the keys whose records were gone before any import.
@@ -40,8 +33,8 @@ impl Lake {
         config: &Config,
         summary: &mut RocketMqSummary,
     ) -> Result<()> {
-        let stream = StreamId::rocketmq(broker, Log::KeyIndex);
-        let read = StreamId::rocketmq(broker, Log::CommitLog);
+        let stream = logs::stream(broker, logs::KEY_INDEX);
+        let read = logs::stream(broker, logs::COMMIT_LOG);
         let imported = match self.table(&MESSAGE_KEY)?.position(&read).await? {
             Some(position) => {
                 let offsets = QueueOffsets::from_bytes(&self.state(&read, position).await?)?;
@@ -49,50 +42,58 @@ impl Lake {
             }
             None => 0,
         };
-        let [mut position] = self.positions(&stream, [&MESSAGE_KEY]).await?;
-        let from = imported.max(position.position.unwrap_or(0));
-        let most = config.import.index_entries;
-        let (sender, mut batches) = mpsc::channel::<Gathered>(1);
-        let gathering = {
-            let store = store.clone();
-            tokio::task::spawn_blocking(move || gather(&store, from, most, &sender))
+        let mut tables = self.positions(&stream).await?;
+        let known = tables.first().and_then(|table| table.position).unwrap_or(0);
+        let reader = LostKeysReader {
+            store: store.clone(),
+            from: imported.max(known),
+            most: config.import.index_entries,
         };
-        let mut committing = Ok(());
-        while let Some(gathered) = batches.recv().await {
-            let (settings, owner) = (self.settings.clone(), broker.to_owned());
-            let Gathered { batch, entries, to } = gathered;
-            let job = move || {
-                let [.., keys] = batch.tables();
-                encode(keys, &batch.context(&owner), &settings, &DayRule::default())
-            };
-            committing = match tokio::task::spawn_blocking(job).await? {
-                Ok(encoded) => self.commit_encoded(encoded, &stream, &mut position, to).await.map(|is_new| {
-                    summary.commits += u64::from(is_new);
-                    summary.lost_keys += entries;
-                }),
-                Err(error) => Err(error),
-            };
-            if committing.is_err() {
-                break;
-            }
-        }
-        drop(batches);
-        let gathered = gathering.await?;
-        committing?;
-        gathered
+        let imported = self.import_log(reader, &stream, &mut tables, &DayRule::default()).await?;
+        summary.commits += imported.commits;
+        summary.lost_keys += imported.outcome;
+        Ok(())
+    }
+}
+
+/// Keys alone.
+struct LostKeys(RocketMqBatch);
+
+impl Batch for LostKeys {
+    fn tables(&self) -> Vec<Box<dyn Rows + '_>> {
+        vec![Box::new(self.0.key_rows())]
+    }
+
+    fn context<'a>(&'a self, broker: &'a str) -> BatchContext<'a> {
+        self.0.context(broker)
     }
 }
 
 /// Gathers the entries between `from` and the start of the log, at most about so many at a time.
-fn gather(store: &StoreDirectory, from: u64, most: usize, sender: &mpsc::Sender<Gathered>) -> Result<()> {
+struct LostKeysReader {
+    store: Arc<StoreDirectory>,
+    from: u64,
+    most: usize,
+}
+
+impl LogReader for LostKeysReader {
+    /// Entries.
+    type Outcome = u64;
+
+    fn read(self, flushes: &Flushes) -> Result<u64> {
+        gather(&self.store, self.from, self.most, flushes)
+    }
+}
+
+fn gather(store: &StoreDirectory, from: u64, most: usize, flushes: &Flushes) -> Result<u64> {
     let log = CommitLog::open(store.commit_log_directories()).map_err(input(store))?;
-    let Some(start) = log.start_of_log().filter(|start| *start > from) else { return Ok(()) };
-    let Some(host) = store_host(&log).map_err(input(store))? else { return Ok(()) };
+    let Some(start) = log.start_of_log().filter(|start| *start > from) else { return Ok(0) };
+    let Some(host) = store_host(&log).map_err(input(store))? else { return Ok(0) };
     let number = |offset: u64| i64::try_from(offset).unwrap_or(i64::MAX);
     let mut left: Range<i64> = number(from)..number(start);
     let mut batch = RocketMqBatch::default();
     let mut seen: HashSet<(u32, i64)> = HashSet::new();
-    let mut newest = left.start;
+    let (mut newest, mut entries) = (left.start, 0);
     let mut layout: Option<Layout> = None;
     for file in store.index_files().map_err(store_error)? {
         let bytes = std::fs::read(&file.path).map_err(|error| Error::input(&file.path, error.to_string()))?;
@@ -107,11 +108,12 @@ fn gather(store: &StoreDirectory, from: u64, most: usize, sender: &mpsc::Sender<
         for item in index.items() {
             // the entries of a record stay together; what a crash made a broker enter again was read before
             if seen.len() >= most && item.physical_offset > newest && item.physical_offset < left.end {
-                let (full, entries) = (std::mem::take(&mut batch), seen.len() as u64);
+                let full = std::mem::take(&mut batch);
+                entries += seen.len() as u64;
                 seen.clear();
                 let to = u64::try_from(newest).unwrap_or(0).saturating_add(1);
                 left.start = newest.saturating_add(1);
-                send(sender, Gathered { batch: full, entries, to })?;
+                flushes.send(Box::new(LostKeys(full)), None, to)?;
             }
             if left.contains(&item.physical_offset) && seen.insert((item.key_hash, item.physical_offset)) {
                 newest = newest.max(item.physical_offset);
@@ -120,13 +122,8 @@ fn gather(store: &StoreDirectory, from: u64, most: usize, sender: &mpsc::Sender<
             }
         }
     }
-    send(sender, Gathered { batch, entries: seen.len() as u64, to: start })
-}
-
-fn send(sender: &mpsc::Sender<Gathered>, gathered: Gathered) -> Result<()> {
-    // the reader ends because the committer did; its error is the one to show
-    let stopped = |_| Error::Invariant("reading stopped because committing failed".to_owned());
-    sender.blocking_send(gathered).map_err(stopped)
+    flushes.send(Box::new(LostKeys(batch)), None, start)?;
+    Ok(entries + seen.len() as u64)
 }
 
 /// The address that the broker puts into its records.

@@ -8,84 +8,40 @@
 //! its end, or all of it), the stream turns to it: an empty commit moves all tables to a position that stands for the
 //! first new record. So positions only grow, and the rows are the projection of all that was read.
 
+mod errors;
 mod lost_keys;
 mod posted;
 mod queues;
 mod read;
 mod resume;
 mod samples;
-
-pub use posted::PostedTraces;
+mod summary;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use futures::StreamExt;
 use serde::Serialize;
-use tokio::sync::mpsc;
 
-use super::replay::{
-    QueueOffsets, ROCKETMQ_TABLES, RocketMqBatch, RocketMqCounts, RocketMqReplay, RocketMqSettings,
-    TableFloor,
-};
+use super::replay::{QueueOffsets, RocketMqCounts, RocketMqReplay, RocketMqSettings, TableFloor};
 use super::store::log::CommitLog;
 use super::store::{StoreDirectory, StoreError, log};
-use crate::brokers::qmq::import::check_group;
-use crate::brokers::qmq::store::Skipped;
+use crate::brokers::rocketmq::logs;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::lake::schema::SYSTEM_ROCKETMQ;
-use crate::lake::{Gap, Lake, Log, Move, Outcome, Owner, Replaced, Settled, StreamId};
-use crate::rows::DayRule;
-use crate::stream::{Encoded, Progress, TablePosition, blocking, encode, encode_ahead};
-use read::{Flush, ReadResult, Reading};
+use crate::lake::schema::{MESSAGE, SYSTEM_ROCKETMQ};
+use crate::lake::{Gap, Lake, Move, Outcome, Owner, Replaced, Settled, StreamId, StreamInfo};
+use crate::stream::{Progress, Skipped, TablePosition, check_group, lowest};
+use errors::{log_error, store_error, unless_damaged};
+use read::{ReadResult, Reading};
 use resume::{Known, Resume, Start, Turn};
+
+pub use posted::PostedTraces;
+pub use summary::{RocketMqImport, RocketMqSummary};
 
 /// Most queues that a warning names.
 const MOST_NAMED_QUEUES: usize = 20;
-
-/// What to import.
-#[derive(Debug, Clone)]
-pub struct RocketMqImport {
-    /// Store directory of the broker.
-    pub store: PathBuf,
-    /// Name of the broker.
-    pub broker: String,
-    /// Topics with traces beside the usual ones; others are recognised by what they hold.
-    pub trace_topics: Vec<String>,
-    /// Further directories of the commit log, of a broker that spreads it.
-    pub commit_logs: Vec<PathBuf>,
-    /// Go on behind damage.
-    pub skip_corrupt: bool,
-}
-
-/// What an import did.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct RocketMqSummary {
-    /// Messages and events.
-    pub messages: RocketMqCounts,
-    /// Entries of index files whose records are gone.
-    pub lost_keys: u64,
-    /// Damage that was passed over.
-    pub skipped: Vec<Skipped>,
-    /// Stretches that the broker had removed before this import.
-    pub gaps: Vec<Gap>,
-    /// Ends of the log that were read earlier, and that the broker lost since.
-    pub replaced: Vec<Replaced>,
-    /// What an operator should know.
-    pub warnings: Vec<String>,
-    /// How the end of the log was told.
-    pub end: String,
-    /// Bytes of the log read.
-    pub bytes_read: u64,
-    /// Commits made.
-    pub commits: u64,
-    /// Files of closed days merged.
-    #[serde(skip)]
-    pub settled: Settled,
-}
 
 /// Looks whether a directory is a store that can be imported.
 ///
@@ -124,9 +80,9 @@ impl Lake {
         let owner = Owner::of(SYSTEM_ROCKETMQ, &request.broker);
         let _lock = self.become_writer(&owner).await?;
         // from now on the broker is known
-        self.rocketmq_gaps(&request.broker).await?;
-        let stream = StreamId::rocketmq(&request.broker, Log::CommitLog);
-        let mut tables = self.positions(&stream, ROCKETMQ_TABLES).await?;
+        self.stream_info_or(StreamInfo::new(SYSTEM_ROCKETMQ, &request.broker, logs::PULLED)).await?;
+        let stream = logs::stream(&request.broker, logs::COMMIT_LOG);
+        let mut tables = self.positions(&stream).await?;
         let store = Arc::new(store);
         progress.enter("keys");
         self.import_lost_keys(&store, &request.broker, config, &mut summary).await?;
@@ -138,6 +94,7 @@ impl Lake {
             Resumed::Reading { offsets, from, known } => {
                 let replay = self.rocketmq_replay(request, config, &tables, offsets).await?;
                 let reading = Reading {
+                    replay,
                     store: store.clone(),
                     from,
                     known,
@@ -147,8 +104,9 @@ impl Lake {
                     flush_bytes: usize::try_from(config.import.flush_bytes.as_u64()).unwrap_or(usize::MAX),
                     progress: progress.clone(),
                 };
-                self.read_rocketmq(reading, replay, &self.days(now), &stream, &mut tables, &mut summary)
-                    .await?
+                let imported = self.import_log(reading, &stream, &mut tables, &self.days(now)).await?;
+                summary.commits += imported.commits;
+                imported.outcome
             }
             Resumed::Nothing { offsets, end } => ReadResult { offsets, end, ..ReadResult::default() },
         };
@@ -172,7 +130,7 @@ impl Lake {
     async fn known_offsets(
         &self,
         stream: &StreamId,
-        tables: &[TablePosition; 5],
+        tables: &[TablePosition],
         store: &StoreDirectory,
     ) -> Result<QueueOffsets> {
         let mut offsets = match lowest(tables) {
@@ -191,13 +149,15 @@ impl Lake {
         store: &Arc<StoreDirectory>,
         stream: &StreamId,
         mut offsets: QueueOffsets,
-        tables: &mut [TablePosition; 5],
+        tables: &mut [TablePosition],
         config: &Config,
         summary: &mut RocketMqSummary,
     ) -> Result<Resumed> {
         let broker = &stream.broker_group;
-        let known =
-            Known { records: self.known_records(broker).await?, runtime: tokio::runtime::Handle::current() };
+        let known = Known {
+            records: self.known_records(&stream.system, broker).await?,
+            runtime: tokio::runtime::Handle::current(),
+        };
         let from = lowest(tables).map(|position| offsets.trail.offset(position));
         let check_bytes = config.import.check_bytes.as_u64();
         let job = {
@@ -217,7 +177,7 @@ impl Lake {
         match start {
             Start::At(from) => {
                 // what the running broker sent is known record by record, too
-                let is_followed = self.is_begun(&StreamId::rocketmq(broker, Log::Pulled)).await?;
+                let is_followed = self.is_begun(&logs::stream(broker, logs::PULLED)).await?;
                 Ok(Resumed::Reading { offsets, from, known: is_followed.then_some(known) })
             }
             Start::Turn(turn) => {
@@ -241,7 +201,7 @@ impl Lake {
         &self,
         stream: &StreamId,
         offsets: &mut QueueOffsets,
-        tables: &mut [TablePosition; 5],
+        tables: &mut [TablePosition],
         turn: Turn,
         was_read_to: u64,
         summary: &mut RocketMqSummary,
@@ -255,7 +215,7 @@ impl Lake {
         let replaced =
             Replaced { stream: stream.to_string(), from: turn.at, to: was_read_to, queues: turn.queues };
         summary.warn(describe(&replaced, turn.is_whole));
-        self.note_replaced(&stream.broker_group, replaced.clone()).await?;
+        self.note_replaced(&stream.system, &stream.broker_group, replaced.clone()).await?;
         summary.replaced.push(replaced);
         self.put_state(stream, position, offsets.to_bytes()?).await?;
         for table in tables.iter_mut() {
@@ -273,49 +233,21 @@ impl Lake {
         Ok(())
     }
 
-    /// Reads the log and commits what it brings.
-    async fn read_rocketmq(
-        &self,
-        reading: Reading,
-        replay: RocketMqReplay,
-        days: &DayRule,
-        stream: &StreamId,
-        tables: &mut [TablePosition; 5],
-        summary: &mut RocketMqSummary,
-    ) -> Result<ReadResult> {
-        let (sender, flushes) = mpsc::channel::<Flush>(1);
-        let reading = tokio::task::spawn_blocking(move || reading.run(replay, &sender));
-        let mut committing = Ok(());
-        let mut encoding = Box::pin(encode_ahead(flushes, |flush| self.encode_rocketmq(flush, stream, days)));
-        while let Some(encoded) = encoding.next().await {
-            committing = match encoded {
-                Ok(encoded) => self.commit_rocketmq(encoded, stream, tables, summary).await,
-                Err(error) => Err(error),
-            };
-            if committing.is_err() {
-                break;
-            }
-        }
-        drop(encoding);
-        let read = reading.await?;
-        committing?;
-        read
-    }
-
     /// A replay that goes on where the tables stand.
     async fn rocketmq_replay(
         &self,
         request: &RocketMqImport,
         config: &Config,
-        tables: &[TablePosition; 5],
+        tables: &[TablePosition],
         offsets: QueueOffsets,
     ) -> Result<RocketMqReplay> {
-        let pulled = StreamId::rocketmq(&request.broker, Log::Pulled);
-        let other = self.positions(&pulled, ROCKETMQ_TABLES).await?;
+        let pulled = logs::stream(&request.broker, logs::PULLED);
+        let other = self.positions(&pulled).await?;
         let states = self.states_at(&pulled, &other).await?;
         let state =
             |table: &TablePosition| table.position.and_then(|position| states.get(&position).cloned());
-        let [.., message, _] = &other;
+        let message = other.iter().find(|table| table.def.name == MESSAGE.name);
+        let message = message.ok_or_else(|| Error::Invariant("the log feeds no messages".to_owned()))?;
         let mut floors: [TableFloor; 5] = Default::default();
         for ((floor, table), other) in floors.iter_mut().zip(tables).zip(&other) {
             floor.position = table.position.unwrap_or(0);
@@ -347,44 +279,6 @@ impl Lake {
         }
         Ok(states)
     }
-
-    async fn encode_rocketmq(&self, flush: Flush, stream: &StreamId, days: &DayRule) -> Result<EncodedFlush> {
-        let batch = Arc::new(flush.batch);
-        let job = |table: usize| {
-            let (broker, settings, days) = (stream.broker_group.clone(), self.settings.clone(), days.clone());
-            blocking(&batch, move |batch: &RocketMqBatch| {
-                let tables = batch.tables();
-                let rows =
-                    tables.get(table).ok_or_else(|| Error::Invariant("there are five tables".to_owned()))?;
-                encode(*rows, &batch.context(&broker), &settings, &days)
-            })
-        };
-        let (a, b, c, d, e) = tokio::try_join!(job(0), job(1), job(2), job(3), job(4))?;
-        Ok(EncodedFlush { files: [a, b, c, d, e], state: flush.state, to: flush.to })
-    }
-
-    async fn commit_rocketmq(
-        &self,
-        encoded: EncodedFlush,
-        stream: &StreamId,
-        tables: &mut [TablePosition; 5],
-        summary: &mut RocketMqSummary,
-    ) -> Result<()> {
-        let EncodedFlush { files, state, to } = encoded;
-        if tables.iter().all(|table| table.position.is_some_and(|known| known >= to)) {
-            return Ok(());
-        }
-        self.put_state(stream, to, state).await?;
-        for (encoded, position) in files.into_iter().zip(tables.iter_mut()) {
-            if self.commit_encoded(encoded, stream, position, to).await? {
-                summary.commits += 1;
-            }
-        }
-        if let Some(lowest) = lowest(tables) {
-            self.drop_states_below(stream, lowest).await?;
-        }
-        Ok(())
-    }
 }
 
 /// How an import goes on.
@@ -393,51 +287,6 @@ enum Resumed {
     Reading { offsets: QueueOffsets, from: Option<u64>, known: Option<Known> },
     /// There is nothing to read.
     Nothing { offsets: QueueOffsets, end: String },
-}
-
-impl RocketMqSummary {
-    /// Tells an operator something, at once and in the end.
-    fn warn(&mut self, what: String) {
-        tracing::warn!("{what}");
-        self.warnings.push(what);
-    }
-}
-
-struct EncodedFlush {
-    files: [Encoded; 5],
-    state: bytes::Bytes,
-    to: u64,
-}
-
-/// Where replay goes on: `None` before the first commit of any table.
-fn lowest(tables: &[TablePosition; 5]) -> Option<u64> {
-    tables.iter().map(|table| table.position).min().flatten()
-}
-
-fn store_error(error: StoreError) -> Error {
-    let path = match &error {
-        StoreError::NotADirectory(path)
-        | StoreError::NoCommitLog(path)
-        | StoreError::InsideStore(path)
-        | StoreError::OnlyDLedger(path)
-        | StoreError::Read { path, .. }
-        | StoreError::Config { path, .. } => path.clone(),
-    };
-    let text = error.to_string();
-    let reason = text.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&text).to_owned();
-    Error::input(&path, reason)
-}
-
-fn log_error(error: log::Error, stream: &StreamId) -> Error {
-    Error::Input { path: stream.to_string(), reason: error.to_string() }
-}
-
-/// What a configuration file of the broker says; nothing if it is damaged, which is told elsewhere.
-fn unless_damaged<T>(file: std::result::Result<Option<T>, StoreError>) -> Result<Option<T>> {
-    match file {
-        Err(StoreError::Config { .. }) => Ok(None),
-        other => other.map_err(store_error),
-    }
 }
 
 /// What was lost, for operators.

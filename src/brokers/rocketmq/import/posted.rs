@@ -9,7 +9,7 @@ use crate::brokers::rocketmq::replay::{RocketMqBatch, TraceCarrier};
 use crate::error::{Error, Result};
 use crate::lake::schema::{MESSAGE_KEY, SYSTEM_ROCKETMQ, TRACE};
 use crate::lake::{Lake, Outcome, Owner};
-use crate::stream::encode;
+use crate::stream::{Batch, encode};
 
 /// Name under which posted traces are stored in place of a broker's.
 const POSTED: &str = "posted";
@@ -48,10 +48,9 @@ impl Lake {
                 batch.trace_body(&carrier, body)
             });
             let counts = bodies.collect();
-            let [_, traces, _, _, keys] = batch.tables();
             let context = batch.context(POSTED);
-            let traces = encode(traces, &context, &settings, &days)?;
-            Ok::<_, Error>((counts, [traces, encode(keys, &context, &settings, &days)?]))
+            let traces = encode(batch.trace_rows_alone(), &context, &settings, &days)?;
+            Ok::<_, Error>((counts, [traces, encode(&batch.key_rows(), &context, &settings, &days)?]))
         };
         let (counts, encoded) = tokio::task::spawn_blocking(decode).await??;
         let owner = Owner::of(SYSTEM_ROCKETMQ, POSTED);

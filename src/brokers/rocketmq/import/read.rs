@@ -3,29 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-use tokio::sync::mpsc;
-
+use super::errors::{log_error, store_error};
 use super::resume::Known;
-use super::{log_error, store_error};
-use crate::brokers::qmq::store::Skipped;
 use crate::brokers::rocketmq::format::record::Record;
-use crate::brokers::rocketmq::replay::{QueueOffsets, RocketMqBatch, RocketMqCounts, RocketMqReplay};
+use crate::brokers::rocketmq::replay::{QueueOffsets, RocketMqCounts, RocketMqReplay};
 use crate::brokers::rocketmq::store::StoreDirectory;
 use crate::brokers::rocketmq::store::log::{CommitLog, Damage, EndReason, Event, Item, WalkOptions};
 use crate::error::{Error, Result};
 use crate::lake::{Gap, StreamId};
-use crate::stream::Progress;
+use crate::stream::{Flushes, LogReader, Progress, Skipped};
 
 /// Most warnings about single records.
 const MOST_WARNINGS: usize = 20;
-
-/// Rows up to a position, with the queue offsets there.
-pub(super) struct Flush {
-    pub(super) batch: RocketMqBatch,
-    pub(super) state: Bytes,
-    pub(super) to: u64,
-}
 
 /// What was read.
 #[derive(Default)]
@@ -40,6 +29,7 @@ pub(super) struct ReadResult {
 
 /// What to read.
 pub(super) struct Reading {
+    pub(super) replay: RocketMqReplay,
     pub(super) store: Arc<StoreDirectory>,
     /// Offset in the log; without one it is read from its begin.
     pub(super) from: Option<u64>,
@@ -52,17 +42,15 @@ pub(super) struct Reading {
     pub(super) progress: Arc<Progress>,
 }
 
-impl Reading {
-    pub(super) fn run(
-        mut self,
-        mut replay: RocketMqReplay,
-        sender: &mpsc::Sender<Flush>,
-    ) -> Result<ReadResult> {
+impl LogReader for Reading {
+    type Outcome = ReadResult;
+
+    fn read(mut self, flushes: &Flushes) -> Result<ReadResult> {
         let stream = self.stream.clone();
         let fail = |error| log_error(error, &stream);
         let log = CommitLog::open(self.store.commit_log_directories()).map_err(fail)?;
         let Some(start) = log.start_of_log() else { return Err(no_files(&self.store)) };
-        replay.offsets.head = log.first_store_timestamp().map_err(fail)?.map(|time| (start, time));
+        self.replay.offsets.head = log.first_store_timestamp().map_err(fail)?.map(|time| (start, time));
         // a hint only, but a good one: nothing before it is taken for a torn tail
         let confirmed = self.store.confirmed_end().map_err(store_error)?;
         let confirmed = confirmed.and_then(|end| u64::try_from(end).ok());
@@ -73,7 +61,7 @@ impl Reading {
         let mut walker = log
             .walk(WalkOptions {
                 from: self.from,
-                last_stored: replay.offsets.last_stored,
+                last_stored: self.replay.offsets.last_stored,
                 confirmed_end: confirmed,
                 is_same_log: true,
             })
@@ -82,26 +70,33 @@ impl Reading {
         while let Some(item) = walker.next().map_err(fail)? {
             let next = match item {
                 Item::Record { position, record } => {
-                    if self.is_left_behind(&log, position, &record, replay.offsets.last_stored)? {
+                    if self.is_left_behind(&log, position, &record, self.replay.offsets.last_stored)? {
                         result.end = format!("offset {position}: {}", EndReason::Stale);
                         break;
                     }
-                    self.record(position, &record, &mut replay, &mut result)?;
+                    self.record(position, &record, &mut result)?;
                     position.saturating_add(record.size() as u64)
                 }
                 Item::Event(event) => self.event(event, at, confirmed, &mut result)?,
             };
             self.progress.bytes_read.fetch_add(next.saturating_sub(at), Ordering::Relaxed);
             at = next;
-            let pending = replay.pending();
-            if pending.rows() >= self.flush_rows || pending.heap_bytes() >= self.flush_bytes {
-                send(&mut replay, at, sender)?;
+            if self.replay.pending().reaches(self.flush_rows, self.flush_bytes) {
+                self.flush(at, flushes)?;
             }
         }
-        send(&mut replay, at, sender)?;
-        result.counts = replay.counts;
-        result.offsets = replay.offsets;
+        self.flush(at, flushes)?;
+        result.counts = self.replay.counts;
+        result.offsets = self.replay.offsets;
         Ok(result)
+    }
+}
+
+impl Reading {
+    /// Hands over what was replayed up to an offset of the log.
+    fn flush(&mut self, at: u64, flushes: &Flushes) -> Result<()> {
+        let (state, to) = (self.replay.offsets.to_bytes()?, self.replay.offsets.trail.position(at));
+        flushes.send(Box::new(self.replay.take()), Some(state), to)
     }
 
     /// Whether a record and all behind it are what a crash left behind the end of the log: known, and older than the
@@ -130,13 +125,7 @@ impl Reading {
         Ok(true)
     }
 
-    fn record(
-        &mut self,
-        offset: u64,
-        record: &Record<'_>,
-        replay: &mut RocketMqReplay,
-        result: &mut ReadResult,
-    ) -> Result<()> {
+    fn record(&mut self, offset: u64, record: &Record<'_>, result: &mut ReadResult) -> Result<()> {
         if record.is_unfinished() && result.warnings.len() < MOST_WARNINGS {
             result.warnings.push(format!(
                 "the record at offset {offset} has zeros where its topic or properties end: the broker lost them in a \
@@ -147,9 +136,9 @@ impl Reading {
             Some(known) => Some(known.has(offset, record)?),
             None => None,
         };
-        let position = replay.offsets.trail.position(offset);
-        replay.record_beside(position, record, is_known);
-        replay.offsets.trail.note(offset, record);
+        let position = self.replay.offsets.trail.position(offset);
+        self.replay.record_beside(position, record, is_known);
+        self.replay.offsets.trail.note(offset, record);
         Ok(())
     }
 
@@ -221,12 +210,4 @@ impl Reading {
 /// The error of a store without a log.
 pub(super) fn no_files(store: &StoreDirectory) -> Error {
     Error::input(store.root(), "its `commitlog` folder holds no file of a commit log")
-}
-
-fn send(replay: &mut RocketMqReplay, to: u64, sender: &mpsc::Sender<Flush>) -> Result<()> {
-    let (state, to) = (replay.offsets.to_bytes()?, replay.offsets.trail.position(to));
-    let flush = Flush { batch: replay.take(), state, to };
-    // the reader ends because the committer did; its error is the one to show
-    let stopped = |_| Error::Invariant("reading stopped because committing failed".to_owned());
-    sender.blocking_send(flush).map_err(stopped)
 }

@@ -10,15 +10,16 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use md5::{Digest, Md5};
 
+use super::errors::{store_error, unless_damaged};
 use super::queues::QueueBounds;
-use super::{RocketMqSummary, store_error, unless_damaged};
+use super::summary::RocketMqSummary;
+use crate::brokers::rocketmq::logs;
 use crate::brokers::rocketmq::replay::{ProgressSample, QueueOffsets, RocketMqBatch};
 use crate::brokers::rocketmq::store::StoreDirectory;
 use crate::error::{Error, Result};
-use crate::lake::schema::CONSUMER_PROGRESS;
-use crate::lake::{Lake, Log, StreamId};
+use crate::lake::Lake;
 use crate::rows::DayRule;
-use crate::stream::encode;
+use crate::stream::{Batch, encode};
 
 impl Lake {
     /// Adds the sample of a store, unless it is known.
@@ -30,8 +31,9 @@ impl Lake {
         now: DateTime<Utc>,
         summary: &mut RocketMqSummary,
     ) -> Result<()> {
-        let stream = StreamId::rocketmq(broker, Log::Samples);
-        let [mut position] = self.positions(&stream, [&CONSUMER_PROGRESS]).await?;
+        let stream = logs::stream(broker, logs::SAMPLES);
+        let mut positions = self.positions(&stream).await?;
+        let Some(position) = positions.first_mut() else { return Ok(()) };
         let (store, name, settings) = (store.clone(), broker.to_owned(), self.settings.clone());
         let days = DayRule::default();
         let known = position.position;
@@ -50,13 +52,16 @@ impl Lake {
                 // a copy of the same directory
                 return Ok(None);
             }
-            let [_, _, progress, ..] = batch.tables();
-            Ok::<_, Error>(Some((encode(progress, &batch.context(&name), &settings, &days)?, to, digest)))
+            Ok::<_, Error>(Some((
+                encode(batch.progress_rows(), &batch.context(&name), &settings, &days)?,
+                to,
+                digest,
+            )))
         })
         .await??;
         let Some((encoded, to, digest)) = sampled else { return Ok(()) };
         self.put_state(&stream, to, digest).await?;
-        if self.commit_encoded(encoded, &stream, &mut position, to).await? {
+        if self.commit_encoded(encoded, &stream, position, to).await? {
             summary.commits += 1;
         }
         self.drop_states_below(&stream, to).await

@@ -2,42 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Int8Array, new_null_array};
-use arrow::datatypes::DataType;
+use arrow::array::Int8Array;
 use arrow::record_batch::RecordBatch;
 
+use super::stored_rows::StoredRows;
 use crate::error::Result;
+use crate::lake::schema::codes::KeyKind;
 use crate::lake::schema::{MESSAGE_KEY, TableDef};
 use crate::rows::{
     BatchContext, DayRows, Rows, Texts, batch_of, constant_column, gather, integers, offsets, small_integers,
     split_days, text_column, times,
 };
-
-/// What a key is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
-#[repr(i8)]
-pub enum KeyKind {
-    /// A key that the application gave.
-    Key = 0,
-    /// The id that clients show.
-    MessageId = 1,
-    /// The own id of a message that was sent in a batch.
-    OwnId = 2,
-    /// Address and physical offset.
-    OffsetId = 3,
-    /// A key in a trace event; the row names no stored message.
-    Trace = 4,
-    /// Hash of topic and key from an index file whose record is gone; the row names no stored message.
-    Hash = 5,
-}
-
-impl KeyKind {
-    /// The code in the table.
-    #[must_use]
-    pub const fn as_i8(self) -> i8 {
-        self as i8
-    }
-}
 
 /// One key.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +72,11 @@ impl KeyRows {
         self.physical_offset.push(row.physical_offset);
     }
 
+    /// Number of keys.
+    pub(crate) fn len(&self) -> usize {
+        self.kind.len()
+    }
+
     /// Bytes in memory, roughly.
     #[must_use]
     pub(crate) fn heap_bytes(&self) -> usize {
@@ -104,32 +84,39 @@ impl KeyRows {
     }
 }
 
-impl Rows for KeyRows {
+/// The keys of a batch with the messages that some of them are shown with.
+pub(crate) struct KeysWithMessages<'a> {
+    pub(super) keys: &'a KeyRows,
+    pub(super) messages: &'a StoredRows,
+}
+
+impl Rows for KeysWithMessages<'_> {
     fn def(&self) -> &'static TableDef {
         &MESSAGE_KEY
     }
 
     fn len(&self) -> usize {
-        self.kind.len()
+        self.keys.kind.len()
     }
 
     fn heap_bytes_of(&self, row: u32) -> usize {
-        match self.message.get(row as usize) {
+        match self.keys.message.get(row as usize) {
             None | Some(&NO_MESSAGE) => 0,
             Some(_) => MESSAGE_BYTES,
         }
     }
 
     fn sorted(&self, context: &BatchContext<'_>) -> Vec<DayRows> {
-        let day = |row: u32| self.create_time.get(row as usize).map_or(0, |time| context.day_of(*time));
-        let rank = |row: u32| self.subject.get(row as usize).map_or(0, |subject| context.rank(*subject));
-        let time = |row: u32| std::cmp::Reverse(self.create_time.get(row as usize));
+        let day = |row: u32| self.keys.create_time.get(row as usize).map_or(0, |time| context.day_of(*time));
+        let rank = |row: u32| self.keys.subject.get(row as usize).map_or(0, |subject| context.rank(*subject));
+        let time = |row: u32| std::cmp::Reverse(self.keys.create_time.get(row as usize));
         // the first bytes of a key decide most comparisons without following it
-        let mut order: Vec<(i32, u64, u32)> =
-            (0..self.len() as u32).map(|row| (day(row), head(self.key.get(row as usize)), row)).collect();
+        let mut order: Vec<(i32, u64, u32)> = (0..self.len() as u32)
+            .map(|row| (day(row), head(self.keys.key.get(row as usize)), row))
+            .collect();
         order.sort_unstable_by(|a, b| {
             (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| {
-                let (left, right) = (self.key.get(a.2 as usize), self.key.get(b.2 as usize));
+                let (left, right) = (self.keys.key.get(a.2 as usize), self.keys.key.get(b.2 as usize));
                 left.as_bytes()
                     .cmp(right.as_bytes())
                     .then_with(|| (rank(a.2), time(a.2), a.2).cmp(&(rank(b.2), time(b.2), b.2)))
@@ -139,25 +126,23 @@ impl Rows for KeyRows {
     }
 
     fn batch(&self, order: &[u32], context: &BatchContext<'_>) -> Result<RecordBatch> {
-        let numbers = gather(&self.message, order).map(|number| Some(number).filter(|n| *n != NO_MESSAGE));
-        let messages = match context.stored {
-            Some(stored) => stored.json_column(numbers, context.broker_group, context.names)?,
-            None => new_null_array(&DataType::Utf8, order.len()),
-        };
+        let numbers =
+            gather(&self.keys.message, order).map(|number| Some(number).filter(|n| *n != NO_MESSAGE));
+        let messages = self.messages.json_column(numbers, context.broker_group, context.names)?;
         batch_of(
             &MESSAGE_KEY,
             vec![
                 constant_column(context.system, order.len())?,
-                self.key.column(order),
-                Arc::new(Int8Array::from_iter_values(gather(&self.kind, order))),
-                text_column(gather(&self.subject, order), &context.dictionary)?,
-                self.message_id.column(order),
+                self.keys.key.column(order),
+                Arc::new(Int8Array::from_iter_values(gather(&self.keys.kind, order))),
+                text_column(gather(&self.keys.subject, order), &context.dictionary)?,
+                self.keys.message_id.column(order),
                 constant_column(context.broker_group, order.len())?,
-                small_integers(&self.queue_id, order, false),
-                integers(&self.sequence, order),
-                times(&self.create_time, order, false),
+                small_integers(&self.keys.queue_id, order, false),
+                integers(&self.keys.sequence, order),
+                times(&self.keys.create_time, order, false),
                 messages,
-                offsets(&self.physical_offset, order),
+                offsets(&self.keys.physical_offset, order),
             ],
         )
     }

@@ -12,8 +12,6 @@ mod stored_rows;
 mod trace_rows;
 mod trail;
 
-pub(crate) use stored_json_rows::kind_name;
-
 use std::sync::Arc;
 
 pub use offsets::{QueueOffsets, QueuePlace};
@@ -26,19 +24,18 @@ use super::format::sys_flag::Transaction;
 use super::format::topics::Kind;
 use super::format::{inner_batch, topics};
 use super::trace::decode::{Limits, decode, looks_like_trace};
-use super::trace::event::Kind as EventKind;
+use super::trace::kind::Kind as EventKind;
 use crate::config::ContentPolicy;
-use crate::lake::schema::{
-    CONSUMER_PROGRESS, CONTENT, MESSAGE, MESSAGE_KEY, SYSTEM_ROCKETMQ, TRACE, TableDef,
+use crate::lake::schema::SYSTEM_ROCKETMQ;
+use crate::lake::schema::codes::KeyKind;
+use crate::rows::{
+    BatchContext, ContentRow, ContentRows, NO_NAME, NO_NUMBER, NO_OFFSET, NO_TIME, Names, Rows, split_keys,
 };
-use crate::rows::{BatchContext, ContentRows, NO_NAME, NO_NUMBER, NO_OFFSET, Names, Rows, split_keys};
-pub(crate) use key_rows::{KeyKind, KeyRow, KeyRows};
+use crate::stream::{Batch, Pending};
+use key_rows::{KeyRow, KeyRows, KeysWithMessages};
 pub(crate) use progress_rows::{ProgressRow, ProgressRows};
 pub(crate) use stored_rows::{StoredRow, StoredRows};
 pub(crate) use trace_rows::{Carrier, TraceRow, TraceRows};
-
-/// Tables of a RocketMQ stream in the order of commits: what lists a message comes after what describes it.
-pub const ROCKETMQ_TABLES: [&TableDef; 5] = [&CONTENT, &TRACE, &CONSUMER_PROGRESS, &MESSAGE, &MESSAGE_KEY];
 
 /// Most keys kept of a message.
 const MAX_KEYS: usize = 4096;
@@ -122,32 +119,46 @@ pub struct RocketMqBatch {
     progress: ProgressRows,
 }
 
+impl Batch for RocketMqBatch {
+    fn tables(&self) -> Vec<Box<dyn Rows + '_>> {
+        vec![
+            Box::new(&self.contents),
+            Box::new(&self.traces),
+            Box::new(&self.progress),
+            Box::new(&self.messages),
+            Box::new(self.key_rows()),
+        ]
+    }
+
+    fn context<'a>(&'a self, broker: &'a str) -> BatchContext<'a> {
+        BatchContext::new(SYSTEM_ROCKETMQ, broker, &self.names)
+    }
+}
+
 impl RocketMqBatch {
-    /// Rows held.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.messages.len() + self.keys.len() / 4 + self.traces.len() + self.progress.len()
+    /// Rows of `consumer_progress` alone.
+    pub(crate) fn progress_rows(&self) -> &dyn Rows {
+        &self.progress
     }
 
-    /// Bytes of texts and bodies held.
-    #[must_use]
-    pub fn heap_bytes(&self) -> usize {
-        self.messages.heap_bytes()
-            + self.keys.heap_bytes()
-            + self.contents.heap_bytes()
-            + self.traces.heap_bytes()
+    /// Rows of `trace` alone.
+    pub(crate) fn trace_rows_alone(&self) -> &dyn Rows {
+        &self.traces
     }
 
-    /// What the rows refer to.
-    #[must_use]
-    pub fn context<'a>(&'a self, broker: &'a str) -> BatchContext<'a> {
-        BatchContext::new(SYSTEM_ROCKETMQ, broker, &self.names).with_stored(&self.messages)
+    /// Rows of `message_key` alone.
+    pub(crate) fn key_rows(&self) -> KeysWithMessages<'_> {
+        KeysWithMessages { keys: &self.keys, messages: &self.messages }
     }
 
-    /// The rows, table by table as in [`ROCKETMQ_TABLES`].
-    #[must_use]
-    pub fn tables(&self) -> [&dyn Rows; 5] {
-        [&self.contents, &self.traces, &self.progress, &self.messages, &self.keys]
+    fn pending(&self) -> Pending {
+        Pending {
+            rows: self.messages.len() + self.keys.len() / 4 + self.traces.len() + self.progress.len(),
+            bytes: self.messages.heap_bytes()
+                + self.keys.heap_bytes()
+                + self.contents.heap_bytes()
+                + self.traces.heap_bytes(),
+        }
     }
 
     /// Adds the events of a trace body; returns how many there were and how many could not be decoded.
@@ -430,7 +441,7 @@ impl RocketMqReplay {
         };
         let RocketMqBatch { messages, keys, contents, .. } = &mut self.batch;
         if keep_content && needed.content {
-            contents.push_body(&row, message.body, self.settings.max_body);
+            contents.push(&content_of(&row, message.body), self.settings.max_body);
         }
         let key_text = property(names::KEYS).unwrap_or("");
         let outer_keys = outer.get(names::KEYS).unwrap_or("");
@@ -470,15 +481,34 @@ impl RocketMqReplay {
         self.batch.lost_key(key, offset_id, store_time_ms);
     }
 
-    /// Rows since the last call of [`RocketMqReplay::take`].
-    #[must_use]
-    pub fn pending(&self) -> &RocketMqBatch {
-        &self.batch
+    /// What was replayed since the last call of [`RocketMqReplay::take`].
+    pub(crate) fn pending(&self) -> Pending {
+        self.batch.pending()
     }
 
     /// Hands the rows over and begins a new batch.
     pub fn take(&mut self) -> RocketMqBatch {
         std::mem::take(&mut self.batch)
+    }
+}
+
+fn content_of<'a>(row: &StoredRow<'a>, body: &'a [u8]) -> ContentRow<'a> {
+    ContentRow {
+        subject: row.subject,
+        kind: row.kind,
+        consumer_group: row.consumer_group,
+        sequence: row.sequence,
+        message_id: row.message_id.as_bytes(),
+        create_time_ms: row.store_time_ms,
+        store_time_ms: row.store_time_ms,
+        payload_subject: row.origin_subject.unwrap_or(row.subject),
+        flags: 0,
+        expire_time_ms: NO_TIME,
+        schedule_time_ms: NO_TIME,
+        tags: None,
+        body,
+        queue_id: row.queue_id,
+        physical_offset: row.physical_offset,
     }
 }
 

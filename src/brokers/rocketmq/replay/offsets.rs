@@ -218,7 +218,7 @@ impl QueueOffsets {
 
 #[cfg(test)]
 mod tests {
-    use crate::brokers::rocketmq::replay::offsets::*;
+    use super::*;
 
     fn record(queue_offset: i64, position: i64, store_timestamp: i64) -> Record<'static> {
         Record { topic: b"T", queue_offset, position, store_timestamp, body: b"body", ..Record::default() }

@@ -8,29 +8,8 @@ use std::fmt::Display;
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Serialize, ser};
 
-use crate::brokers::rocketmq::format::message_id::OffsetId;
+use crate::codec::offset_id::OffsetId;
 use crate::rows::NO_NUMBER;
-
-/// Names of the codes in `message.kind`.
-pub(crate) const KIND_NAMES: [&str; 12] = [
-    "normal",
-    "retry",
-    "dead",
-    "delay",
-    "timer",
-    "half",
-    "op",
-    "pop",
-    "trace",
-    "recall",
-    "check_max",
-    "system",
-];
-
-/// The name of a code in `message.kind`.
-pub(crate) fn kind_name(code: i64) -> &'static str {
-    usize::try_from(code).ok().and_then(|code| KIND_NAMES.get(code)).copied().unwrap_or("unknown")
-}
 
 /// The fields in the order of the answer.
 #[derive(Serialize)]

@@ -7,11 +7,12 @@ use arrow::array::{ArrayRef, Int8Array, StringBuilder};
 use arrow::record_batch::RecordBatch;
 use hashbrown::HashMap;
 
-use super::stored_json_rows::{Number, PropertyMap, StoredJson, kind_name};
-use crate::brokers::rocketmq::format::host::Host;
-use crate::brokers::rocketmq::format::message_id::OffsetId;
+use super::stored_json_rows::{Number, PropertyMap, StoredJson};
 use crate::brokers::rocketmq::format::properties::{Properties, names as property_names};
+use crate::codec::host::Host;
+use crate::codec::offset_id::OffsetId;
 use crate::error::{Error, Result};
+use crate::lake::schema::codes::kind_name;
 use crate::lake::schema::{MESSAGE, TableDef};
 use crate::rows::{
     BatchContext, DayRows, NO_NAME, NO_NUMBER, NO_TIME, NameLists, Names, Rows, Texts, batch_of, by_day,

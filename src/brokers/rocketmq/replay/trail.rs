@@ -115,7 +115,7 @@ impl Stretch {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::brokers::rocketmq::replay::trail::*;
+    use super::*;
 
     fn trail(records: &[Vec<u8>]) -> Trail {
         let (mut trail, mut offset) = (Trail::default(), 0);

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::directory::StoreError;
+use super::error::StoreError;
 use super::files::if_there;
 use crate::brokers::rocketmq::format::broker_config::{CONSUMER_OFFSETS, ConfigError, SUBSCRIPTION_GROUPS};
 use crate::brokers::rocketmq::format::json;

@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
-use super::directory::QueueDirectory;
 use super::files::{NumberedFile, if_there, numbered_files};
+use super::queue::QueueDirectory;
 use crate::brokers::rocketmq::format::consume_queue;
 use crate::brokers::rocketmq::format::consume_queue::{BATCH_ITEM_BYTES, Entry, ITEM_BYTES};
 

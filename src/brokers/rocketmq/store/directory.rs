@@ -12,8 +12,10 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::confirmed_end::confirmed_end;
+use super::error::{StoreError, read_error};
 use super::feature::Feature;
 use super::files::{NumberedFile, folders, if_there, numbered_files};
+use super::queue::QueueDirectory;
 use super::{config_file, feature};
 use crate::brokers::rocketmq::format::broker_config;
 use crate::brokers::rocketmq::format::broker_config::{
@@ -31,54 +33,6 @@ const CHECKPOINT: &str = "checkpoint";
 const LOG_NAME_DIGITS: usize = 20;
 /// Digits in the name of an index file, which is a time.
 const INDEX_NAME_DIGITS: usize = 17;
-
-/// Why a store cannot be used.
-#[derive(Debug, Error)]
-pub enum StoreError {
-    /// There is no such directory.
-    #[error("{0}: is not a directory")]
-    NotADirectory(PathBuf),
-    /// A directory without a commit log.
-    #[error(
-        "{0}: holds no `commitlog` folder; pass a broker's store root (storePathRootDir, default ~/store)"
-    )]
-    NoCommitLog(PathBuf),
-    /// One of the folders of a store in place of the store itself.
-    #[error("{0}: is a folder inside a store; pass the store root above it")]
-    InsideStore(PathBuf),
-    /// A store whose only log is in the form of DLedger.
-    #[error("{0}: is a log of DLedger, which is not read, and there is no `commitlog` folder")]
-    OnlyDLedger(PathBuf),
-    /// A file or folder cannot be read.
-    #[error("{path}: {source}")]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Neither a configuration file nor its backup can be decoded.
-    #[error("{path}: {source}")]
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: ConfigError,
-    },
-}
-
-/// A directory with the files of one consume queue.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct QueueDirectory {
-    /// Name of the topic.
-    pub topic: String,
-    /// Number of the queue in the topic.
-    pub queue_id: i32,
-    /// Whether its items are those of a batch queue.
-    pub is_batch: bool,
-    /// The directory.
-    pub path: PathBuf,
-}
 
 /// The store directory of a broker.
 #[derive(Debug, Clone)]
@@ -279,10 +233,6 @@ fn no_store(root: &Path) -> Result<StoreError, StoreError> {
     } else {
         StoreError::NoCommitLog(root.to_owned())
     })
-}
-
-fn read_error(path: &Path, source: io::Error) -> StoreError {
-    StoreError::Read { path: path.to_owned(), source }
 }
 
 #[cfg(test)]

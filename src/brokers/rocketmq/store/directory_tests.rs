@@ -1,9 +1,11 @@
 //! Tests of the store directory over made-up stores in a temporary directory.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use crate::brokers::rocketmq::store::directory::*;
 use std::fs;
+
 use tempfile::TempDir;
+
+use super::*;
 
 const LOG_BYTES: usize = 1000;
 

@@ -3,10 +3,14 @@
 mod config_file;
 mod confirmed_end;
 mod directory;
+mod error;
 mod feature;
 mod files;
 pub mod log;
+mod queue;
 
-pub use directory::{QueueDirectory, StoreDirectory, StoreError};
+pub use directory::StoreDirectory;
+pub use error::StoreError;
 pub use feature::Feature;
 pub use files::NumberedFile;
+pub use queue::QueueDirectory;

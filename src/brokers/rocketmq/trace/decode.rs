@@ -4,11 +4,14 @@
 //! never hides another: it comes back as [`Undecoded`] with its bytes, for the caller to keep and count. Nothing is
 //! looked up elsewhere, so a value that only another event knows stays absent.
 
-use super::event::{Kind, Text, TraceEvent};
-use super::{FIELD_SEPARATOR, RECORD_SEPARATOR};
 use std::iter::FusedIterator;
 use std::str::FromStr;
+
 use thiserror::Error;
+
+use super::event::{Text, TraceEvent};
+use super::kind::Kind;
+use super::{FIELD_SEPARATOR, RECORD_SEPARATOR};
 
 /// Fields of the longest record that is known, a `Pub` with client host.
 const MAX_KNOWN_FIELDS: usize = 15;

@@ -1,14 +1,16 @@
 //! Tests of the trace decoder and encoder: worked examples, versions, bad records, limits, and properties.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use crate::brokers::rocketmq::trace::decode::*;
+use std::borrow::Cow;
+
+use proptest::prelude::*;
+
+use super::*;
 use crate::brokers::rocketmq::trace::encode::encode;
 use crate::brokers::rocketmq::trace::event::tests::{
     AFTER, BEFORE, END_TRANSACTION, PUB, RECALL, after, any_event, before, end_transaction, publication,
     recall, wire,
 };
-use proptest::prelude::*;
-use std::borrow::Cow;
 
 fn all(body: &[u8]) -> Vec<Result<TraceEvent<'_>, Undecoded<'_>>> {
     decode(body, Limits::default()).collect()

@@ -3,9 +3,11 @@
 //! Writes what current clients write ("RocketMQ formats: message trace"). Nothing in the service needs it: it reports
 //! no events of its own.
 
-use super::event::{Kind, Text, TraceEvent};
-use super::{FIELD_SEPARATOR, RECORD_SEPARATOR};
 use std::io::Write as _;
+
+use super::event::{Text, TraceEvent};
+use super::kind::Kind;
+use super::{FIELD_SEPARATOR, RECORD_SEPARATOR};
 
 /// Appends a record. Decoding it gives the event again, its place in the body aside.
 ///

@@ -1,8 +1,9 @@
 //! Tests of events: batches and identities; also the worked examples that other tests share.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
-use crate::brokers::rocketmq::trace::event::*;
 use proptest::prelude::*;
+
+use super::*;
 
 pub(crate) const PUB: &str = "Pub^A1647435997808^ADefaultRegion^Aorder_producer^AOrderTopic^AC0A80D01524018B4AAC251C706720007^ATagA^Aorder-1001 user-7^A192.168.13.2:10911^A5^A9^A0^AC0A80D0200002A9F0000000040000182^Atrue^B";
 pub(crate) const BEFORE: &str = "SubBefore^A1647436000010^ADefaultRegion^Aorder_consumer^AC0A80D03611C18B4AAC251C70F0A0001^AC0A80D01524018B4AAC251C706720007^A0^Aorder-1001 user-7^B";

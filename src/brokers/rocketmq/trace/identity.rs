@@ -4,8 +4,9 @@
 //! of the fields that the format names for this ("RocketMQ formats: message trace, decoding rules") and of nothing
 //! else: not of the carrier, and not of what can differ between copies.
 
-use super::event::Kind;
 use std::fmt::{self, Display};
+
+use super::kind::Kind;
 
 /// The identity of a trace event. Equal identities mean the same event; `Display` gives it as a stable text key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

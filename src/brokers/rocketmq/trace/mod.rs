@@ -10,6 +10,7 @@ pub mod encode;
 pub mod event;
 pub mod graph;
 pub mod identity;
+pub mod kind;
 
 /// Separator of the fields of a record.
 pub const FIELD_SEPARATOR: u8 = 0x01;

@@ -3,14 +3,16 @@
 //! [`Credentials::sign`] adds the access key and a signature over all fields and the body, so it comes last before a
 //! request is sent. The secret is used up when the credentials are made: it is neither kept nor shown.
 
-use super::command::Command;
+use std::collections::BTreeMap;
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
-use std::collections::BTreeMap;
-use std::fmt;
 use thiserror::Error;
+
+use super::command::Command;
 
 const ACCESS_KEY: &str = "AccessKey";
 const SECURITY_TOKEN: &str = "SecurityToken";

@@ -1,6 +1,6 @@
 //! Tests of signatures: the worked examples, order, secrecy.
 
-use crate::brokers::rocketmq::wire::acl::*;
+use super::*;
 
 fn signed(token: Option<&str>, fields: &[(&str, &str)], body: &'static [u8]) -> Command {
     let mut command = Command::request(30);

@@ -147,7 +147,7 @@ pub const fn explain_response(code: i32) -> Option<(&'static str, &'static str)>
 
 #[cfg(test)]
 mod tests {
-    use crate::brokers::rocketmq::wire::codes::*;
+    use super::*;
 
     #[test]
     fn codes_have_the_names_of_the_protocol() {

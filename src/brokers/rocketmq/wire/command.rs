@@ -2,8 +2,9 @@
 //!
 //! A [`Command`] never knows which header type it came in, and never interprets its fields.
 
-use super::codes::response;
 use bytes::Bytes;
+
+use super::codes::response;
 
 /// Flag bit of a response.
 pub const FLAG_RESPONSE: i32 = 1;
@@ -162,7 +163,7 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
-    use crate::brokers::rocketmq::wire::command::*;
+    use super::*;
 
     #[test]
     fn languages_have_a_code_and_a_name() {

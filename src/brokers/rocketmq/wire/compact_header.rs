@@ -3,9 +3,10 @@
 //! Fixed numbers, then remark and fields with their lengths. An empty text and an absent one look the same, so fields
 //! with an empty name or value are neither written nor read. Texts that are not UTF-8 are repaired, as Java does it.
 
-use super::command::{Command, Language};
-use super::frame::{EncodeError, HeaderError};
 use bytes::Bytes;
+
+use super::command::{Command, Language};
+use super::header_error::{EncodeError, HeaderError};
 
 /// Reads the header. The command has no body yet.
 pub(super) fn decode(header: &[u8]) -> Result<Command, HeaderError> {

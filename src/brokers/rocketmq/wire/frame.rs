@@ -4,11 +4,13 @@
 //! [`decode`] takes the one frame at the start of a buffer and reads both header types; [`encode`] writes either. They
 //! never read from a socket and never look for the next frame after a bad one: then the connection is of no use.
 
-use super::command::Command;
-use super::{compact_header, json_header};
-use crate::brokers::rocketmq::format::json::JsonError;
 use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
+
+use super::command::Command;
+use super::header_error::{EncodeError, HeaderError, HeaderType};
+use super::{compact_header, json_header};
+use crate::brokers::rocketmq::format::json::JsonError;
 
 /// Largest frame that servers take and send with default settings, its four length bytes included.
 pub const DEFAULT_MAX_FRAME: usize = 16 * 1024 * 1024;
@@ -20,17 +22,6 @@ const LENGTH_BYTES: usize = 4;
 const MAX_HEADER: usize = 0x00FF_FFFF;
 /// Smaller bodies are copied, so that keeping one does not keep a whole read buffer.
 const COPIED_BYTES: usize = 4 * 1024;
-
-/// How a header is written. Servers read both and answer in the one of their own configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[repr(u8)]
-pub enum HeaderType {
-    /// JSON; can carry every code.
-    #[default]
-    Json = 0,
-    /// Binary, called `ROCKETMQ` by servers; request codes up to 32767 only.
-    Compact = 1,
-}
 
 /// Why bytes are not a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -60,47 +51,6 @@ pub enum FrameError {
     /// The header is not readable.
     #[error("bad header: {0}")]
     Header(#[from] HeaderError),
-}
-
-/// Why a header is not readable.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum HeaderError {
-    /// No JSON.
-    #[error("{0}")]
-    Json(JsonError),
-    /// JSON, but no object.
-    #[error("the JSON is not an object")]
-    NotAnObject,
-    /// A member is of another type or out of range.
-    #[error("bad member {0:?}")]
-    BadMember(&'static str),
-    /// A compact header ends inside this part.
-    #[error("it ends inside its {0}")]
-    Short(&'static str),
-    /// A length in a compact header is negative.
-    #[error("negative length {length} of its {what}")]
-    NegativeLength {
-        /// The part.
-        what: &'static str,
-        /// The length.
-        length: i32,
-    },
-}
-
-/// Why a command cannot be written as a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum EncodeError {
-    /// A number or text is larger than its place in the header.
-    #[error("{0} does not fit into the header")]
-    DoesNotFit(&'static str),
-    /// The frame would be larger than allowed.
-    #[error("frame of {size} bytes, more than the {max_frame} allowed")]
-    TooLarge {
-        /// Size of the whole frame in bytes.
-        size: usize,
-        /// The limit.
-        max_frame: usize,
-    },
 }
 
 /// Takes the frame at the start of `buffer`, or returns `None` and takes nothing if it is not there as a whole.

@@ -1,9 +1,10 @@
 //! Tests of frames and both header types: worked examples, malformed frames, properties.
 #![allow(clippy::indexing_slicing)]
 
-use crate::brokers::rocketmq::wire::command::{FLAG_RESPONSE, Language};
-use crate::brokers::rocketmq::wire::frame::*;
 use proptest::prelude::*;
+
+use super::*;
+use crate::brokers::rocketmq::wire::command::{FLAG_RESPONSE, Language};
 
 const JSON_REQUEST: &str = "
     00 00 00 7F 00 00 00 7B 7B 22 63 6F 64 65 22 3A

@@ -3,12 +3,13 @@
 //! Written strictly, with members in alphabetical order. Read tolerantly: unknown members are ignored, absent and null
 //! ones have their default, and a field may be a number or a truth value although Java writes texts only.
 
-use super::command::{Command, Language};
-use super::frame::{EncodeError, HeaderError};
-use crate::brokers::rocketmq::format::json;
-use crate::brokers::rocketmq::format::json::Value;
 use bytes::Bytes;
 use serde::ser::{Serialize, Serializer};
+
+use super::command::{Command, Language};
+use super::header_error::{EncodeError, HeaderError};
+use crate::brokers::rocketmq::format::json;
+use crate::brokers::rocketmq::format::json::Value;
 
 /// Reads the header. The command has no body yet.
 pub(super) fn decode(header: &[u8]) -> Result<Command, HeaderError> {

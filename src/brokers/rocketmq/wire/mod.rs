@@ -12,6 +12,7 @@ pub mod codes;
 mod command;
 mod compact_header;
 pub mod frame;
+pub mod header_error;
 mod json_header;
 pub mod requests;
 pub mod writes;

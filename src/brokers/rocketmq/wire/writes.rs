@@ -3,11 +3,12 @@
 //! They stand apart so that everybody sees that nothing which follows or queries a cluster uses them: a [`WriteRequest`]
 //! is no [`Request`]. They are for an operator who asked for the change. None is safe to repeat blindly.
 
+use bytes::Bytes;
+
 use super::codes::{request, response};
 use super::command::Command;
 use super::requests::{AnswerError, MessageQueue, Request, entries, field_i32, field_i64, integer, object};
 use crate::brokers::rocketmq::format::json::Value;
-use bytes::Bytes;
 
 /// A request that changes something.
 #[derive(Debug, Clone, PartialEq, Eq)]

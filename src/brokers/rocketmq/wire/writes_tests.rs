@@ -1,6 +1,6 @@
 //! Tests of the requests that change something.
 
-use crate::brokers::rocketmq::wire::writes::*;
+use super::*;
 
 fn fields(request: WriteRequest) -> Vec<(String, String)> {
     request.into_inner().into_command().fields

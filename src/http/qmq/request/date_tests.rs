@@ -1,7 +1,8 @@
 //! Tests of the date styles, against epoch milliseconds worked out by hand.
 
-use crate::http::qmq::request::date::*;
 use proptest::prelude::*;
+
+use super::*;
 
 /// 2019-06-03T15:42:39 in China.
 const MOMENT: i64 = 1_559_547_759_000;

@@ -120,7 +120,7 @@ fn shown(value: &Json) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::http::qmq::request::fields::*;
+    use super::*;
     use crate::http::qmq::request::lenient::parse;
     use proptest::prelude::*;
 

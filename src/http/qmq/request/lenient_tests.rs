@@ -1,7 +1,8 @@
 //! Tests of the lenient grammar, and that it keeps every standard document as it is.
 
-use crate::http::qmq::request::lenient::*;
 use proptest::prelude::*;
+
+use super::*;
 
 fn object(members: &[(&str, Json)]) -> Json {
     Json::Object(members.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect())

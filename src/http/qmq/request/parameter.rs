@@ -71,7 +71,7 @@ fn hex_byte(digits: &str) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use crate::http::qmq::request::parameter::*;
+    use super::*;
     use proptest::prelude::*;
 
     #[test]

@@ -171,7 +171,7 @@ impl Members {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
-    use crate::http::qmq::request::query::*;
+    use super::*;
     use proptest::prelude::*;
 
     const ZONE: Tz = Tz::Asia__Shanghai;

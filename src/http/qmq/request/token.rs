@@ -169,7 +169,7 @@ fn take_text(rest: &mut &[u8]) -> Option<String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
-    use crate::http::qmq::request::token::*;
+    use super::*;
     use proptest::prelude::*;
 
     fn sample() -> PageKey {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+
 use thiserror::Error;
 
 /// Why a commit log cannot be read, or not from the given offset.

@@ -1,11 +1,12 @@
 //! Tests of finding files: foreign names, several folders, and logs of other layouts.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use super::*;
 use crate::brokers::rocketmq::format::record::Record;
 use crate::brokers::rocketmq::format::record_encode::encode;
-use crate::brokers::rocketmq::store::log::commit_log::{CommitLog, WalkOptions};
-use crate::brokers::rocketmq::store::log::files::*;
+use crate::brokers::rocketmq::store::log::commit_log::CommitLog;
 use crate::brokers::rocketmq::store::log::made_log::{FILE_BYTES, MadeLog, records, walk};
+use crate::brokers::rocketmq::store::log::walk_options::WalkOptions;
 
 fn starts(folders: &[&Path]) -> Vec<u64> {
     let folders: Vec<PathBuf> = folders.iter().map(|folder| folder.to_path_buf()).collect();

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use thiserror::Error;
+
 use crate::brokers::rocketmq::format::RecordError;
 use crate::brokers::rocketmq::format::record::Record;
-use thiserror::Error;
 
 /// A step of a walk.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::commit_log::{CommitLog, WalkOptions};
+use super::commit_log::CommitLog;
 use super::error::Error;
 use super::item::{Event, Item};
+use super::walk_options::WalkOptions;
 use crate::brokers::rocketmq::format::record::Record;
 use crate::brokers::rocketmq::format::record_encode::{encode, encode_blank};
 

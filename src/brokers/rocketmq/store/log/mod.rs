@@ -13,11 +13,13 @@ mod layout;
 mod made_log;
 mod open_file;
 mod queue_ends;
+mod walk_options;
 mod walker;
 mod window;
 
-pub use commit_log::{CommitLog, WalkOptions};
+pub use commit_log::CommitLog;
 pub use error::Error;
 pub use files::LogFile;
 pub use item::{Damage, DamageReason, EndReason, Event, Item};
+pub use walk_options::WalkOptions;
 pub use walker::Walker;

@@ -12,13 +12,13 @@
 //! The broker may be writing while the log is read. Bytes that do not fit what was read behind them are therefore
 //! read once more before they are called damaged.
 
-use super::commit_log::WalkOptions;
 use super::error::Error;
 use super::files;
 use super::files::LogFile;
 use super::item::{Damage, DamageReason, EndReason, Event, Item};
 use super::open_file::{Age, MARKER_BYTES, OpenFile, Search, Sound};
 use super::queue_ends::QueueEnds;
+use super::walk_options::WalkOptions;
 use crate::brokers::rocketmq::format::record::MAGIC_BLANK;
 use crate::brokers::rocketmq::format::{RecordError, record};
 

@@ -1,12 +1,14 @@
 //! Tests of walks: whole logs, ends, damage, remains of older records, and logs that change between walks.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use proptest::prelude::*;
+
 use crate::brokers::rocketmq::format::RecordError;
-use crate::brokers::rocketmq::store::log::commit_log::{CommitLog, WalkOptions};
+use crate::brokers::rocketmq::store::log::commit_log::CommitLog;
 use crate::brokers::rocketmq::store::log::error::Error;
 use crate::brokers::rocketmq::store::log::item::{Damage, DamageReason, EndReason, Event, Item};
 use crate::brokers::rocketmq::store::log::made_log::{FILE_BYTES, MadeLog, Seen, events, records, walk};
-use proptest::prelude::*;
+use crate::brokers::rocketmq::store::log::walk_options::WalkOptions;
 
 const START: u64 = 5000;
 const FILE: u64 = FILE_BYTES as u64;

@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+use memchr::memmem;
+
 use super::files::is_zero;
 use crate::brokers::rocketmq::format::record::{MAGIC_V1, MAGIC_V2};
-use memchr::memmem;
 
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 1 << 20;

@@ -3,10 +3,11 @@
 //! A delivery is reported twice, before and after the listener ran, and either report can be missing. Clients report
 //! the bare name of a group; stored copies tell the whole one, with the namespace.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use super::graph::{Consumer, Delivery, Outcome, UNKNOWN_GROUP};
 use super::rows::{CopyKind, CopyRow, TraceRow};
-use crate::brokers::rocketmq::format::namespace;
-use std::collections::{BTreeMap, VecDeque};
+use crate::lake::schema::namespace;
 
 /// The reports of one delivery, at least one of them.
 #[derive(Debug)]

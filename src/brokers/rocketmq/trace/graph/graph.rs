@@ -2,9 +2,10 @@
 //!
 //! Times are milliseconds since the Unix epoch, those of events by the clients' clocks. What nobody reported is `null`.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::Value;
-use std::borrow::Cow;
 
 /// Group of deliveries whose reports name none.
 pub const UNKNOWN_GROUP: &str = "%UNKNOWN_GROUP%";

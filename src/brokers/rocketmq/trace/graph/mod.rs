@@ -10,11 +10,12 @@ mod consumers;
 pub mod graph;
 pub mod rows;
 
-use super::event::Kind;
-use graph::{Recall, Send, TraceGraph, Transaction};
-use rows::{CopyRow, TraceRow};
 use std::borrow::Cow;
 use std::collections::HashSet;
+
+use super::kind::Kind;
+use graph::{Recall, Send, TraceGraph, Transaction};
+use rows::{CopyRow, TraceRow};
 
 /// Assembles the graph of one message. Reports of the same event count once, the one stored first.
 #[must_use]

@@ -1,17 +1,18 @@
 //! Tests of trace graphs: the worked examples, missing and repeated reports, order, and properties.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
 use super::graph::{Outcome, UNKNOWN_GROUP};
 use super::rows::CopyKind;
+use super::*;
 use crate::brokers::rocketmq::trace::decode::{Limits, decode};
 use crate::brokers::rocketmq::trace::event::TraceEvent;
 use crate::brokers::rocketmq::trace::event::tests::{
     AFTER, BEFORE, END_TRANSACTION, PUB, RECALL, after, any_event, before, end_transaction, publication,
     recall, wire,
 };
-use crate::brokers::rocketmq::trace::graph::*;
-use proptest::prelude::*;
-use serde_json::{Value, json};
 
 const MESSAGE: &str = "C0A80D01524018B4AAC251C706720007";
 const REQUEST: &str = "C0A80D03611C18B4AAC251C70F0A0001";

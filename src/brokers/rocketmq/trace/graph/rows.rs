@@ -2,9 +2,11 @@
 //!
 //! Only what the graph needs is here. Nothing here reads a table.
 
-use crate::brokers::rocketmq::trace::event::{Kind, MessageEvent};
-use crate::brokers::rocketmq::trace::identity::Identity;
 use serde_json::Value;
+
+use crate::brokers::rocketmq::trace::event::MessageEvent;
+use crate::brokers::rocketmq::trace::identity::Identity;
+use crate::brokers::rocketmq::trace::kind::Kind;
 
 /// A trace event as far as it is about one message; fields as in
 /// [`TraceEvent`](crate::brokers::rocketmq::trace::event::TraceEvent).

@@ -4,23 +4,26 @@
 //! silent for so long that the server may be about to cut them. A failed call is never repeated. The client sends the requests of
 //! [`requests`](crate::brokers::rocketmq::wire::requests) and no others: no heart-beat, no group, no commit.
 
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+
 use super::connection::{Connection, ConnectionSettings};
 use super::error::RemoteError;
 use super::tls::Tls;
 use crate::brokers::rocketmq::wire::acl::Credentials;
 use crate::brokers::rocketmq::wire::codes::response;
 use crate::brokers::rocketmq::wire::command::Command;
-use crate::brokers::rocketmq::wire::frame::{DEFAULT_MAX_FRAME, HeaderType};
+use crate::brokers::rocketmq::wire::frame::DEFAULT_MAX_FRAME;
+use crate::brokers::rocketmq::wire::header_error::HeaderType;
 use crate::brokers::rocketmq::wire::requests;
 use crate::brokers::rocketmq::wire::requests::{
     AllOffsets, AnswerError, Boundary, ClusterInfo, ConsumeStats, GroupConfig, NamedTexts, Pull, PullRequest,
     QueryMessages, Request, TopicConfig, TopicRoute, TopicStats,
 };
-use bytes::Bytes;
-use std::collections::HashMap;
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 /// Limits and forms of all calls.
 #[derive(Debug, Clone)]

@@ -1,12 +1,13 @@
 //! Tests of the client: its connections, signatures, and the typed calls.
 #![allow(clippy::indexing_slicing)]
 
-use crate::brokers::rocketmq::wire::client::client::*;
+use tokio::net::TcpListener;
+
+use super::*;
 use crate::brokers::rocketmq::wire::client::fake::{PATIENCE, Peer, listen, response};
 use crate::brokers::rocketmq::wire::client::writes::Writes;
 use crate::brokers::rocketmq::wire::requests::{MAX_PULL_WAIT, PullStatus};
 use crate::brokers::rocketmq::wire::writes::{ResetTo, SendMessage};
-use tokio::net::TcpListener;
 
 fn client() -> Client {
     Client::new(settings())

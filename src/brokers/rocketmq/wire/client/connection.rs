@@ -5,21 +5,23 @@
 //! servers cut a connection that was silent for two minutes, and whoever wants to use it again opens another, as for
 //! every other end.
 
-use super::error::RemoteError;
-use super::tls::Tls;
-use crate::brokers::rocketmq::wire::command::Command;
-use crate::brokers::rocketmq::wire::frame;
-use crate::brokers::rocketmq::wire::frame::HeaderType;
-use bytes::BytesMut;
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::debug;
+
+use super::error::RemoteError;
+use super::tls::Tls;
+use crate::brokers::rocketmq::wire::command::Command;
+use crate::brokers::rocketmq::wire::frame;
+use crate::brokers::rocketmq::wire::header_error::HeaderType;
 
 /// Frames that wait to be written; further ones wait at their callers.
 const QUEUED_FRAMES: usize = 32;

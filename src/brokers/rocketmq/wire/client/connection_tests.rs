@@ -1,13 +1,14 @@
 //! Tests of the connection against servers that answer late, wrong, out of order or not at all.
 #![allow(clippy::indexing_slicing)]
 
-use crate::brokers::rocketmq::wire::client::connection::*;
+use bytes::Bytes;
+
+use super::*;
 use crate::brokers::rocketmq::wire::client::fake;
 use crate::brokers::rocketmq::wire::client::fake::{
     MAX_FRAME, PATIENCE, Peer, connected, response, settings,
 };
 use crate::brokers::rocketmq::wire::command::FLAG_ONE_WAY;
-use bytes::Bytes;
 
 async fn ask(connection: &Connection, body: &'static [u8]) -> Result<Command, RemoteError> {
     connection.call(command(body), "GET_MAX_OFFSET", PATIENCE).await

@@ -2,10 +2,11 @@
 //!
 //! An error names the server and what was asked of it. It says whether asking again is worth it, never when.
 
-use crate::brokers::rocketmq::wire::codes::{explain_response, response};
-use crate::brokers::rocketmq::wire::frame::EncodeError;
-use crate::brokers::rocketmq::wire::requests::AnswerError;
 use std::time::Duration;
+
+use crate::brokers::rocketmq::wire::codes::{explain_response, response};
+use crate::brokers::rocketmq::wire::header_error::EncodeError;
+use crate::brokers::rocketmq::wire::requests::AnswerError;
 
 /// A failed call to a server.
 #[derive(Debug, thiserror::Error)]
@@ -169,7 +170,7 @@ fn explain(code: i32, remark: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::brokers::rocketmq::wire::client::error::*;
+    use super::*;
 
     fn refused(code: i32, remark: &str) -> RemoteError {
         RemoteError::Refused {

@@ -1,14 +1,16 @@
 //! Servers for the tests of this module: listeners on the loopback that follow a script.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+
 use super::connection::{Connection, ConnectionSettings};
 use crate::brokers::rocketmq::wire::command::{Command, FLAG_RESPONSE};
 use crate::brokers::rocketmq::wire::frame;
-use crate::brokers::rocketmq::wire::frame::HeaderType;
-use bytes::{Bytes, BytesMut};
-use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use crate::brokers::rocketmq::wire::header_error::HeaderType;
 
 /// Long enough for any step of a test that is expected to happen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);

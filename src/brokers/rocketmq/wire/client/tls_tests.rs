@@ -1,16 +1,17 @@
 //! Tests of TLS against a server with certificates made here.
 #![allow(clippy::indexing_slicing)]
 
-use crate::brokers::rocketmq::wire::client::connection::Connection;
-use crate::brokers::rocketmq::wire::client::error::RemoteError;
-use crate::brokers::rocketmq::wire::client::fake::{PATIENCE, Peer, listen, response, settings as plain};
-use crate::brokers::rocketmq::wire::client::tls::*;
-use crate::brokers::rocketmq::wire::command::Command;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 use tempfile::TempDir;
 use tokio_rustls::TlsAcceptor;
+
+use super::*;
+use crate::brokers::rocketmq::wire::client::connection::Connection;
+use crate::brokers::rocketmq::wire::client::error::RemoteError;
+use crate::brokers::rocketmq::wire::client::fake::{PATIENCE, Peer, listen, response, settings as plain};
+use crate::brokers::rocketmq::wire::command::Command;
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 

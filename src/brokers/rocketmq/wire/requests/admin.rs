@@ -2,12 +2,13 @@
 //!
 //! The request for a single group is left out: by default it creates the group if there is none.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use super::Request;
 use super::answer::{AnswerError, entries, int, object, plain_text, text, truth_or};
 use crate::brokers::rocketmq::format::json::Value;
 use crate::brokers::rocketmq::wire::codes::request;
-use std::collections::BTreeMap;
-use std::fmt;
 
 /// Asks a broker for its settings.
 #[must_use]

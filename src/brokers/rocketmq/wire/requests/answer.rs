@@ -1,9 +1,10 @@
 //! Reading of answers: members of a JSON body, fields of a response header.
 
+use thiserror::Error;
+
 use crate::brokers::rocketmq::format::json;
 use crate::brokers::rocketmq::format::json::{JsonError, Value};
 use crate::brokers::rocketmq::wire::command::Command;
-use thiserror::Error;
 
 /// Why an answer that says success is of no use.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -3,12 +3,14 @@
 //! Bodies of answers are records one after the other, which nothing here reads. A pull never commits an offset, and
 //! always names the group that every broker has for its tools: any other name would create a group or disturb one.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+
 use super::Request;
 use super::answer::{AnswerError, field_i64};
 use crate::brokers::rocketmq::wire::codes::{request, response};
 use crate::brokers::rocketmq::wire::command::Command;
-use bytes::Bytes;
-use std::time::Duration;
 
 /// The group that every pull names. Every broker defines it at its start.
 pub const PULL_GROUP: &str = "TOOLS_CONSUMER";

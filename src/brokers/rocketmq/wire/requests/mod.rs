@@ -10,11 +10,20 @@ mod message;
 mod offset;
 mod topic;
 
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::codes::request_name;
+use super::command::Command;
+
 pub use admin::{
     GroupConfig, NamedTexts, broker_config, group_configs, parse_group_configs, parse_properties,
     parse_runtime_info, runtime_info,
 };
 pub use answer::{AnswerError, MessageQueue};
+pub(super) use answer::{entries, field_i32, field_i64, integer, object};
 pub use message::{
     MAX_PULL_WAIT, PULL_GROUP, PULL_TICK, Pull, PullRequest, PullStatus, QueryMessages, pull, query_messages,
     view_message,
@@ -29,14 +38,6 @@ pub use topic::{
     cluster_info, groups_of_topic, parse_groups, parse_topic_configs, parse_topics, topic_config, topic_list,
     topic_route,
 };
-
-pub(super) use answer::{entries, field_i32, field_i64, integer, object};
-
-use super::codes::request_name;
-use super::command::Command;
-use bytes::Bytes;
-use std::borrow::Cow;
-use std::time::Duration;
 
 /// A request that reads.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,12 @@
 //! Tests of requests, field by field, and of answers as servers write them.
 #![allow(clippy::indexing_slicing)]
 
-use crate::brokers::rocketmq::format::json::JsonError;
-use crate::brokers::rocketmq::wire::requests::*;
-use proptest::prelude::*;
 use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::brokers::rocketmq::format::json::JsonError;
 
 fn fields(request: Request) -> Vec<(String, String)> {
     request.into_command().fields

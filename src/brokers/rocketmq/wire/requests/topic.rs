@@ -2,13 +2,14 @@
 //!
 //! None of these requests creates a topic.
 
+use std::collections::BTreeMap;
+
 use super::Request;
 use super::answer::{
     AnswerError, entries, int, integer, is_present, items, object, plain_text, text, texts, truth_or,
 };
 use crate::brokers::rocketmq::format::json::Value;
 use crate::brokers::rocketmq::wire::codes::request;
-use std::collections::BTreeMap;
 
 /// Bit of `perm`: queues can be read.
 pub const PERM_READ: i32 = 4;

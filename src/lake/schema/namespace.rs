@@ -4,9 +4,11 @@
 //! Brokers know the whole name. Clients write traces without the namespace, so the same group has two names; [`bare`]
 //! is what both have in common. Nothing here knows which namespaces exist.
 
-use super::topics::{DEAD_PREFIX, RETRY_PREFIX};
-
 const SEPARATOR: char = '%';
+/// What the topic of a group's retries begins with.
+pub const RETRY_PREFIX: &str = "%RETRY%";
+/// What the topic of a group's dead letters begins with.
+pub const DEAD_PREFIX: &str = "%DLQ%";
 
 /// A name cut into prefix, namespace with its separator, and the rest.
 fn parts(name: &str) -> (&str, &str, &str) {
@@ -48,7 +50,7 @@ pub fn group_of_topic(group: &str, topic: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::brokers::rocketmq::format::namespace::*;
+    use super::*;
 
     #[test]
     fn a_name_without_its_namespace() {

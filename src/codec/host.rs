@@ -57,7 +57,7 @@ impl fmt::Display for Host {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use crate::brokers::rocketmq::format::host::*;
+    use super::*;
 
     #[test]
     fn hosts_as_text() {

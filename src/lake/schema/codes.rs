@@ -1,0 +1,59 @@
+//! Codes in the tables: what `system`, `kind` and `key_kind` can be. They are part of the tables' contract, so they live
+//! with the schema and never change their meaning.
+
+/// Value of the column `system` for QMQ.
+pub const SYSTEM_QMQ: &str = "qmq";
+
+/// Value of the column `system` for RocketMQ.
+pub const SYSTEM_ROCKETMQ: &str = "rocketmq";
+
+/// As whose the files of upkeep count, which belong to no system: those of a broker group that cannot be.
+pub const UPKEEP: (&str, &str) = (SYSTEM_QMQ, "(upkeep)");
+
+/// Names of the codes in `message.kind`.
+pub const KIND_NAMES: [&str; 12] = [
+    "normal",
+    "retry",
+    "dead",
+    "delay",
+    "timer",
+    "half",
+    "op",
+    "pop",
+    "trace",
+    "recall",
+    "check_max",
+    "system",
+];
+
+/// The name of a code in `message.kind`.
+#[must_use]
+pub fn kind_name(code: i64) -> &'static str {
+    usize::try_from(code).ok().and_then(|code| KIND_NAMES.get(code)).copied().unwrap_or("unknown")
+}
+
+/// What a key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+#[repr(i8)]
+pub enum KeyKind {
+    /// A key that the application gave.
+    Key = 0,
+    /// The id that clients show.
+    MessageId = 1,
+    /// The own id of a message that was sent in a batch.
+    OwnId = 2,
+    /// Address and physical offset.
+    OffsetId = 3,
+    /// A key in a trace event; the row names no stored message.
+    Trace = 4,
+    /// Hash of topic and key from an index file whose record is gone; the row names no stored message.
+    Hash = 5,
+}
+
+impl KeyKind {
+    /// The code in the table.
+    #[must_use]
+    pub const fn as_i8(self) -> i8 {
+        self as i8
+    }
+}

@@ -1,0 +1,139 @@
+//! The import loop: a thread reads and replays a log, this task encodes and commits behind it, for any system.
+//!
+//! Tables are committed one after the other in the order of the log's definition, after the state that belongs to the
+//! position. A crash between two of them leaves tables at different positions; the next run begins at the lowest, and
+//! replay drops what a table has. Nothing here opens a log.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::future::try_join_all;
+use tokio::sync::mpsc;
+
+use super::commit::{Encoded, TablePosition, blocking, encode, encode_ahead};
+use super::replay::Batch;
+use crate::error::{Error, Result};
+use crate::lake::{Lake, StreamId};
+use crate::rows::DayRule;
+
+/// Rows up to a position, with what is needed to go on there.
+struct Flush {
+    batch: Box<dyn Batch>,
+    state: Option<Bytes>,
+    to: u64,
+}
+
+struct EncodedFlush {
+    files: Vec<Encoded>,
+    state: Option<Bytes>,
+    to: u64,
+}
+
+/// Where a reader hands its batches over. It waits while one is on its way.
+pub(crate) struct Flushes(mpsc::Sender<Flush>);
+
+impl Flushes {
+    /// Hands over the rows up to a position.
+    ///
+    /// # Errors
+    /// If committing failed; its error is the one that is shown.
+    pub(crate) fn send(&self, batch: Box<dyn Batch>, state: Option<Bytes>, to: u64) -> Result<()> {
+        let stopped = |_| Error::Invariant("reading stopped because committing failed".to_owned());
+        self.0.blocking_send(Flush { batch, state, to }).map_err(stopped)
+    }
+}
+
+/// Reads a log for an import, from where it was opened to its end. Blocking, on a thread of its own.
+pub(crate) trait LogReader: Send + 'static {
+    /// What is known at the end of the log.
+    type Outcome: Send;
+
+    /// Reads, replays, and hands over each batch that is large enough.
+    ///
+    /// # Errors
+    /// What makes reading impossible, with the place in the log.
+    fn read(self, flushes: &Flushes) -> Result<Self::Outcome>;
+}
+
+/// What an import of one log did.
+pub(crate) struct Imported<T> {
+    /// What the reader tells.
+    pub(crate) outcome: T,
+    /// Commits made.
+    pub(crate) commits: u64,
+}
+
+impl Lake {
+    /// Reads a log to its end and commits what it brings; `tables` are moved along.
+    ///
+    /// # Errors
+    /// What reading or committing met; what was committed before stays.
+    pub(crate) async fn import_log<R: LogReader>(
+        &self,
+        reader: R,
+        stream: &StreamId,
+        tables: &mut [TablePosition],
+        days: &DayRule,
+    ) -> Result<Imported<R::Outcome>> {
+        let (sender, flushes) = mpsc::channel::<Flush>(1);
+        let reading = tokio::task::spawn_blocking(move || reader.read(&Flushes(sender)));
+        let (mut commits, mut committing) = (0, Ok(()));
+        let mut encoding = Box::pin(encode_ahead(flushes, |flush| self.encode_flush(flush, stream, days)));
+        while let Some(encoded) = encoding.next().await {
+            committing = match encoded {
+                Ok(encoded) => self.commit_flush(encoded, stream, tables).await.map(|count| commits += count),
+                Err(error) => Err(error),
+            };
+            if committing.is_err() {
+                break;
+            }
+        }
+        drop(encoding);
+        let read = reading.await?;
+        committing?;
+        Ok(Imported { outcome: read?, commits })
+    }
+
+    async fn encode_flush(&self, flush: Flush, stream: &StreamId, days: &DayRule) -> Result<EncodedFlush> {
+        let Flush { batch, state, to } = flush;
+        let batch = Arc::new(batch);
+        let count = batch.tables().len();
+        let jobs = (0..count).map(|table| {
+            let (group, settings, days) = (stream.broker_group.clone(), self.settings.clone(), days.clone());
+            blocking(&batch, move |batch: &Box<dyn Batch>| {
+                let tables = batch.tables();
+                let rows = tables
+                    .get(table)
+                    .ok_or_else(|| Error::Invariant("a batch has fewer tables than it had".to_owned()))?;
+                encode(&**rows, &batch.context(&group), &settings, &days)
+            })
+        });
+        Ok(EncodedFlush { files: try_join_all(jobs).await?, state, to })
+    }
+
+    /// Commits table by table; returns how many commits were made.
+    async fn commit_flush(
+        &self,
+        encoded: EncodedFlush,
+        stream: &StreamId,
+        tables: &mut [TablePosition],
+    ) -> Result<u64> {
+        let EncodedFlush { files, state, to } = encoded;
+        if tables.iter().all(|table| table.position.is_some_and(|known| known >= to)) {
+            return Ok(0);
+        }
+        let has_state = state.is_some();
+        if let Some(state) = state {
+            self.put_state(stream, to, state).await?;
+        }
+        let mut commits = 0;
+        for (encoded, position) in files.into_iter().zip(tables.iter_mut()) {
+            commits += u64::from(self.commit_encoded(encoded, stream, position, to).await?);
+        }
+        if has_state && let Some(lowest) = super::commit::lowest(tables) {
+            self.drop_states_below(stream, lowest).await?;
+        }
+        Ok(commits)
+    }
+}
