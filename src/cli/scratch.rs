@@ -3,8 +3,7 @@
 //! What still runs when a command ends can write into such a folder while it is removed, so removing it is repeated
 //! until it stays away.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use super::signals::{Stop, remove};
 use crate::error::{Error, Result};

@@ -25,16 +25,13 @@ mod status;
 mod trace_inbox;
 mod v1;
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use app::{App, Clock};
 pub use lenient_io::LenientIo;
@@ -44,11 +41,6 @@ pub use server::serve;
 pub use sql::csv_text;
 pub(crate) use sql::{distinct_names, renamed};
 pub use starting::Door;
-
-use crate::config::Config;
-use crate::error::{Error, Result};
-use crate::follow::Follow;
-use crate::query::{Catalog, IsolatedSql, Program, SqlEngine, SqlRows};
 
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {

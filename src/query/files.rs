@@ -30,7 +30,6 @@ use super::runs::FileRuns;
 use crate::config;
 use crate::error::{Error, Result};
 use crate::lake::scan::{InMemory, object_path};
-use crate::lake::schema::TableDef;
 use crate::lake::{LakeFile, Store, in_memory};
 
 /// How full of what is read ahead caches may be, in tenths; the rest is for what is asked for.

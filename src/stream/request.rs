@@ -1,7 +1,5 @@
 //! What imports and followers of any system have in common: names that can be used, and damage that was passed over.
 
-use serde::Serialize;
-
 use crate::error::{Error, Result};
 
 /// A stretch that was passed over.

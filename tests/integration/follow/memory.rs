@@ -8,7 +8,7 @@ use mqlake::brokers::rocketmq::format::record_encode::encode;
 use mqlake::brokers::rocketmq::logs;
 use mqlake::config::Config;
 use mqlake::lake::schema::MESSAGE;
-use mqlake::lake::{Lake, Log, Store, StreamId};
+use mqlake::lake::{Lake, Store};
 use mqlake::stream::spool::{Frame, Spool, SpoolSettings};
 
 use super::rocketmq::{config, settings};

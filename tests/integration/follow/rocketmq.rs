@@ -8,7 +8,7 @@ use mqlake::brokers::rocketmq::format::topics::is_system_topic;
 use mqlake::brokers::rocketmq::logs;
 use mqlake::config::{Config, ContentPolicy, RocketMqSource, Secret};
 use mqlake::lake::schema::{CONTENT, MESSAGE};
-use mqlake::lake::{Lake, Log, Store, StreamId};
+use mqlake::lake::{Lake, Store};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use mqlake::brokers::qmq::format::{message_log, payload};
 use mqlake::brokers::qmq::logs;
 use mqlake::lake::schema::MESSAGE;
-use mqlake::lake::{Log, Move, Outcome, StreamId};
+use mqlake::lake::{Move, Outcome};
 
 use crate::support::{self, generate, rows, week};
 
@@ -20,7 +20,7 @@ async fn a_checkpoint_that_fails_after_the_commit_does_not_undo_it() {
     let lake = support::open(&config).await;
     // nearly as many commits as lead to the first checkpoint
     let table = lake.table(&MESSAGE).unwrap();
-    let stream = StreamId::qmq("other", Log::Message);
+    let stream = logs::stream("other", logs::MESSAGE);
     for to in 1..45 {
         let moves = [Move { stream: stream.clone(), from: (to > 1).then_some(to - 1), to }];
         assert_eq!(table.append(&[], &moves, 1).await.unwrap(), Outcome::Committed);

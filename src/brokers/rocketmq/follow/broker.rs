@@ -4,11 +4,8 @@
 //! explained, retried, and never end the process.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -28,8 +25,8 @@ use crate::brokers::rocketmq::wire::requests::{PERM_READ, TopicConfig};
 use crate::config::RocketMqSource;
 use crate::error::{Error, Result};
 use crate::lake::schema::SYSTEM_ROCKETMQ;
-use crate::lake::{Gap, Owner, StreamId, StreamInfo, WriterLock};
-use crate::stream::{Backoff, Board, Gaps, Pipeline, Shared};
+use crate::lake::{Owner, StreamInfo, WriterLock};
+use crate::stream::{Backoff, Board, Gaps, Shared};
 
 /// Topics that an alarm names.
 const MOST_TOPICS: usize = 10;

@@ -22,17 +22,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 
-use super::replay::{QueueOffsets, RocketMqCounts, RocketMqReplay, RocketMqSettings, TableFloor};
+use super::replay::{QueueOffsets, RocketMqReplay, RocketMqSettings, TableFloor};
+use super::store::StoreDirectory;
 use super::store::log::CommitLog;
-use super::store::{StoreDirectory, StoreError, log};
 use crate::brokers::rocketmq::logs;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::schema::{MESSAGE, SYSTEM_ROCKETMQ};
-use crate::lake::{Gap, Lake, Move, Outcome, Owner, Replaced, Settled, StreamId, StreamInfo};
-use crate::stream::{Progress, Skipped, TablePosition, check_group, lowest};
+use crate::lake::{Lake, Move, Outcome, Owner, Replaced, StreamId, StreamInfo};
+use crate::stream::{Progress, TablePosition, check_group, lowest};
 use errors::{log_error, store_error, unless_damaged};
 use read::{ReadResult, Reading};
 use resume::{Known, Resume, Start, Turn};

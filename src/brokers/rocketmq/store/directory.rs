@@ -5,11 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-
-use thiserror::Error;
 
 use super::confirmed_end::confirmed_end;
 use super::error::{StoreError, read_error};

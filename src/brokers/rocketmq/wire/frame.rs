@@ -10,7 +10,6 @@ use thiserror::Error;
 use super::command::Command;
 use super::header_error::{EncodeError, HeaderError, HeaderType};
 use super::{compact_header, json_header};
-use crate::brokers::rocketmq::format::json::JsonError;
 
 /// Largest frame that servers take and send with default settings, its four length bytes included.
 pub const DEFAULT_MAX_FRAME: usize = 16 * 1024 * 1024;
