@@ -8,6 +8,7 @@ pub mod codec;
 pub mod config;
 mod durable;
 pub mod error;
+mod file_window;
 pub mod follow;
 pub mod http;
 pub mod lake;

@@ -13,6 +13,7 @@ mod lenient_io;
 mod metrics;
 mod observe;
 mod open_files;
+pub mod page_token;
 mod problem;
 mod process;
 pub mod qmq;

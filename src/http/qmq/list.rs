@@ -4,10 +4,11 @@ use chrono::{Days, TimeZone};
 use serde::Serialize;
 
 use super::Refusal;
-use super::request::{BackupQuery, PageKey, scope};
+use super::request::{BackupQuery, OldToken};
 use crate::brokers::qmq::format::Kind;
 use crate::error::Result;
 use crate::http::app::App;
+use crate::http::page_token::{self, BadToken};
 use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, SYSTEM_QMQ, TableDef};
 use crate::query::lookup::{Condition, MessageKey, MessageRow, NewestQuery, find, newest};
 
@@ -57,11 +58,7 @@ async fn page(
     mut conditions: Vec<Condition>,
 ) -> Result<List, Refusal> {
     let Some(subject) = query.subject.clone() else { return Ok(List::default()) };
-    let scope = scope(def.name, &subject);
-    let from = match &query.start {
-        Some(token) => Some(key_of(token, scope)?),
-        None => None,
-    };
+    let from = query.start.as_deref().map(|token| begin_of(token, def, &subject)).transpose()?;
     let (first_second, last_second) = window(app, query);
     let pinned = app.catalog.pin();
     let table = pinned.table(def)?;
@@ -92,7 +89,7 @@ async fn page(
             (newest(&app.catalog.files, table, &newest_query).await?, len)
         }
     };
-    let next = rows.get(len).map(|row| token_of(row, scope));
+    let next = rows.get(len).map(|row| page_token::encode(&scope(def, &subject), &row.key()));
     let with_group = def.name == DEAD_MESSAGE.name;
     let list = rows.into_iter().take(len).map(|row| item(row, &subject, with_group)).collect();
     Ok(List { list, next })
@@ -155,30 +152,51 @@ fn item(row: MessageRow, subject: &str, with_group: bool) -> Item {
     }
 }
 
-fn token_of(row: &MessageRow, scope: u64) -> String {
-    let key = row.key();
-    PageKey {
-        scope,
-        second: key.second.0,
-        md5: key.md5,
-        consumer_group: key.consumer_group,
-        broker_group: key.broker_group,
-        sequence: key.sequence,
-        store_time_ms: 0,
-    }
-    .encode()
+/// What a page token belongs to: the list and the subject.
+fn scope(def: &TableDef, subject: &str) -> String {
+    format!("{}\n{subject}", def.name)
 }
 
-fn key_of(token: &str, scope: u64) -> Result<MessageKey, Refusal> {
-    let key = PageKey::decode(token).map_err(|error| Refusal::Token(error.to_string()))?;
-    if key.scope != scope {
-        return Err(Refusal::Token("`start` belongs to another query; start again without it".to_owned()));
+/// Where the page of a token begins.
+fn begin_of(token: &str, def: &TableDef, subject: &str) -> Result<MessageKey, BadToken> {
+    match page_token::decode(&scope(def, subject), token) {
+        Err(BadToken::Foreign) => OldToken::decode(def.name, subject, token).map(key_of),
+        read => read,
     }
-    Ok(MessageKey {
-        second: std::cmp::Reverse(key.second),
-        md5: key.md5,
-        consumer_group: key.consumer_group,
-        broker_group: key.broker_group,
-        sequence: key.sequence,
-    })
+}
+
+fn key_of(token: OldToken) -> MessageKey {
+    MessageKey {
+        second: std::cmp::Reverse(token.second),
+        md5: token.md5,
+        consumer_group: token.consumer_group,
+        broker_group: token.broker_group,
+        sequence: token.sequence,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_of_either_layout_begin_a_page() {
+        let key = MessageKey {
+            second: std::cmp::Reverse(1_716_170_400),
+            md5: [0xAB; 16],
+            consumer_group: "组".to_owned(),
+            broker_group: "dev".to_owned(),
+            sequence: 336,
+        };
+        let old = "AX8mZva8dKIxq6urq6urq6urq6urq6urq8C61eQMoAUAA-e7hANkZXZ3KlY3";
+        let new = page_token::encode(&scope(&MESSAGE, "order.paid"), &key);
+        for token in [old, &new] {
+            assert_eq!(begin_of(token, &MESSAGE, "order.paid").as_ref(), Ok(&key));
+            let cut = &token[..token.len() - 4];
+            assert_eq!(begin_of(cut, &MESSAGE, "order.paid"), Err(BadToken::Damaged));
+            assert_eq!(begin_of(token, &MESSAGE, "order.made"), Err(BadToken::OtherQuery));
+            assert_eq!(begin_of(token, &DEAD_MESSAGE, "order.paid"), Err(BadToken::OtherQuery));
+        }
+        assert_eq!(begin_of("zzz", &MESSAGE, "order.paid"), Err(BadToken::Foreign));
+    }
 }

@@ -20,6 +20,7 @@ use axum::routing::get;
 use super::app::App;
 use super::json::json_within;
 use super::observe::Failure;
+use super::page_token::BadToken;
 use super::problem::Problem;
 use crate::error::Error;
 use request::{BadQuery, parameter};
@@ -50,7 +51,7 @@ enum Refusal {
     /// The query cannot be used.
     Query(BadQuery),
     /// The page token cannot be used.
-    Token(String),
+    Token(BadToken),
     /// Something failed.
     Failed(Error),
 }
@@ -58,6 +59,12 @@ enum Refusal {
 impl From<Error> for Refusal {
     fn from(error: Error) -> Refusal {
         Refusal::Failed(error)
+    }
+}
+
+impl From<BadToken> for Refusal {
+    fn from(token: BadToken) -> Refusal {
+        Refusal::Token(token)
     }
 }
 
@@ -189,7 +196,7 @@ impl Route {
                     .hint(format!("{} is a JSON object, for example {}", self.parameter(), self.example()))
                     .into_response()
             }
-            Refusal::Token(reason) => Problem::new(StatusCode::BAD_REQUEST, "bad-token", reason)
+            Refusal::Token(token) => Problem::new(StatusCode::BAD_REQUEST, "bad-token", why_unusable(token))
                 .field(Some("start".to_owned()))
                 .hint("pass `next` of the previous page of the same query unchanged, or leave `start` out")
                 .into_response(),
@@ -198,7 +205,34 @@ impl Route {
     }
 }
 
+fn why_unusable(token: BadToken) -> String {
+    match token {
+        BadToken::Foreign => {
+            "`start` is not a page token of this server; start again without `start`".to_owned()
+        }
+        BadToken::Damaged => "the page token in `start` is damaged; start again without `start`".to_owned(),
+        BadToken::Version(version) => format!(
+            "the page token in `start` has version {version}, which this server does not read; start again without \
+             `start`"
+        ),
+        BadToken::OtherQuery => "`start` belongs to another query; start again without it".to_owned(),
+    }
+}
+
 fn form(text: &'static str) -> Response {
     let kind = HeaderValue::from_static("application/json;charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_wrong_token_is_answered_says_how_to_go_on() {
+        for token in [BadToken::Foreign, BadToken::Damaged, BadToken::Version(2)] {
+            assert!(why_unusable(token).ends_with("start again without `start`"), "{token:?}");
+        }
+        assert!(why_unusable(BadToken::OtherQuery).contains("another query"));
+    }
 }

@@ -3,13 +3,14 @@
 use serde::Deserialize;
 
 use super::super::app::App;
+use super::super::page_token;
 use super::known::Asked;
 use super::messages::{Messages, messages};
 use super::params::{Clocked, Params};
 use super::refusal::Refusal;
 use super::statement::{rows, timestamp};
+use super::system;
 use super::watermark::watermark;
-use super::{page, system};
 use crate::error::Result;
 use crate::lake::schema::{MESSAGE, namespace};
 use crate::query::lookup::{MessagePlace, StoredMessage};
@@ -62,7 +63,7 @@ async fn of_table(
     let scope = format!("dead\n{group}\n{from:?}\n{to:?}");
     let after = match &token {
         Some(token) => {
-            let MessagePlace { time, topic, broker, queue_offset, .. } = page::decode(&scope, token)?;
+            let MessagePlace { time, topic, broker, queue_offset, .. } = page_token::decode(&scope, token)?;
             let (topic, broker, time) = (literal(&topic), literal(&broker), timestamp(time));
             format!(
                 "AND (create_time < {time} OR (create_time = {time} AND (subject > {topic} OR (subject = {topic} AND \
@@ -84,7 +85,7 @@ async fn of_table(
     );
     let mut found: Vec<StoredMessage> =
         rows::<Row>(app, &statement).await?.into_iter().map(|row| message(row, group)).collect();
-    let next = found.get(limit).map(|message| page::encode(&scope, message.place()));
+    let next = found.get(limit).map(|message| page_token::encode(&scope, &message.place()));
     found.truncate(limit);
     let pinned = app.catalog.pin();
     let known = if found.is_empty() && token.is_none() {

@@ -5,12 +5,13 @@ use serde::Serialize;
 
 use super::super::app::App;
 use super::super::budget::Held;
+use super::super::page_token;
 use super::bodies::{cut, page_with_bodies};
 use super::known::{Asked, Known, Name};
 use super::params::{Clocked, Params};
 use super::refusal::Refusal;
+use super::system;
 use super::watermark::watermark;
-use super::{page, system};
 use crate::error::{Error, Result};
 use crate::lake::schema::codes::KeyKind;
 use crate::lake::schema::{MESSAGE, MESSAGE_KEY};
@@ -108,7 +109,7 @@ pub(super) async fn messages(app: &App, mut params: Params) -> Result<Messages, 
         topic.as_deref().unwrap_or("")
     );
     let start = match &token {
-        Some(token) => Some(page::decode(&scope, token)?.begin(order == Order::Newest)),
+        Some(token) => Some(page_token::decode::<MessagePlace>(&scope, token)?.begin(order == Order::Newest)),
         None => None,
     };
     let request = Request {
@@ -151,7 +152,7 @@ pub(super) async fn messages(app: &App, mut params: Params) -> Result<Messages, 
         cut(app, &mut answer.messages)?
     };
     if let Some(place) = left_out {
-        answer.next = Some(page::encode(&request.scope, place));
+        answer.next = Some(page_token::encode(&request.scope, &place));
     }
     answer.watermark = watermark(&pinned, request.system.name())?;
     Ok(answer)
@@ -304,8 +305,8 @@ impl Request {
         });
         placed.dedup_by(|a, b| a.0 == b.0);
         let last = self.limit.checked_sub(1).and_then(|last| placed.get(last)).map(|(place, _)| place);
-        let next =
-            placed.get(self.limit).map(|(place, _)| page::encode(&self.scope, place.clone().behind(last)));
+        let begin = placed.get(self.limit).map(|(place, _)| place.clone().behind(last));
+        let next = begin.map(|place| page_token::encode(&self.scope, &place));
         placed.truncate(self.limit);
         let messages = placed.into_iter().map(|(_, message)| message).collect();
         Messages { messages, next, ..Messages::default() }

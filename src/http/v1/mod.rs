@@ -10,7 +10,6 @@ mod dead_letters;
 mod known;
 mod messages;
 mod offsets;
-mod page;
 mod params;
 mod queues;
 mod refusal;

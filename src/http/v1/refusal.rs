@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::super::Problem;
+use super::super::page_token::BadToken;
 use crate::error::Error;
 
 /// A request that is not answered.
@@ -24,6 +25,18 @@ pub(super) enum Refusal {
 impl Refusal {
     pub(super) fn field(name: &str, what: impl Into<String>) -> Refusal {
         Refusal::Field(name.to_owned(), what.into())
+    }
+}
+
+impl From<BadToken> for Refusal {
+    fn from(token: BadToken) -> Refusal {
+        let what = match token {
+            BadToken::Foreign | BadToken::Damaged => {
+                "is no token of this server: pass `next` of the previous page unchanged, or leave it out"
+            }
+            BadToken::Version(_) | BadToken::OtherQuery => "belongs to another query; begin again without it",
+        };
+        Refusal::field("page", what)
     }
 }
 

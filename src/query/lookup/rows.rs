@@ -23,8 +23,8 @@ pub struct MessageRow {
 }
 
 /// Place of a message in the order of lists: newest second first, then as the original server orders, then
-/// what makes it total.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// what makes it total. As JSON it is part of page tokens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct MessageKey {
     /// Create time in whole seconds, newest first.
     pub second: std::cmp::Reverse<i64>,

@@ -8,21 +8,19 @@
 //! Damage stops the walk with file, offset and reason, or, when told so, is skipped up to the next record
 //! that proves itself (magic, checksum or exact lengths, and order), else to the next segment.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use memchr::memmem;
+use std::sync::atomic::AtomicU64;
 
 use super::format::{LogFormat, Step};
 use super::segments::{Segment, Segments};
 use crate::codec::Sum;
 use crate::error::{Error, Result};
+use crate::file_window::{CHUNK_BYTES, FileWindow};
 use crate::stream::Skipped;
 
-/// Bytes read at a time.
-const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes in which a record is looked for first; most are smaller by far.
+const LOOK_BYTES: usize = CHUNK_BYTES / 4;
 /// Largest record that is believed; a greater length is damage.
 const MAX_RECORD_BYTES: usize = 64 << 20;
 
@@ -172,15 +170,22 @@ impl<F: LogFormat> LogReader<F> {
         visit: &mut impl FnMut(u64, u64, F::Record<'_>) -> Result<()>,
     ) -> Result<Ended> {
         let last = place.is_last;
-        let mut window = Window::open(segment, self.options.bytes_read.clone())?;
+        let mut window = FileWindow::open(&segment.path)
+            .map_err(unreadable(segment))?
+            .up_to(segment.bytes)
+            .counted_by(self.options.bytes_read.clone());
         let mut position: u64 = 0;
+        let mut look = LOOK_BYTES;
         loop {
             let limit = usize::try_from(F::SEGMENT_BYTES - position).unwrap_or(usize::MAX);
             let offset = segment.base + position;
             if offset == from {
                 self.compare(segment, from)?;
             }
-            let bytes = window.at(position)?;
+            // a longer look is for one record
+            let look_here = std::mem::replace(&mut look, LOOK_BYTES);
+            let bytes = window.at(position, look_here).map_err(unreadable(segment))?;
+            let have = bytes.len();
             let damage = match F::step(bytes, limit) {
                 Step::Record { record, size } => {
                     let next = offset + size as u64;
@@ -216,8 +221,13 @@ impl<F: LogFormat> LogReader<F> {
             };
             let reason = match damage {
                 Some(reason) => reason,
-                None if window.grow() => continue,
-                None if last && window.is_zero_from(position)? => return Ok(Ended::LogEnd(offset)),
+                None if let Some(longer) = longer_look(&window, position, have) => {
+                    look = longer;
+                    continue;
+                }
+                None if last && is_zero_from(&mut window, segment, position)? => {
+                    return Ok(Ended::LogEnd(offset));
+                }
                 None => "the file ends inside a record".to_owned(),
             };
             match self.behind_damage(&mut window, segment, place, position, from, reason)? {
@@ -232,7 +242,7 @@ impl<F: LogFormat> LogReader<F> {
     /// more comes in this segment.
     fn behind_damage(
         &mut self,
-        window: &mut Window,
+        window: &mut FileWindow,
         segment: &Segment,
         place: Place,
         position: u64,
@@ -240,16 +250,16 @@ impl<F: LogFormat> LogReader<F> {
         reason: String,
     ) -> Result<Option<u64>> {
         let last = place.is_last;
-        let next = self.find_provable(window, position + 1)?;
+        let next = self.find_provable(window, position + 1).map_err(unreadable(segment))?;
         if place.is_first
             && position == 0
-            && window.is_zero_until(next.unwrap_or(u64::MAX))?
-            && next.is_some()
+            && let Some(first) = next
+            && window.skip_zeros(0).map_err(unreadable(segment))? >= first
         {
             // a slave joined the log here; the zeros before its first record are no loss
             return Ok(next);
         }
-        if next.is_none() && last && (!F::MAGIC.is_empty() || window.is_zero_from(position)?) {
+        if next.is_none() && last && (!F::MAGIC.is_empty() || is_zero_from(window, segment, position)?) {
             return Ok(None);
         }
         let resume = next.unwrap_or(F::SEGMENT_BYTES);
@@ -275,42 +285,52 @@ impl<F: LogFormat> LogReader<F> {
         self.skipped.push(Skipped { file: segment.path.display().to_string(), from, to, reason });
     }
 
-    fn find_provable(&self, window: &mut Window, start: u64) -> Result<Option<u64>> {
+    fn find_provable(&self, window: &mut FileWindow, start: u64) -> io::Result<Option<u64>> {
         let Some(shared) = F::MAGIC.first().and_then(|magic| magic.get(..3)) else { return Ok(None) };
-        let finder = memmem::Finder::new(shared);
-        let mut position = start;
-        while position < window.file_bytes {
-            let bytes = window.at(position)?;
-            if bytes.is_empty() {
-                break;
-            }
-            let Some(found) = finder.find(bytes) else {
-                let step = bytes.len().saturating_sub(shared.len() - 1).max(1);
-                position += step as u64;
-                continue;
-            };
-            position += found as u64;
+        let mut from = start;
+        while let Some(position) = window.find(shared, from, u64::MAX)? {
             if self.is_provable(window, position)? {
                 return Ok(Some(position));
             }
-            position += 1;
+            from = position + 1;
         }
         Ok(None)
     }
 
-    fn is_provable(&self, window: &mut Window, position: u64) -> Result<bool> {
+    fn is_provable(&self, window: &mut FileWindow, position: u64) -> io::Result<bool> {
         let limit = usize::try_from(F::SEGMENT_BYTES - position).unwrap_or(usize::MAX);
+        let mut look = LOOK_BYTES;
         loop {
-            match F::step(window.at(position)?, limit) {
+            let bytes = window.at(position, look)?;
+            let have = bytes.len();
+            match F::step(bytes, limit) {
                 Step::Record { record, .. } => return Ok(F::continues(&self.progress, &record)),
                 Step::Incomplete => {}
                 _ => return Ok(false),
             }
-            if !window.grow() {
-                return Ok(false);
+            match longer_look(window, position, have) {
+                Some(longer) => look = longer,
+                None => return Ok(false),
             }
         }
     }
+}
+
+/// In how many bytes a record is looked for that is longer than the `have` bytes there were; `None` if the file or the
+/// limit on records has no more.
+fn longer_look(window: &FileWindow, position: u64, have: usize) -> Option<usize> {
+    let has_more = position + (have as u64) < window.length();
+    (has_more && have < MAX_RECORD_BYTES).then(|| (have.max(CHUNK_BYTES) * 2).min(MAX_RECORD_BYTES))
+}
+
+/// Whether nothing but zeros stands from `position` on.
+fn is_zero_from(window: &mut FileWindow, segment: &Segment, position: u64) -> Result<bool> {
+    let end = window.skip_zeros(position).map_err(unreadable(segment))?;
+    Ok(end >= window.length())
+}
+
+fn unreadable(segment: &Segment) -> impl Fn(io::Error) -> Error + '_ {
+    |error| Error::input(&segment.path, format!("cannot be read: {error}"))
 }
 
 fn foreign_position<F: LogFormat>(segment: &Segment, from: u64) -> Error {
@@ -324,123 +344,20 @@ fn foreign_position<F: LogFormat>(segment: &Segment, from: u64) -> Error {
     )
 }
 
-/// A sliding view of a segment file.
-struct Window {
-    file: File,
-    path: std::path::PathBuf,
-    file_bytes: u64,
-    start: u64,
-    buffer: Vec<u8>,
-    wanted: usize,
-    bytes_read: Arc<AtomicU64>,
-    /// Bytes of the file known to be zero from its start.
-    zero_until: Option<u64>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::brokers::qmq::store::format::ActionFormat;
 
-impl Window {
-    fn open(segment: &Segment, bytes_read: Arc<AtomicU64>) -> Result<Window> {
-        let file = File::open(&segment.path)
-            .map_err(|error| Error::input(&segment.path, format!("cannot be read: {error}")))?;
-        Ok(Window {
-            file,
-            path: segment.path.clone(),
-            file_bytes: segment.bytes,
-            start: 0,
-            buffer: Vec::new(),
-            wanted: CHUNK_BYTES,
-            bytes_read,
-            zero_until: None,
-        })
-    }
-
-    /// The bytes from `position` on, at least a chunk's quarter of them if the file has them.
-    fn at(&mut self, position: u64) -> Result<&[u8]> {
-        let end = self.start + self.buffer.len() as u64;
-        let have = end.saturating_sub(position);
-        let enough = if self.wanted > CHUNK_BYTES { self.wanted } else { CHUNK_BYTES / 4 };
-        if position < self.start || (have < enough as u64 && end < self.file_bytes) {
-            self.fill(position)?;
-        }
-        let skip = usize::try_from(position - self.start).unwrap_or(usize::MAX);
-        Ok(self.buffer.get(skip..).unwrap_or_default())
-    }
-
-    /// Asks for more bytes at the next [`Window::at`]; `false` if the file or the limit on records has no more.
-    fn grow(&mut self) -> bool {
-        let end = self.start + self.buffer.len() as u64;
-        if end >= self.file_bytes || self.buffer.len() >= MAX_RECORD_BYTES {
-            return false;
-        }
-        self.wanted = (self.buffer.len().max(CHUNK_BYTES) * 2).min(MAX_RECORD_BYTES);
-        true
-    }
-
-    fn fill(&mut self, position: u64) -> Result<()> {
-        let end = self.start + self.buffer.len() as u64;
-        if position >= self.start && position < end {
-            let done = usize::try_from(position - self.start).unwrap_or(usize::MAX);
-            self.buffer.drain(..done.min(self.buffer.len()));
-        } else {
-            self.buffer.clear();
-        }
-        self.start = position;
-        let have = self.buffer.len();
-        let from = position + have as u64;
-        let left = usize::try_from(self.file_bytes.saturating_sub(from)).unwrap_or(usize::MAX);
-        let more = self.wanted.saturating_sub(have).min(left);
-        self.buffer.resize(have + more, 0);
-        let read = (|| {
-            self.file.seek(SeekFrom::Start(from))?;
-            let mut filled = have;
-            while let Some(rest) = self.buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-                match self.file.read(rest)? {
-                    0 => break,
-                    count => filled += count,
-                }
-            }
-            Ok::<usize, std::io::Error>(filled)
-        })();
-        let filled = read.map_err(|error| Error::input(&self.path, format!("cannot be read: {error}")))?;
-        self.buffer.truncate(filled);
-        self.bytes_read.fetch_add((filled - have) as u64, Ordering::Relaxed);
-        self.wanted = CHUNK_BYTES;
-        Ok(())
-    }
-
-    fn is_zero_from(&mut self, position: u64) -> Result<bool> {
-        let mut position = position;
-        while position < self.file_bytes {
-            let bytes = self.at(position)?;
-            if bytes.is_empty() {
-                break;
-            }
-            if bytes.iter().any(|b| *b != 0) {
-                return Ok(false);
-            }
-            position += bytes.len() as u64;
-        }
-        Ok(true)
-    }
-
-    /// Whether all bytes of the file before `end` are zero.
-    fn is_zero_until(&mut self, end: u64) -> Result<bool> {
-        if let Some(zero_until) = self.zero_until {
-            return Ok(zero_until >= end);
-        }
-        let mut position = 0;
-        while position < self.file_bytes.min(end) {
-            let bytes = self.at(position)?;
-            if bytes.is_empty() {
-                break;
-            }
-            let zeros = bytes.iter().take_while(|b| **b == 0).count();
-            let all = zeros == bytes.len();
-            position += zeros as u64;
-            if !all {
-                break;
-            }
-        }
-        self.zero_until = Some(position);
-        Ok(position >= end)
+    #[test]
+    fn a_log_that_was_cut_since_it_was_listed_ends_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("00000000000000000000");
+        // a record is begun
+        std::fs::write(&path, b"\xC3\xB2\xA1\x00").unwrap();
+        let segment = Segment { base: 0, path, bytes: 3 * CHUNK_BYTES as u64 };
+        let segments = Segments { folder: folder.path().to_owned(), list: vec![segment] };
+        let mut reader = LogReader::<ActionFormat>::new(&segments, ReadOptions::default());
+        assert_eq!(reader.read(0, |_, _, _| Ok(())).unwrap(), 0);
     }
 }

@@ -1,8 +1,8 @@
 //! Requests of QMQ's backup HTTP API: from the raw query string of the URL to typed values.
 //!
 //! The steps, one module each: take one URL parameter ([`mod@parameter`]), read its text as Gson's lenient JSON
-//! ([`lenient`]), convert the members to typed fields ([`query`], with the dates of [`date`]), and unpack the page
-//! token of a follow-up request ([`token`]).
+//! ([`lenient`]), and convert the members to typed fields ([`query`], with the dates of [`date`]). Page tokens are
+//! [`page_token`](crate::http::page_token)s; those of earlier servers are read by [`old_token`].
 //!
 //! Nothing here knows HTTP status codes, looks at stored data, or decides what a refused request is answered: every
 //! function is pure and returns either a value or a reason that tells the caller what to send instead.
@@ -10,12 +10,12 @@
 pub mod date;
 mod fields;
 pub mod lenient;
+pub mod old_token;
 pub mod parameter;
 pub mod query;
-pub mod token;
 
 pub use date::parse_date_ms;
 pub use lenient::{Json, Malformed};
+pub use old_token::OldToken;
 pub use parameter::{BadEncoding, parameter};
 pub use query::{BackupQuery, BadQuery, RecordQuery};
-pub use token::{BadToken, PageKey, scope};

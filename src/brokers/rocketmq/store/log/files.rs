@@ -6,6 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
+use crate::file_window::is_zero;
 
 /// Bytes compared or looked through at a time.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -173,12 +174,6 @@ fn has_no_blocks(file: &File) -> std::io::Result<bool> {
 #[cfg(not(unix))]
 fn has_no_blocks(_: &File) -> std::io::Result<bool> {
     Ok(false)
-}
-
-/// Whether all bytes are zero.
-pub(super) fn is_zero(bytes: &[u8]) -> bool {
-    const ZEROS: [u8; 4096] = [0; 4096];
-    bytes.chunks(ZEROS.len()).all(|chunk| ZEROS.starts_with(chunk))
 }
 
 #[cfg(test)]

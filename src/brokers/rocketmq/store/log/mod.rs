@@ -15,7 +15,6 @@ mod open_file;
 mod queue_ends;
 mod walk_options;
 mod walker;
-mod window;
 
 pub use commit_log::CommitLog;
 pub use error::Error;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use super::error::Error;
 use super::files::LogFile;
 use super::queue_ends::{Judgement, QueueEnds};
-use super::window::Window;
-use crate::brokers::rocketmq::format::record::MAX_HEAD_BYTES;
+use crate::brokers::rocketmq::format::record::{MAGIC_V1, MAGIC_V2, MAX_HEAD_BYTES};
 use crate::brokers::rocketmq::format::{RecordError, record};
+use crate::file_window::FileWindow;
 
 /// Bytes of the marker behind the last record. A rest of a file smaller than this holds nothing.
 pub(super) const MARKER_BYTES: usize = 8;
@@ -15,6 +15,11 @@ pub(super) const MARKER_BYTES: usize = 8;
 const MAGIC_AT: u64 = 4;
 /// How far store timestamps may go back from one record to the next, in milliseconds.
 const CLOCK_SLACK_MS: i64 = 10_000;
+/// The magic of each version of records. They differ in the last byte.
+const MAGICS: [[u8; 4]; 2] = [MAGIC_V1.to_be_bytes(), MAGIC_V2.to_be_bytes()];
+/// As many zeros in a row end a search at the end of the log. Larger than a whole record of a broker with default
+/// limits, so that no more than one record can hide behind fewer.
+const ZERO_RUN_BYTES: u64 = 8 << 20;
 
 /// A sound record, as far as a walk needs to know it.
 #[derive(Debug, Clone, Copy)]
@@ -50,12 +55,12 @@ pub(super) struct Search {
 pub(super) struct OpenFile {
     start: u64,
     path: PathBuf,
-    window: Window,
+    window: FileWindow,
 }
 
 impl OpenFile {
     pub(super) fn open(file: &LogFile) -> std::io::Result<Self> {
-        Ok(Self { start: file.start, path: file.path.clone(), window: Window::open(&file.path)? })
+        Ok(Self { start: file.start, path: file.path.clone(), window: FileWindow::open(&file.path)? })
     }
 
     /// Bytes in the file.
@@ -140,8 +145,7 @@ impl OpenFile {
                 }
                 Err(_) => {
                     let from = position.saturating_add(1 + MAGIC_AT);
-                    let magic = self.window.find_magic(from, true).map_err(Error::io(&self.path))?;
-                    let Some(magic) = magic else { return Ok(()) };
+                    let Some(magic) = self.find_magic(from, true)? else { return Ok(()) };
                     position = magic.saturating_sub(MAGIC_AT);
                 }
             }
@@ -172,13 +176,31 @@ impl OpenFile {
         Ok(goes_on)
     }
 
+    /// Position of the first magic of a record at or behind `position`.
+    ///
+    /// With `stop_at_zeros` the search ends behind a long run of zeros, as it follows the last record of a log: the
+    /// rest of the file can be a gigabyte of them.
+    fn find_magic(&mut self, position: u64, stop_at_zeros: bool) -> Result<Option<u64>, Error> {
+        let [[common @ .., _], _] = MAGICS;
+        let most_zeros = if stop_at_zeros { ZERO_RUN_BYTES } else { u64::MAX };
+        let mut from = position;
+        loop {
+            let found = self.window.find(&common, from, most_zeros).map_err(Error::io(&self.path))?;
+            let Some(found) = found else { return Ok(None) };
+            if self.load(found, MARKER_BYTES)?.first_chunk().is_some_and(|magic| MAGICS.contains(magic)) {
+                return Ok(Some(found));
+            }
+            from = found.saturating_add(1);
+        }
+    }
+
     /// Searches for the next record of the log at or behind `position`.
     pub(super) fn search(&mut self, position: u64, age: Age) -> Result<Search, Error> {
         let at_the_end = self.start.saturating_add(position) >= age.live_up_to;
         let mut stale = false;
         let mut from = position.saturating_add(MAGIC_AT);
         loop {
-            let magic = self.window.find_magic(from, at_the_end).map_err(Error::io(&self.path))?;
+            let magic = self.find_magic(from, at_the_end)?;
             let Some(magic) = magic else { return Ok(Search { found: None, stale }) };
             let candidate = magic.saturating_sub(MAGIC_AT);
             from = match self.check(candidate)? {
