@@ -15,7 +15,6 @@ pub mod query;
 pub mod token;
 
 pub use date::parse_date_ms;
-pub use lenient::{Json, Malformed};
 pub use parameter::{BadEncoding, parameter};
 pub use query::{BackupQuery, BadQuery, RecordQuery};
 pub use token::{BadToken, PageKey, scope};
