@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use mqlake::brokers::rocketmq::format::broker_config::{consumer_offsets, delay_offsets, subscription_groups, topics};
-use mqlake::brokers::rocketmq::format::json::{JsonError, MAX_DEPTH, Value, parse};
+use mqlake::brokers::rocketmq::format::json::{JsonError, MAX_DEPTH, Value, parse, reparsed};
 use mqlake::brokers::rocketmq::format::pop;
 use mqlake::brokers::rocketmq::format::pop::{PopRecord, TAG_ACK, TAG_BATCH_ACK, TAG_CHECK_POINT};
 use serde_json::Value as Strict;
@@ -39,7 +39,7 @@ fn same(read: &Value, strict: &Strict) -> bool {
 fn visit(value: &Value, depth: usize) {
     assert!(depth <= MAX_DEPTH);
     let _ = (value.as_i64(), value.as_str(), value.as_bool(), value.get("offsetTable"));
-    let _ = value.reparsed();
+    let _ = reparsed(value);
     for item in value.items() {
         visit(item, depth + 1);
     }

@@ -32,13 +32,13 @@ fn objects_as_keys_also_inside_a_text() {
     );
     for value in [plain, quoted] {
         let (key, progress) = &value.get("offsetTable").unwrap().entries()[0];
-        let queue = key.reparsed();
+        let queue = reparsed(key);
         assert_eq!(queue.get("topic").and_then(Value::as_str), Some("T"));
         assert_eq!(queue.get("queueId").and_then(Value::as_i64), Some(0));
         assert_eq!(progress.get("brokerOffset").and_then(Value::as_i64), Some(5));
     }
-    assert_eq!(*text("{half").reparsed(), text("{half"));
-    assert_eq!(*Value::Null.reparsed(), Value::Null);
+    assert_eq!(*reparsed(&text("{half")), text("{half"));
+    assert_eq!(*reparsed(&Value::Null), Value::Null);
 }
 
 #[test]
@@ -169,6 +169,7 @@ fn write(value: &Value, out: &mut String) {
         Value::Bool(truth) => out.push_str(&truth.to_string()),
         Value::Integer(number) => out.push_str(&number.to_string()),
         Value::Float(number) => out.push_str(&number.to_string()),
+        Value::Word(word) => out.push_str(word),
         Value::Text(text) => {
             out.push('"');
             out.push_str(&text.replace('\\', "\\\\").replace('"', "\\\""));

@@ -55,7 +55,7 @@ fn field((name, value): &(Value, Value)) -> Option<(String, String)> {
 
 fn text(value: &Value) -> Option<String> {
     match value {
-        Value::Text(text) => Some(text.clone()),
+        Value::Text(text) | Value::Word(text) => Some(text.clone()),
         Value::Integer(number) => Some(number.to_string()),
         Value::Float(number) => Some(number.to_string()),
         Value::Bool(truth) => Some(truth.to_string()),

@@ -7,26 +7,25 @@
 use chrono_tz::Tz;
 
 use super::date::parse_date_ms;
-use super::lenient::Json;
+use super::lenient::is_number;
+use crate::codec::json::Value;
 
 /// What a date field takes, for the reason of a refusal.
 const DATE_HINT: &str =
     "not a date; use 2019-06-03T15:42:39+08:00, 2019-06-03 15:42:39 or epoch milliseconds";
 
 /// A text field: texts as they are, numbers and booleans as their literal.
-pub(super) fn text(value: &Json) -> Result<Option<String>, String> {
+pub(super) fn text(value: &Value) -> Result<Option<String>, String> {
     match value {
-        Json::Null => Ok(None),
-        Json::Text(text) | Json::Bare(text) | Json::Number(text) => Ok(Some(text.clone())),
-        Json::Bool(flag) => Ok(Some(flag.to_string())),
-        Json::Array(_) | Json::Object(_) => {
-            Err(format!("{} is not a text; send a text in quotes", shown(value)))
-        }
+        Value::Null => Ok(None),
+        Value::Text(text) | Value::Word(text) => Ok(Some(text.clone())),
+        Value::Bool(flag) => Ok(Some(flag.to_string())),
+        _ => Err(format!("{} is not a text; send a text in quotes", shown(value))),
     }
 }
 
 /// A 32-bit field: a whole number, also in quotes or written as `2.0` or `1e0`.
-pub(super) fn int(value: &Json) -> Result<Option<i32>, String> {
+pub(super) fn int(value: &Value) -> Result<Option<i32>, String> {
     let converted = match literal(value) {
         None => return null_or(value, "a whole number"),
         Some(literal) => literal.parse().ok().or_else(|| {
@@ -41,7 +40,7 @@ pub(super) fn int(value: &Json) -> Result<Option<i32>, String> {
 }
 
 /// A 64-bit field: as [`int`]; a number that rounds to 2^63 as a double is read as the largest value.
-pub(super) fn long(value: &Json) -> Result<Option<i64>, String> {
+pub(super) fn long(value: &Value) -> Result<Option<i64>, String> {
     let converted = match literal(value) {
         None => return null_or(value, "a whole number"),
         Some(literal) => literal.parse().ok().or_else(|| {
@@ -55,21 +54,20 @@ pub(super) fn long(value: &Json) -> Result<Option<i64>, String> {
 }
 
 /// A yes/no field: a boolean, or a text, which is true only when it is `true` in any case.
-pub(super) fn boolean(value: &Json) -> Result<Option<bool>, String> {
+pub(super) fn boolean(value: &Value) -> Result<Option<bool>, String> {
     match value {
-        Json::Null => Ok(None),
-        Json::Bool(flag) => Ok(Some(*flag)),
-        Json::Text(text) | Json::Bare(text) => Ok(Some(text.eq_ignore_ascii_case("true"))),
-        Json::Number(_) | Json::Array(_) | Json::Object(_) => {
-            Err(format!("{} is not a boolean; use true or false", shown(value)))
-        }
+        Value::Null => Ok(None),
+        Value::Bool(flag) => Ok(Some(*flag)),
+        Value::Text(text) => Ok(Some(text.eq_ignore_ascii_case("true"))),
+        Value::Word(word) if !is_number(word) => Ok(Some(word.eq_ignore_ascii_case("true"))),
+        _ => Err(format!("{} is not a boolean; use true or false", shown(value))),
     }
 }
 
 /// A date field in epoch milliseconds; texts without a zone are read in `zone`.
-pub(super) fn date(value: &Json, zone: Tz) -> Result<Option<i64>, String> {
+pub(super) fn date(value: &Value, zone: Tz) -> Result<Option<i64>, String> {
     match literal(value) {
-        None if *value == Json::Null => Ok(None),
+        None if *value == Value::Null => Ok(None),
         None => Err(format!("{} is {DATE_HINT}", shown(value))),
         Some(literal) => match parse_date_ms(literal, zone) {
             Some(epoch_ms) => Ok(Some(epoch_ms)),
@@ -79,16 +77,16 @@ pub(super) fn date(value: &Json, zone: Tz) -> Result<Option<i64>, String> {
 }
 
 /// The text behind a value that Gson can read as a text or a number.
-fn literal(value: &Json) -> Option<&str> {
+fn literal(value: &Value) -> Option<&str> {
     match value {
-        Json::Text(text) | Json::Bare(text) | Json::Number(text) => Some(text),
-        Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => None,
+        Value::Text(text) | Value::Word(text) => Some(text),
+        _ => None,
     }
 }
 
-fn null_or<T>(value: &Json, wanted: &str) -> Result<Option<T>, String> {
+fn null_or<T>(value: &Value, wanted: &str) -> Result<Option<T>, String> {
     match value {
-        Json::Null => Ok(None),
+        Value::Null => Ok(None),
         _ => Err(format!("{} is not {wanted}", shown(value))),
     }
 }
@@ -101,19 +99,21 @@ fn decimal(literal: &str) -> Option<f64> {
 }
 
 /// The value for a reason, cut short so that a long text does not come back.
-fn shown(value: &Json) -> String {
+fn shown(value: &Value) -> String {
     const LONGEST: usize = 40;
     match value {
-        Json::Null => "null".to_owned(),
-        Json::Bool(flag) => flag.to_string(),
-        Json::Array(_) => "an array".to_owned(),
-        Json::Object(_) => "an object".to_owned(),
-        Json::Text(text) | Json::Bare(text) | Json::Number(text) => {
+        Value::Null => "null".to_owned(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::List(_) => "an array".to_owned(),
+        Value::Map(_) => "an object".to_owned(),
+        Value::Text(text) | Value::Word(text) => {
             let mut start: String = text.chars().take(LONGEST).collect();
             if start.len() < text.len() {
                 start.push('…');
             }
-            if matches!(value, Json::Text(_)) { format!("{start:?}") } else { start }
+            if matches!(value, Value::Text(_)) { format!("{start:?}") } else { start }
         }
     }
 }
@@ -125,7 +125,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Reads `source` and converts it; the reason is dropped.
-    fn via<T>(source: &str, convert: impl Fn(&Json) -> Result<Option<T>, String>) -> Result<Option<T>, ()> {
+    fn via<T>(source: &str, convert: impl Fn(&Value) -> Result<Option<T>, String>) -> Result<Option<T>, ()> {
         convert(&parse(source).map_err(|_| ())?).map_err(|_| ())
     }
 
@@ -230,16 +230,16 @@ mod tests {
 
     #[test]
     fn reasons_tell_what_to_send() {
-        let long_text = Json::Text("x".repeat(1000));
+        let long_text = Value::Text("x".repeat(1000));
         let cases = [
             (
-                int(&Json::Text("abc".to_owned())).err(),
+                int(&Value::Text("abc".to_owned())).err(),
                 "\"abc\" is not a whole number from -2147483648 to 2147483647",
             ),
-            (boolean(&Json::Number("1".to_owned())).err(), "1 is not a boolean; use true or false"),
-            (text(&Json::Object(vec![])).err(), "an object is not a text; send a text in quotes"),
+            (boolean(&Value::Word("1".to_owned())).err(), "1 is not a boolean; use true or false"),
+            (text(&Value::Map(vec![])).err(), "an object is not a text; send a text in quotes"),
             (
-                date(&Json::Bare("now".to_owned()), Tz::UTC).err(),
+                date(&Value::Word("now".to_owned()), Tz::UTC).err(),
                 "now is not a date; use 2019-06-03T15:42:39+08:00, 2019-06-03 15:42:39 or epoch milliseconds",
             ),
         ];
@@ -252,15 +252,15 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_answered(source in any::<String>()) {
-            for value in [Json::Text(source.clone()), Json::Bare(source.clone()), Json::Number(source)] {
+            for value in [Value::Text(source.clone()), Value::Word(source)] {
                 let _ = (text(&value), int(&value), long(&value), boolean(&value), date(&value, Tz::Asia__Shanghai));
             }
         }
 
         #[test]
         fn numbers_keep_their_value(number in any::<i64>(), small in any::<i32>()) {
-            prop_assert_eq!(long(&Json::Number(number.to_string())), Ok(Some(number)));
-            prop_assert_eq!(int(&Json::Text(format!("{small}.0"))), Ok(Some(small)));
+            prop_assert_eq!(long(&Value::Word(number.to_string())), Ok(Some(number)));
+            prop_assert_eq!(int(&Value::Text(format!("{small}.0"))), Ok(Some(small)));
         }
     }
 }

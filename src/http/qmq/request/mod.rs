@@ -15,7 +15,6 @@ pub mod parameter;
 pub mod query;
 
 pub use date::parse_date_ms;
-pub use lenient::{Json, Malformed};
 pub use old_token::OldToken;
 pub use parameter::{BadEncoding, parameter};
 pub use query::{BackupQuery, BadQuery, RecordQuery};

@@ -7,8 +7,8 @@
 
 use chrono_tz::Tz;
 
-use super::lenient::Json;
 use super::{fields, lenient};
+use crate::codec::json::Value;
 
 /// The query of the list, dead-letter and detail routes (`backupQuery`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -76,7 +76,7 @@ impl BackupQuery {
         // Read by no route, but a wrong type in them is refused like in any other field.
         members.number("startOffset", fields::long)?;
         members.number("size", fields::int)?;
-        let date = |value: &Json| fields::date(value, zone);
+        let date = |value: &Value| fields::date(value, zone);
         Ok(Self {
             subject: members.name("subject")?,
             message_id: members.name("messageId")?,
@@ -110,13 +110,13 @@ impl RecordQuery {
 }
 
 /// The members of the query object, in the order written.
-struct Members(Vec<(String, Json)>);
+struct Members(Vec<(Value, Value)>);
 
 impl Members {
     /// Reads the object; a refusal shows `example` as what to send.
     fn parse(text: &str, example: &str) -> Result<Self, BadQuery> {
         let problem = match lenient::parse(text) {
-            Ok(Json::Object(members)) => return Ok(Self(members)),
+            Ok(Value::Map(members)) => return Ok(Self(members)),
             Ok(_) => "not a JSON object".to_owned(),
             Err(malformed) => malformed.to_string(),
         };
@@ -127,10 +127,10 @@ impl Members {
     fn each<T>(
         &self,
         name: &str,
-        convert: impl Fn(&Json) -> Result<Option<T>, String>,
+        convert: impl Fn(&Value) -> Result<Option<T>, String>,
         mut take: impl FnMut(Option<T>),
     ) -> Result<(), BadQuery> {
-        for (_, value) in self.0.iter().filter(|(written, _)| written == name) {
+        for (_, value) in self.0.iter().filter(|(written, _)| written.as_str() == Some(name)) {
             take(convert(value).map_err(|reason| BadQuery { field: Some(name.to_owned()), reason })?);
         }
         Ok(())
@@ -140,7 +140,7 @@ impl Members {
     fn nullable<T>(
         &self,
         name: &str,
-        convert: impl Fn(&Json) -> Result<Option<T>, String>,
+        convert: impl Fn(&Value) -> Result<Option<T>, String>,
     ) -> Result<Option<T>, BadQuery> {
         let mut last = None;
         self.each(name, convert, |value| last = value)?;
@@ -151,7 +151,7 @@ impl Members {
     fn number<T: Default>(
         &self,
         name: &str,
-        convert: impl Fn(&Json) -> Result<Option<T>, String>,
+        convert: impl Fn(&Value) -> Result<Option<T>, String>,
     ) -> Result<T, BadQuery> {
         let mut last = T::default();
         self.each(name, convert, |value| {

@@ -37,7 +37,7 @@ pub struct MessageQueue {
 impl MessageQueue {
     /// Reads the key of a map: an object, or an object written into a text as other servers do.
     pub(in super::super) fn from_key(key: &Value) -> Result<Self, AnswerError> {
-        let key = key.reparsed();
+        let key = json::reparsed(key);
         Ok(Self {
             topic: text(&key, "topic")?,
             broker: text(&key, "brokerName")?,
