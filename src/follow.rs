@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::query::Catalog;
-use crate::stream::{Follower, GroupPlace, HotBytes, Orders, Shared, SourceStatus};
+use crate::stream::{Follower, GroupPosition, HotBytes, Orders, Shared, SourceStatus};
 
 /// The followers of all systems.
 pub struct Follow {
@@ -96,10 +96,10 @@ impl Follow {
     }
 
     /// The current positions of a group in the queues of a topic, in the brokers that are followed.
-    pub(crate) async fn group_places(&self, system: &str, topic: &str, group: &str) -> Vec<GroupPlace> {
+    pub(crate) async fn group_positions(&self, system: &str, topic: &str, group: &str) -> Vec<GroupPosition> {
         let mut places = Vec::new();
         for follower in self.followers.iter().filter(|follower| follower.system() == system) {
-            places.extend(follower.group_places(topic, group).await);
+            places.extend(follower.group_positions(topic, group).await);
         }
         places
     }

@@ -20,7 +20,7 @@ pub struct Names {
 
 impl Names {
     /// Name id of a name. In its text, bytes that are not UTF-8 are replaced.
-    pub fn number(&mut self, name: &[u8]) -> u32 {
+    pub fn id(&mut self, name: &[u8]) -> u32 {
         if let Some(id) = self.ids.get(name) {
             return *id;
         }

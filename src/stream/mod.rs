@@ -43,4 +43,4 @@ pub(crate) use replay::{Batch, Pending, Replay};
 pub use request::Skipped;
 pub(crate) use request::check_group;
 pub use status::{Board, SourceStatus, StreamState};
-pub(crate) use system::{Follower, GroupPlace, Orders, QueueReset, Sender, System};
+pub(crate) use system::{Follower, GroupPosition, Orders, QueueReset, Sender, System};

@@ -60,7 +60,7 @@ pub(crate) trait Follower: Send + Sync {
     }
 
     /// The current positions of a group in the queues of a topic, without the brokers that do not answer.
-    async fn group_places(&self, _topic: &str, _group: &str) -> Vec<GroupPlace> {
+    async fn group_positions(&self, _topic: &str, _group: &str) -> Vec<GroupPosition> {
         Vec::new()
     }
 
@@ -107,7 +107,7 @@ pub(crate) trait Sender: Send {
 
 /// The position of a group in a queue, and the beginning of the queue.
 #[derive(Debug, Clone)]
-pub(crate) struct GroupPlace {
+pub(crate) struct GroupPosition {
     /// Broker.
     pub(crate) broker: String,
     /// Queue.
