@@ -1,5 +1,5 @@
--- Per sample of a broker, topic and consumer group: how many messages the group had not taken yet.
--- The end of a queue is that of the same sample; without it the backlog of the queue is not known.
+-- Per sample of a broker, topic and consumer group: how many messages the group had not consumed yet.
+-- The end of a queue comes from the same sample; without it the backlog of the queue is unknown.
 CREATE VIEW consumer_backlog AS
 SELECT
     g.system, g.subject, g.consumer_group, g.broker_group, g.sample_time,

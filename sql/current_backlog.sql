@@ -1,4 +1,4 @@
--- Per queue and consumer group, at the latest sample that has the group: how many messages it had not taken yet.
+-- Per queue and consumer group, at the latest sample with the group: how many messages it had not consumed yet.
 CREATE VIEW current_backlog AS
 SELECT
     g.system, g.subject, g.consumer_group, g.broker_group, g.queue_id, g.sample_time, g.consumer_offset,

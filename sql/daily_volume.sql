@@ -1,5 +1,5 @@
 -- Per day and subject: messages, retries, dead letters, pulls and acks.
--- Retries and dead letters of RocketMQ count for the topic that they come from, parked copies and the like not at all.
+-- RocketMQ: retries and dead letters count for the topic of the original message; other copies do not count.
 CREATE VIEW daily_volume AS
 SELECT
     dt, subject, sum(messages) AS messages, sum(retries) AS retries, sum(dead) AS dead_letters,

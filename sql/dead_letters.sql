@@ -1,4 +1,4 @@
--- Dead letters of both systems with their content, as far as it was kept. RocketMQ's are messages of kind 2.
+-- Dead letters of both systems with their content, if it was kept. In RocketMQ dead letters are messages of kind 2.
 CREATE VIEW dead_letters AS
 SELECT
     d.system, d.subject, d.consumer_group, d.broker_group, d.sequence, d.message_id, d.create_time, d.store_time,

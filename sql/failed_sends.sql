@@ -1,4 +1,4 @@
--- Sends that a broker answered with something else than success. One that got no answer is in no trace.
+-- Sends that a broker answered with anything but success. A send without an answer is in no trace.
 CREATE VIEW failed_sends AS
 SELECT
     system, send_time, topic, msg_id, producer_group, client_host, store_host, cost_ms, message_type, offset_msg_id,

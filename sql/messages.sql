@@ -1,4 +1,5 @@
--- Messages with readable kinds. One row per stored copy: retries, dead letters of RocketMQ and parked copies are here.
+-- Messages with readable kinds. One row per stored copy, retries included; for RocketMQ also dead letters and waiting
+-- copies.
 CREATE VIEW messages AS
 SELECT
     system, subject,

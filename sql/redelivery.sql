@@ -1,4 +1,5 @@
--- Per day, subject and consumer group: retries and dead letters. Those of RocketMQ count for the topic they come from.
+-- Per day, subject and consumer group: retries and dead letters.
+-- RocketMQ: they count for the topic of the original message.
 CREATE VIEW redelivery AS
 SELECT dt, subject, consumer_group, sum(retries) AS retries, sum(dead) AS dead_letters
 FROM (

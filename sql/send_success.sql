@@ -1,4 +1,4 @@
--- Per day, topic and producer group: sends, how many of them went well, and how long they took, in ms.
+-- Per day, topic and producer group: sends, how many of them succeeded, and how long they took, in ms.
 -- A batch is one send.
 CREATE VIEW send_success AS
 SELECT

@@ -1,4 +1,4 @@
--- Per day and consumer group: how many deliveries ended, how many of them well, and how long they took, in ms.
+-- Per day and consumer group: how many deliveries ended, how many of them succeeded, and how long they took, in ms.
 CREATE VIEW slow_consumers AS
 SELECT
     dt, consumer_group, count(success) AS deliveries, count(*) - count(success) AS unfinished,

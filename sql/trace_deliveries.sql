@@ -1,12 +1,13 @@
 -- Deliveries as consumers report them in their traces: one row per message and call of a listener.
--- Begin and end are reported apart, also on different days, and belong together by request and message id; either can
--- be missing. `dt` is the day of the begin, or of the end without one. What a day lacks is looked for in the others,
--- by its ids only, so that a condition on `dt` still leaves out whole files.
+-- Begin and end are reported separately, possibly on different days, and are joined by request id and message id. One
+-- of them can be missing. `dt` is the day of the begin, or of the end if there is no begin. A begin without an end on
+-- the same day, and the reverse, is joined by its ids with other days, so that a condition on `dt` still prunes whole
+-- files.
 CREATE VIEW trace_deliveries AS
 WITH days AS (
     SELECT
         system, dt, msg_id, request_id, min(group_name) AS consumer_group,
-        -- a few clients tell their address, else it is that of the trace message
+        -- the address in the event, which few clients report, else that of the trace message
         coalesce(min(client_host) FILTER (WHERE trace_type = 'SubBefore'), min(client_host)) AS client_host,
         min(time_stamp) FILTER (WHERE trace_type = 'SubBefore') AS begin_time,
         max(time_stamp) FILTER (WHERE trace_type = 'SubAfter' AND CAST(time_stamp AS BIGINT) > 0) AS end_time,
@@ -15,7 +16,7 @@ WITH days AS (
         bool_or(trace_type = 'SubAfter') AS has_end
     FROM trace
     WHERE trace_type IN ('SubBefore', 'SubAfter')
-    -- without a request id a report belongs to no other
+    -- a report without a request id cannot be joined with another
     GROUP BY system, dt, msg_id, request_id, CASE WHEN request_id IS NULL THEN concat(trace_type, time_stamp) END
 ),
 calls AS (

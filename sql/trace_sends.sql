@@ -1,6 +1,6 @@
 -- Sends as producers report them in their traces: one row per message and send that a broker answered.
--- What was reported twice is here once. Cost and body length are those of the whole batch, if it was one.
--- Keys go through text, because lists have no least value; no key has a space.
+-- A send that was reported twice is one row. Cost and body length of a batch are those of the whole batch.
+-- Keys are joined to a text, because lists have no least value; no key contains a space.
 CREATE VIEW trace_sends AS
 SELECT
     system, time_stamp AS send_time, topic, msg_id, group_name AS producer_group, min(client_host) AS client_host,

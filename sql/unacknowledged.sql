@@ -1,4 +1,4 @@
--- Messages that a consumer group pulled and has not acknowledged: in work, stuck, or never finished.
+-- Messages that a consumer group pulled and has not acknowledged: in progress, stuck, or never finished.
 CREATE VIEW unacknowledged AS
 SELECT
     c.system, c.subject, c.kind, c.broker_group, c.sequence, c.consumer_group, m.message_id, m.create_time,

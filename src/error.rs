@@ -1,6 +1,6 @@
-//! The one error type of the crate: rich inside, mapped once at each edge (HTTP status, exit code).
+//! The one error type of the crate, mapped once to an HTTP status and once to an exit code.
 //!
-//! A message says what is wrong, where, and what the caller can do. It never carries a panic or a
+//! A message says what is wrong, where, and what the caller can do. It never contains a panic or a
 //! backtrace, and no variant is named after a library: callers match on [`ErrorKind`].
 
 use std::path::Path;
@@ -13,28 +13,28 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 /// What a caller can do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The request, statement, setting or command line is wrong: change it.
+    /// The request, statement, setting or command line is wrong: correct it.
     Usage,
     /// An input file or directory is unusable: look at the file.
     Input,
-    /// Bytes inside a log are damaged: inspect, or go on with `--skip-corrupt`.
+    /// Bytes of a log are damaged: inspect them, or continue with `--skip-corrupt`.
     Corrupt,
-    /// The store did not answer or refused: try again later.
+    /// A store, a broker or a worker did not answer or refused: try again later.
     Unavailable,
-    /// Another writer committed first and the attempts are used up: try again.
+    /// Other writers committed first in every attempt: try again.
     Conflict,
     /// A limit on rows, time or memory was reached: ask for less or raise it.
     Limit,
     /// Stored data contradicts its own invariants: run `mqlake verify`.
     Invariant,
-    /// The result could not be written: make room, or write it elsewhere.
+    /// The result could not be written: free some space, or write it elsewhere.
     Output,
 }
 
-/// Everything that can go wrong.
+/// Any failure of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The caller asked for something that cannot be done.
+    /// The caller requested something that cannot be done.
     #[error("{0}")]
     Usage(String),
     /// A setting is wrong.
@@ -60,23 +60,23 @@ pub enum Error {
         offset: u64,
         /// Byte position in the file.
         position: u64,
-        /// What does not fit.
+        /// What is wrong with it.
         reason: String,
-        /// Offset where reading can go on, if one is provable.
+        /// Offset of the next provably sound record, if one was found.
         next: Option<u64>,
     },
     /// The store behind the tables failed.
     #[error("store unavailable: {context}: {source}")]
     Store {
-        /// What was being done.
+        /// The operation that failed.
         context: String,
         /// The cause.
         source: Source,
     },
-    /// A broker or metaserver did not answer, or not as it should.
+    /// A broker or another server did not answer, or gave an invalid answer.
     #[error("{0}")]
     Peer(String),
-    /// A competing commit won too often.
+    /// Competing commits won in every attempt.
     #[error("table `{table}`: other writers committed first {attempts} times in a row; try again")]
     Conflict {
         /// The table.
@@ -87,19 +87,19 @@ pub enum Error {
     /// A configured limit was reached.
     #[error("{0}")]
     Limit(String),
-    /// Too much is being done already.
+    /// Too many requests are running already.
     #[error("{0}")]
     Busy(String),
     /// A SQL statement that cannot be run.
     #[error("{0}")]
     Sql(String),
-    /// What runs statements ended or cannot be started.
+    /// The process that runs a statement ended early or cannot be started.
     #[error("{0}")]
     Engine(String),
-    /// Data in the lake is not what its invariants say.
+    /// Stored data violates an invariant, or the program has a bug.
     #[error("{0}")]
     Invariant(String),
-    /// The result could not be written where it was wanted.
+    /// The result could not be written to its target.
     #[error("{0}")]
     Output(String),
 }
@@ -122,7 +122,8 @@ impl Error {
         }
     }
 
-    /// Exit code of the process: 2 the command line or configuration, 3 the input, 4 the store, 1 the rest.
+    /// Exit code of the process: 2 for the command line, configuration or statement, 3 for the input, 4 for a store or
+    /// server that does not answer, 1 for the rest.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self.kind() {

@@ -1,5 +1,5 @@
-//! Following all configured sources, of every system, while the process serves. How a system is followed is its own
-//! affair; nothing here answers queries.
+//! Starts and stops the followers of all configured sources while the process serves. Each system implements its own
+//! follower; nothing here answers queries.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,9 +13,9 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::query::Catalog;
-use crate::stream::{Follower, GroupPlace, HotBytes, Orders, Shared, SourceStatus};
+use crate::stream::{Follower, GroupPosition, HotBytes, Orders, Shared, SourceStatus};
 
-/// Everything that follows.
+/// The followers of all systems.
 pub struct Follow {
     followers: Vec<Box<dyn Follower>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -24,7 +24,7 @@ pub struct Follow {
 }
 
 impl Follow {
-    /// Checks what can be checked of the sources before there is a store: keys and certificates.
+    /// Checks keys and certificates of the sources, which needs no store.
     ///
     /// # Errors
     /// [`Error::Config`].
@@ -32,10 +32,10 @@ impl Follow {
         followers(config).map(drop)
     }
 
-    /// Starts following every configured source, and the work that keeps the tables in shape.
+    /// Starts to follow every configured source, and the upkeep of the tables if there is a source.
     ///
     /// # Errors
-    /// [`Error::Config`] if a source cannot be set up. What goes wrong later is shown by the boards.
+    /// [`Error::Config`] if a source cannot be set up. Later failures are shown in the status.
     pub fn start(config: Arc<Config>, lake: Arc<Lake>, catalog: Arc<Catalog>) -> Result<Follow> {
         let followers = followers(&config)?;
         let (stop, give_up) = (CancellationToken::new(), CancellationToken::new());
@@ -54,26 +54,26 @@ impl Follow {
         Ok(Follow { followers, tasks: Mutex::new(tasks), stop, give_up })
     }
 
-    /// The sources as they are now.
+    /// The current status of all sources.
     #[must_use]
     pub fn status(&self) -> Vec<SourceStatus> {
         self.followers.iter().flat_map(|follower| follower.status()).collect()
     }
 
-    /// Why a source cannot be followed until an operator does something: it does not let in who is asking.
+    /// The error of a source that rejects our identity or credentials, so that only an operator can help.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
         self.followers.iter().find_map(|follower| follower.refusal())
     }
 
-    /// Whether every source follows or says why not.
+    /// Whether every source is followed or its status has a reason why not.
     #[must_use]
-    pub fn is_explained(&self) -> bool {
+    pub(crate) fn is_explained(&self) -> bool {
         self.followers.iter().all(|follower| follower.is_explained())
     }
 
-    /// Stops receiving, commits what was received, and waits for that at most `grace`; what is left then stays in
-    /// the spool for the next start.
+    /// Stops receiving, commits what was received, and waits at most `grace` for that. The rest stays in the spool for
+    /// the next start.
     pub async fn stop(&self, grace: Duration) {
         self.stop.cancel();
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
@@ -85,7 +85,7 @@ impl Follow {
         let _ = tokio::time::timeout(Duration::from_secs(2), all).await;
     }
 
-    /// The content of one message as the brokers have it now; `None` if they do not tell.
+    /// The current content of a message in the brokers; `None` if no broker returns it.
     pub async fn content(&self, broker_group: &str, subject: &str, sequence: i64) -> Option<Bytes> {
         for follower in &self.followers {
             if let Some(content) = follower.content(broker_group, subject, sequence).await {
@@ -95,19 +95,19 @@ impl Follow {
         None
     }
 
-    /// Where a group stands in the queues of a topic, as the brokers that are followed say now.
-    pub(crate) async fn group_places(&self, system: &str, topic: &str, group: &str) -> Vec<GroupPlace> {
+    /// The current positions of a group in the queues of a topic, in the brokers that are followed.
+    pub(crate) async fn group_positions(&self, system: &str, topic: &str, group: &str) -> Vec<GroupPosition> {
         let mut places = Vec::new();
         for follower in self.followers.iter().filter(|follower| follower.system() == system) {
-            places.extend(follower.group_places(topic, group).await);
+            places.extend(follower.group_positions(topic, group).await);
         }
         places
     }
 
-    /// Orders that change a broker of a system.
+    /// The orders to brokers of a system.
     ///
     /// # Errors
-    /// [`Error::Usage`] if nothing of the system is followed.
+    /// [`Error::Usage`] if no cluster of the system is followed.
     pub(crate) fn orders(&self, system: &str) -> Result<&dyn Orders> {
         let mut of_system = self.followers.iter().filter(|follower| follower.system() == system);
         let orders = of_system.find_map(|follower| follower.orders());

@@ -1,7 +1,8 @@
-//! Upkeep beside following: closed days are settled, small files merged, old days dropped, unneeded files deleted.
+//! Upkeep of the tables while sources are followed: merges small files, settles closed days, drops old days, deletes
+//! unneeded files.
 //!
-//! One thing at a time, on threads of its own, so that it neither starves receiving nor delays answers. A failure
-//! is logged and tried again at the next turn.
+//! It does one thing at a time, on threads for blocking work, so that it blocks neither receiving nor requests. A failure
+//! is logged, and the next cycle tries again.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::lake::Owner;
 use crate::lake::schema::codes::UPKEEP;
 use crate::stream::Shared;
 
-/// Works until a stop is asked for.
+/// Runs a cycle every `background.settle_every`, until a stop is requested.
 pub(super) async fn run(shared: Shared) {
     let mut vacuumed = Instant::now();
     loop {
@@ -26,8 +27,8 @@ pub(super) async fn run(shared: Shared) {
         }
         let work = shared.clone();
         let runtime = tokio::runtime::Handle::current();
-        // merging keeps a thread busy; it must not be one that answers requests
-        let done = tokio::task::spawn_blocking(move || runtime.block_on(turn(&work, is_vacuum_due))).await;
+        // merging would block a thread that answers requests
+        let done = tokio::task::spawn_blocking(move || runtime.block_on(cycle(&work, is_vacuum_due))).await;
         match done.map_err(crate::error::Error::from).and_then(|done| done) {
             Ok(()) => {}
             Err(error) => {
@@ -38,10 +39,10 @@ pub(super) async fn run(shared: Shared) {
     }
 }
 
-async fn turn(shared: &Shared, is_vacuum_due: bool) -> Result<()> {
+async fn cycle(shared: &Shared, is_vacuum_due: bool) -> Result<()> {
     let (lake, config) = (&shared.lake, &shared.config);
     let owner = Owner::of(UPKEEP.0, UPKEEP.1);
-    // another process at the same tables has this turn
+    // another process does the upkeep of the same tables
     let Ok(_lock) = lake.become_writer(&owner).await else { return Ok(()) };
     let now = lake.store.now();
     let compacted = lake.compact(now, config.background.compact_files, &owner).await?;

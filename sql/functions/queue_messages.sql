@@ -1,10 +1,11 @@
--- LATER-WINS. Messages of a topic with their places, as the functions beside this file begin. A topic can be made
--- anew and a broker can lose the end of a queue, so an offset can have been used more than once: `is_past` marks what
--- a later message has taken the place of. Most queues have no such message, which counts and sums tell.
+-- LATER-WINS. Messages of a topic with their offsets: the first part of every function in this folder. A topic can be
+-- deleted and created again, and a broker can lose the end of a queue, so an offset can have been used more than once:
+-- `is_past` marks messages that a later message has replaced. Most queues have none; their counts and sums prove it.
 WITH known AS (
   SELECT broker_group, queue_id, sequence, message_id, create_time, physical_offset
   FROM message
-  -- retries of QMQ have numbers of their own; open and rolled-back records of the oldest transactions have no place
+  -- QMQ: retries have sequences of their own. RocketMQ: prepared and rolled-back records of the oldest brokers have no
+  -- queue offset
   WHERE system = $system AND subject = $topic AND (system <> 'qmq' OR kind = 0)
     AND (sys_flag IS NULL OR (sys_flag & 12) NOT IN (4, 12))
 ),
@@ -17,8 +18,8 @@ mixed AS (
     OR 2 * sum(sequence) <> count(*) * (max(sequence) + min(sequence))
     OR last_value(sequence ORDER BY physical_offset, sequence) <> max(sequence)
 ),
--- where a message stands behind or at the place of an older one with its offset, the log itself was written anew, and
--- only times tell what came later; otherwise places do, whatever the clock did
+-- if an older message with the same queue offset has the same or a greater physical offset, the log itself was
+-- rewritten, and only the time says what came later; otherwise the physical offset does, whatever the clock showed
 written AS (
   SELECT k.broker_group, k.queue_id, k.sequence, k.message_id, k.create_time, k.physical_offset,
     CASE WHEN lag(k.physical_offset) OVER (
@@ -49,7 +50,7 @@ placed AS (
   FROM known k
   WHERE NOT EXISTS (SELECT 1 FROM mixed x WHERE x.broker_group = k.broker_group AND x.queue_id = k.queue_id)
 ),
--- what brokers said of the queues last
+-- the latest sample of each queue
 sampled AS (
   SELECT broker_group, queue_id, last_value(max_offset ORDER BY sample_time) AS max_offset,
     max(sample_time) AS sample_time
@@ -70,7 +71,7 @@ bounds AS (
   SELECT broker_group, queue_id, NULL, NULL, NULL, NULL, NULL, FALSE, max_offset, sample_time
   FROM sampled
 ),
--- a queue whose messages are not known ends where its broker said; of one that was used anew an older word says nothing
+-- a queue without known messages ends where its latest sample says; once offsets were reused, older samples do not count
 queues AS (
   SELECT broker_group, queue_id, max(at_or_after) AS at_or_after, max(at_or_before) AS at_or_before,
     coalesce(min(first_offset), max(sampled_end)) AS first_offset,

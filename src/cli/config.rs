@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::follow::Follow;
 use crate::lake::Store;
 
-/// Parts of the names of options whose values are secrets.
+/// Words in the names of options whose values are secrets.
 const SECRETS: [&str; 4] = ["secret", "token", "password", "key"];
 
 /// Show or check the settings
@@ -29,7 +29,7 @@ enum Action {
 }
 
 impl ConfigCommand {
-    /// Runs on settings that were loaded and checked; `report` tells of `--qmq-conf`, if it was given.
+    /// Runs on loaded and checked settings; `report` is that of `--qmq-conf`, if it was given.
     pub(super) fn run(self, config: &Config, report: Option<&Report>) -> Result<ExitCode> {
         let text = match self.action {
             Action::Print => effective(config)?,
@@ -52,7 +52,7 @@ fn effective(config: &Config) -> Result<String> {
     for source in &mut shown.qmq {
         let urls = [Some(&mut source.meta_server_endpoint), source.acquire_server_meta_url.as_mut()];
         for url in urls.into_iter().flatten().filter(|url| url.password().is_some()) {
-            // Cannot fail: a URL that has a password can have another.
+            // cannot fail: a URL that has a password can have another
             let _ = url.set_password(Some(MASK));
         }
     }
@@ -61,7 +61,7 @@ fn effective(config: &Config) -> Result<String> {
 
 fn checked(config: &Config, report: Option<&Report>) -> Result<String> {
     if config.data.contains("://") && !config.data.starts_with("file:") {
-        // opens no connection; a directory would be created
+        // opens no connection; for a directory it is left out, since it would be created
         Store::open(&config.data, &config.storage)?;
     }
     Follow::check(config)?;
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_is_ok_or_tells_of_a_broken_skip_file() {
+    fn a_check_is_ok_or_reports_a_broken_skip_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("skip.properties");
         let mut config = config();

@@ -1,4 +1,4 @@
-//! `mqlake demo`: a sample to try. It runs on default settings only, follows nothing, and writes to nothing that is not
+//! `mqlake demo`: serves a sample to try. It only uses default settings, follows nothing, and only writes to tables of
 //! its own.
 
 use std::io::Read;
@@ -25,13 +25,13 @@ use crate::stream::Progress;
 
 /// The end of the sample's week, 2024-05-27 00:00 in its zone: lists without a window look back from here.
 const SAMPLE_END: &str = "2024-05-26T16:00:00Z";
-/// The zone of the sample.
+/// The time zone of the sample.
 const SAMPLE_ZONE: &str = "Asia/Shanghai";
 
 /// The broker groups of the sample.
 const GROUPS: [&str; 2] = ["bg1", "bg2"];
 
-/// A log of the sample, as packed segment.
+/// A log of the sample, as a compressed segment.
 struct Log {
     broker_group: &'static str,
     folder: &'static str,
@@ -130,7 +130,7 @@ async fn import(config: &Config, store: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The lake of the settings, if it is the demo's own or there is none yet. Nothing is written to another.
+/// Opens or creates the lake of the settings. Fails if it exists and is not the demo's own; nothing is written then.
 async fn open_own(config: &Config) -> Result<Arc<Lake>> {
     let store = Store::open(&config.data, &config.storage)?;
     let mark = demo_mark(&store.root);

@@ -1,4 +1,4 @@
-//! `mqlake import`
+//! `mqlake import`: imports a store directory and prints a summary. It knows no format of a store.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,8 +24,8 @@ use crate::stream::{Progress, Skipped};
 /// of a Java backup; RocketMQ: `commitlog/` with what lies beside it) and adds what the tables do not have yet.
 ///
 /// It can be interrupted at any point and run again, and run again later for what is new: no row is lost or
-/// stored twice. Several broker groups or brokers go into the same tables, one after another. A RocketMQ broker that lost
-/// the end of its log, or all of it, is imported on; what it lost stays in the tables, and is told.
+/// stored twice. Several broker groups or brokers go into the same tables, one after another. If a RocketMQ broker lost
+/// the end of its log, or all of it, the import continues; messages that it lost stay in the tables and are reported.
 #[derive(Debug, Args)]
 pub(super) struct Import {
     /// The message queue that the store is of
@@ -105,7 +105,7 @@ impl Import {
             commit_logs: self.commit_log,
             skip_corrupt: self.skip_corrupt,
         };
-        // look at the input before anything is created
+        // check the input before anything is created
         crate::brokers::rocketmq::check_rocketmq_store(&request.store, &request.commit_logs)?;
         let lake = open_lake(&config).await?;
         let progress = Arc::new(Progress::default());
@@ -134,7 +134,7 @@ impl Import {
             ));
         };
         let started = Instant::now();
-        // look at the input before anything is created
+        // check the input before anything is created
         BrokerStore::find(&self.store, self.skip_corrupt)?;
         let lake = open_lake(&config).await?;
         let progress = Arc::new(Progress::default());

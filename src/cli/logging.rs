@@ -1,5 +1,5 @@
-//! Logs: to standard error, as text or JSON lines. A warning that repeats itself word by word, as the failures of
-//! something that is tried again and again do, is written once in [`REPEAT_AFTER`]. Errors and notices always are.
+//! Logs to standard error, as text or JSON lines. A warning with the same text, such as the failure of something that is
+//! retried, is written once per [`REPEAT_AFTER`]. Events of other levels are always written.
 
 use std::collections::HashMap;
 use std::fmt::{Debug, Write};
@@ -13,11 +13,11 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Time after which a warning that is still true is written again.
+/// Time after which the same warning is written again.
 const REPEAT_AFTER: Duration = Duration::from_secs(600);
 
-/// Most warnings that are remembered.
-const MOST_KNOWN: usize = 1024;
+/// Maximum warnings kept for comparison.
+const MAX_KNOWN: usize = 1024;
 
 /// Starts logging what `filter` lets through.
 pub(super) fn start(filter: &str, as_json: bool) {
@@ -27,7 +27,7 @@ pub(super) fn start(filter: &str, as_json: bool) {
     };
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
-        // a log that nobody reads any more must not end what it reports on
+        // a closed log must not end the process
         .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // for all layers: a filter of one layer may not decide by what an event says
@@ -43,7 +43,7 @@ pub(super) fn start(filter: &str, as_json: bool) {
     }
 }
 
-/// Lets a warning through if it was not written lately.
+/// Filters out warnings that were written less than [`REPEAT_AFTER`] ago.
 #[derive(Default)]
 struct Once {
     written: Mutex<HashMap<String, Instant>>,
@@ -55,10 +55,10 @@ impl Once {
         if written.get(&text).is_some_and(|before| now.duration_since(*before) < REPEAT_AFTER) {
             return false;
         }
-        if written.len() >= MOST_KNOWN {
+        if written.len() >= MAX_KNOWN {
             written.retain(|_, before| now.duration_since(*before) < REPEAT_AFTER);
         }
-        if written.len() >= MOST_KNOWN {
+        if written.len() >= MAX_KNOWN {
             written.clear();
         }
         written.insert(text, now);
@@ -77,7 +77,7 @@ impl<S: Subscriber> Layer<S> for Once {
     }
 }
 
-/// A text without the times that it tells: failures of requests say how long each took, and are the same otherwise.
+/// A text without durations: errors of requests contain how long each took, and are the same otherwise.
 pub(super) fn without_times(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
@@ -86,7 +86,7 @@ pub(super) fn without_times(text: &str) -> String {
         let end = number.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(number.len());
         let (number, after) = number.split_at(end);
         plain.push_str(before);
-        // addresses and versions have more points or none
+        // addresses and versions have no decimal point or several
         let is_time = number.matches('.').count() == 1 && after.starts_with(['s', 'm', 'µ', 'n']);
         plain.push_str(if is_time { "…" } else { number });
         rest = after;
@@ -95,7 +95,7 @@ pub(super) fn without_times(text: &str) -> String {
     plain
 }
 
-/// All that an event says, in one text.
+/// All fields of an event in one text.
 struct Text(String);
 
 impl Visit for Text {
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_long_it_took_makes_no_other_failure() {
+    fn failures_that_differ_in_durations_are_the_same() {
         let cases = [
             (
                 "GET http://10.0.0.1:1/b in 1.718208207s, after 10 retries",
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_is_written_once_and_after_a_while_again() {
+    fn a_warning_is_written_once_and_again_after_the_pause() {
         let once = Once::default();
         let start = Instant::now();
         assert!(once.is_new("a".to_owned(), start));
@@ -134,9 +134,9 @@ mod tests {
         assert!(once.is_new("b".to_owned(), start + REPEAT_AFTER / 2));
         assert!(once.is_new("a".to_owned(), start + REPEAT_AFTER));
         assert!(!once.is_new("a".to_owned(), start + REPEAT_AFTER));
-        for i in 0..2 * MOST_KNOWN {
+        for i in 0..2 * MAX_KNOWN {
             assert!(once.is_new(format!("c{i}"), start));
         }
-        assert!(once.written.lock().unwrap().len() <= MOST_KNOWN);
+        assert!(once.written.lock().unwrap().len() <= MAX_KNOWN);
     }
 }

@@ -3,18 +3,18 @@
 //! Results go to standard output, logs and progress to standard error. Exit codes are those of
 //! [`Error::exit_code`](crate::error::Error::exit_code), and those of `signals`.
 
-/// As the standard one, which panics when the reader has closed the pipe.
+/// Like the standard macro, which panics when the reader has closed the pipe.
 macro_rules! print {
     ($($text:tt)*) => { $crate::cli::output::out(format_args!($($text)*)) };
 }
 
-/// As the standard one, which panics when the reader has closed the pipe.
+/// Like the standard macro, which panics when the reader has closed the pipe.
 macro_rules! println {
     () => { $crate::cli::output::out(format_args!("\n")) };
     ($($text:tt)*) => { $crate::cli::output::out(format_args!("{}\n", format_args!($($text)*))) };
 }
 
-/// As the standard one, which panics when the reader has closed the pipe.
+/// Like the standard macro, which panics when the reader has closed the pipe.
 macro_rules! eprintln {
     ($($text:tt)*) => { $crate::cli::output::error(format_args!("{}\n", format_args!($($text)*))) };
 }
@@ -101,7 +101,7 @@ struct Common {
     log_json: bool,
 }
 
-// What `--help` says of a command stands with the command: a line here would hide it.
+// The help of a command stands with the command: a doc comment here would hide it.
 #[derive(Debug, Subcommand)]
 enum Command {
     Import(import::Import),
@@ -117,8 +117,8 @@ enum Command {
     SqlWorker,
 }
 
-/// Threads for short work that blocks, such as writing to disk.
-const MOST_BLOCKING_THREADS: usize = 64;
+/// Maximum threads for short blocking work, such as writing to disk.
+const MAX_BLOCKING_THREADS: usize = 64;
 
 /// Runs the program.
 #[must_use]
@@ -154,7 +154,7 @@ fn start(arguments: Arguments, is_data_given: bool) -> Result<ExitCode> {
     let stop = Stop::listen()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // each thread keeps memory of its own for a while
-        .max_blocking_threads(MOST_BLOCKING_THREADS)
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
         .enable_all()
         .build()
         .map_err(|error| Error::Invariant(format!("the async runtime cannot start: {error}")))?;
@@ -177,7 +177,7 @@ async fn run(arguments: Arguments, is_data_given: bool, stop: Stop) -> Result<Ex
         variables: &Variables::of_process(),
     };
     let Loaded { mut config, report, ignored } = Config::load(&origin)?;
-    tell(&ignored);
+    report_ignored(&ignored);
     if let Some(data) = common.data {
         config.set_data(data)?;
     }
@@ -202,8 +202,8 @@ async fn run(arguments: Arguments, is_data_given: bool, stop: Stop) -> Result<Ex
     }
 }
 
-/// Reports variables that look like settings and are none.
-fn tell(ignored: &Ignored) {
+/// Logs variables that have our prefix and set nothing.
+fn report_ignored(ignored: &Ignored) {
     for unknown in &ignored.unknown {
         let (variable, setting) = (&unknown.name, &unknown.setting);
         match &unknown.nearest {
@@ -223,15 +223,15 @@ fn tell(ignored: &Ignored) {
     }
 }
 
-/// Opens the lake that the settings name.
+/// Opens or creates the lake of the settings.
 async fn open_lake(config: &Config) -> Result<Arc<Lake>> {
     let store = Store::open(&config.data, &config.storage)?;
     Ok(Arc::new(Lake::open(store, config.lake.clone()).await?))
 }
 
-/// Opens the lake that the settings name for reading.
+/// Opens the lake of the settings for reading.
 async fn open_existing_lake(config: &Config) -> Result<Arc<Lake>> {
-    // opening a store creates a local directory, which a reader must not
+    // opening a store creates a local directory, which a reader must not do
     if config.data_dir().is_some_and(|folder| !folder.exists()) {
         return Err(Error::NoData(format!(
             "there is no data at {}; run `mqlake import` first, or pass another --data",

@@ -1,11 +1,11 @@
-//! Where commands print. A reader that has seen enough (`mqlake status | head`) closes the pipe, and that is no failure
-//! of the command; a full disk is one, and decides the exit code. Nothing here formats.
+//! Output of commands. A reader that closes the pipe early (`mqlake status | head`) is no failure of the command. Any
+//! other failed write, such as a full disk, is one, and decides the exit code. Nothing here formats.
 
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
 use std::sync::{Mutex, PoisonError};
 
-/// Why the output is not whole, if it is not.
+/// The first failed write, if any.
 static FAILURE: Mutex<Option<String>> = Mutex::new(None);
 
 /// Writes to standard output.
@@ -18,12 +18,12 @@ pub(super) fn out_bytes(bytes: &[u8]) {
     note(std::io::stdout().lock().write_all(bytes));
 }
 
-/// Writes to standard error. If that cannot be written there is nobody to tell.
+/// Writes to standard error. A failure of that is ignored: there is no other place to report it.
 pub(super) fn error(text: Arguments<'_>) {
     let _ = std::io::stderr().lock().write_fmt(text);
 }
 
-/// What could not be written, once all is printed.
+/// The failure of writing, once everything is printed.
 pub(super) fn failure() -> Option<String> {
     note(std::io::stdout().lock().flush());
     FAILURE.lock().unwrap_or_else(PoisonError::into_inner).take()

@@ -1,4 +1,4 @@
-//! A bar on standard error for commands that take long. It knows nothing of what is done.
+//! A progress bar on standard error for long commands. It knows nothing of their work.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub(super) fn show(progress: Arc<Progress>) -> Shown {
         let mut phase = "";
         while !progress.is_finished() {
             if phase != progress.phase() {
-                // speed and time left are those of the phase
+                // speed and remaining time restart with each phase
                 phase = progress.phase();
                 clear.0.reset();
             }

@@ -1,4 +1,4 @@
-//! `mqlake seek`
+//! `mqlake seek`: moves the position of a QMQ stream by hand. The work is in `brokers::qmq::follow`.
 
 use std::process::ExitCode;
 
@@ -10,11 +10,11 @@ use crate::brokers::qmq::logs;
 use crate::config::Config;
 use crate::error::{Error, Result};
 
-/// QMQ: go on at another offset of a broker's log, after it was reset or damaged
+/// QMQ: continue at another offset of a broker's log, after it was reset or damaged
 ///
-/// It accepts a log that was recreated (`--to start`), or steps over a stretch that cannot be read. What was stored
-/// stays; the stretch in between is not stored and is noted as a gap. The server that follows the group must be stopped.
-/// RocketMQ needs no such command: what its brokers removed or made anew is noticed while following and importing.
+/// It accepts a log that was recreated (`--to start`), or skips a range that cannot be read. Stored rows stay; the range in
+/// between is not stored and is recorded as a gap. The server that follows the group must be stopped. RocketMQ needs no
+/// such command: following and importing notice what its brokers removed or recreated.
 ///
 /// Offsets must be ones that the broker itself gave (an alarm, /api/status), or a segment's base: from the middle
 /// of a record QMQ's index stream would silently skip messages.
@@ -26,7 +26,7 @@ pub(super) struct Seek {
     /// Which of its streams
     #[arg(long)]
     stream: WhichStream,
-    /// Where to go on: an offset, `start` (of the broker's log) or `next-segment`
+    /// Where to continue: an offset, `start` (of the broker's log) or `next-segment`
     #[arg(long, value_name = "OFFSET|start|next-segment", value_parser = target)]
     to: SeekTarget,
 }

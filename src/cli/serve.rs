@@ -1,5 +1,5 @@
 //! `mqlake serve`: listens first, then opens the tables, however long that takes, and follows. It ends when a stop is
-//! asked for, never because a store or a broker is away.
+//! requested, never because a store or a broker is unavailable.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -55,13 +55,14 @@ impl Serve {
     }
 }
 
-/// Longest wait for the tables before the address is told all the same.
+/// Longest wait for the tables before the address is printed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Least time that what was received has to get committed after a stop was asked for.
+/// Least time for committing received rows after a stop was requested.
 const LEAST_COMMIT_TIME: Duration = Duration::from_secs(5);
 
-/// Serves until a stop is asked for; `ready` is told the address once requests are answered, or it is known why not.
+/// Serves until a stop is requested. `ready` is called with the address once the tables are open, the reason for the
+/// delay is known, or [`PATIENCE`] is over.
 pub(super) async fn serve(
     config: Config,
     clock: Clock,
@@ -122,7 +123,7 @@ pub(super) async fn serve(
     outcome
 }
 
-/// Makes the directory of the spool where a setting names it: one that cannot be made is a wrong setting.
+/// Creates the directory of the spool if a setting names it: if it cannot be created, the setting is wrong.
 fn make_spool(config: &Config) -> Result<()> {
     let is_following = !(config.qmq.is_empty() && config.rocketmq.is_empty());
     if !is_following || (config.follow.spool.is_none() && config.data_dir().is_some()) {
@@ -138,7 +139,7 @@ fn ended(outcome: std::result::Result<(), tokio::task::JoinError>) -> Result<()>
     outcome.map_err(Error::from)
 }
 
-/// What is followed, for the log: no secrets.
+/// The followed sources, for the log, without secrets.
 fn sources(config: &Config) -> String {
     let qmq = config.qmq.iter().map(|source| format!("qmq {}", source.label()));
     let rocketmq = config.rocketmq.iter().map(|source| format!("rocketmq {}", source.label()));
@@ -154,7 +155,8 @@ struct Running {
 }
 
 impl Running {
-    /// Opens the tables, follows, and opens the door. `explained` is told when it is known why that takes long.
+    /// Opens the tables, starts following, and opens the door to requests. `explained` gets a message when the reason for
+    /// a delay is known.
     async fn start(
         config: &Config,
         clock: Clock,
@@ -182,10 +184,10 @@ impl Running {
     }
 }
 
-/// Workers for SQL kept ready: the next statement finds one while another is being started.
+/// SQL workers that are started ahead, so that the next statement does not wait for one to start.
 const WARM_WORKERS: usize = 2;
 
-/// What runs statements: this program, also if its file was replaced in the meantime.
+/// The program of SQL workers: this one, even if its file was replaced in the meantime.
 fn this_program() -> Program {
     let running = std::path::PathBuf::from("/proc/self/exe");
     let path = match std::env::current_exe() {
@@ -195,7 +197,7 @@ fn this_program() -> Program {
     Program { path, warm: WARM_WORKERS }
 }
 
-/// The tables, as soon as there are any: asked for again and again while the store is away or empty.
+/// Opens the tables. Retries while the store is unavailable or empty.
 async fn open(
     config: &Config,
     door: &Door,
@@ -211,14 +213,14 @@ async fn open(
                 }
                 return Ok(open);
             }
-            // what only a change of settings or data mends is not waited for
+            // no retry for errors that only a change of settings or data can fix
             Ok(Err(error)) if !is_awaited(&error) => return Err(error),
             Ok(Err(error)) => error,
             Err(_) => Error::store("opening the tables", "no answer within http.timeout"),
         };
         door.explain(&error);
         let _ = explained.try_send(());
-        // tables that another process is making come one by one
+        // another process may be creating the tables one by one, so the text for missing tables changes
         let what = match error {
             Error::NoData(_) => "no data".to_owned(),
             _ => without_times(&error.to_string()),
@@ -231,7 +233,7 @@ async fn open(
     }
 }
 
-/// Least pause between two looks for new commits or for tables.
+/// Least pause between two checks for new commits or for tables.
 const LEAST_PAUSE: Duration = Duration::from_millis(10);
 
 fn is_awaited(error: &Error) -> bool {
@@ -240,7 +242,7 @@ fn is_awaited(error: &Error) -> bool {
 }
 
 async fn open_once(config: &Config) -> Result<(Arc<Lake>, Arc<Catalog>)> {
-    // who follows a cluster may begin with nothing
+    // a server that follows a cluster creates missing tables
     let lake = match config.qmq.is_empty() && config.rocketmq.is_empty() {
         true => open_existing_lake(config).await?,
         false => open_lake(config).await?,
@@ -249,7 +251,7 @@ async fn open_once(config: &Config) -> Result<(Arc<Lake>, Arc<Catalog>)> {
     Ok((lake, catalog))
 }
 
-/// Looks for new commits now and then, so that an import in another process shows up.
+/// Checks for new commits periodically, so that imports of another process become visible.
 async fn keep_fresh(app: Arc<App>, every: Duration) {
     let mut ticks = tokio::time::interval(every.max(LEAST_PAUSE));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

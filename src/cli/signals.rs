@@ -1,8 +1,8 @@
-//! What Ctrl-C and SIGTERM do: the first asks a server to stop and ends any other command at once; the second ends a
-//! server at once, too. The process then exits with 130 or 143, as shells say it of a command that a signal ended.
+//! Ctrl-C and SIGTERM: the first asks a server to stop and ends any other command at once; the second ends a server at
+//! once, too. The process then exits with 130 or 143, the exit codes that shells give to commands ended by a signal.
 //!
-//! A thread of its own waits for them, so that they are heard however busy the others are. It never stops anything
-//! itself but by ending the process.
+//! A thread of its own waits for signals, so that they are handled however busy the other threads are. It stops no task
+//! itself; it only sets a flag or ends the process.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,21 +18,21 @@ const INTERRUPTED: i32 = 130;
 #[cfg(unix)]
 const TERMINATED: i32 = 143;
 
-/// Whether a stop was asked for.
+/// A request to stop, made by a signal.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stop {
     asked: CancellationToken,
-    /// Whether somebody stops in an orderly way when asked.
+    /// Whether the command stops in an orderly way when a stop is requested.
     is_heeded: Arc<AtomicBool>,
-    /// Folders that do not outlive the process.
+    /// Folders that are removed when a signal ends the process.
     scratch: Arc<Mutex<Vec<PathBuf>>>,
 }
 
 impl Stop {
-    /// Begins to listen. Until [`Stop::heed`] the first signal ends the process.
+    /// Starts to wait for signals. Until [`Stop::heed`] the first signal ends the process.
     ///
     /// # Errors
-    /// [`Error::Invariant`] if there can be no thread for it.
+    /// [`Error::Invariant`] if the thread cannot be started.
     pub(super) fn listen() -> Result<Stop> {
         let stop = Stop::default();
         let (heard, (ready, is_ready)) = (stop.clone(), std::sync::mpsc::channel());
@@ -60,22 +60,22 @@ impl Stop {
         }
     }
 
-    /// From now on the first signal only asks.
+    /// From now on the first signal only requests a stop.
     pub(super) fn heed(&self) {
         self.is_heeded.store(true, Ordering::Release);
     }
 
-    /// Ends when a stop is asked for.
+    /// Waits until a stop is requested.
     pub(super) async fn asked(&self) {
         self.asked.cancelled().await;
     }
 
-    /// Whether a stop was asked for.
+    /// Whether a stop was requested.
     pub(super) fn is_asked(&self) -> bool {
         self.asked.is_cancelled()
     }
 
-    /// Removes a folder when the process is ended by a signal.
+    /// Removes a folder when a signal ends the process.
     pub(super) fn remove_at_exit(&self, folder: &Path) {
         self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(folder.to_owned());
     }
@@ -88,12 +88,12 @@ impl Stop {
     }
 }
 
-/// Most attempts to remove a folder.
+/// Maximum attempts to remove a folder.
 const ATTEMPTS: usize = 100;
-/// Time between two looks at a folder that was removed.
+/// Time between two checks of a removed folder.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Removes a folder, however busy it still is.
+/// Removes a folder, even if other threads still write into it.
 pub(super) fn remove(folder: &Path) {
     for _ in 0..ATTEMPTS {
         let _ = std::fs::remove_dir_all(folder);

@@ -1,4 +1,4 @@
-//! `mqlake sql`
+//! `mqlake sql`: runs one statement in this process and prints its rows. It writes nothing to the store.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ fn render(batches: &[RecordBatch], format: Format) -> Result<Vec<u8>> {
     }
 }
 
-/// An object of JSON has each name once.
+/// Makes column names unique, since a JSON object must not repeat a name.
 fn distinct(batch: &RecordBatch) -> Result<RecordBatch> {
     renamed(batch, &distinct_names(batch.schema_ref()))
 }

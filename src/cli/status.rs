@@ -1,4 +1,4 @@
-//! `mqlake status`: asks a running server, and opens no store itself.
+//! `mqlake status`: requests the status from a running server. It opens no store itself.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 /// Longest time for the answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Most bytes of an answer: a status with thousands of sources has some megabytes.
-const MOST_BYTES: usize = 64 << 20;
+/// Maximum bytes of an answer: a status with thousands of sources has some megabytes.
+const MAX_BYTES: usize = 64 << 20;
 
 /// Show what a running server follows: positions, lag, last commit, gaps and alarms
 ///
@@ -39,7 +39,7 @@ fn base_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// A server's own address as one to connect to: it may listen on all.
+/// The address to connect to: a server that listens on all addresses is reached on the loopback address.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -74,7 +74,7 @@ impl Status {
 
 async fn fetch(url: &str) -> Result<String> {
     let failed = |error: reqwest::Error| {
-        // the library's text has the URL, but not the cause
+        // the library's text contains the URL, but not the cause
         let mut cause: &dyn std::error::Error = &error;
         while let Some(next) = cause.source() {
             cause = next;
@@ -94,14 +94,14 @@ async fn fetch(url: &str) -> Result<String> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         bytes.extend_from_slice(&chunk);
-        if bytes.len() > MOST_BYTES {
+        if bytes.len() > MAX_BYTES {
             return Err(Error::Peer(format!("{url}: the answer is larger than a status can be")));
         }
     }
     String::from_utf8(bytes).map_err(|_| Error::Peer(format!("{url}: the answer is not a status of mqlake")))
 }
 
-/// Whether it is a status, of this or an older version: those that follow nothing have no sources.
+/// Whether an answer is a status of this or an older version. Without followed clusters it has no sources.
 fn is_status(status: &Value) -> bool {
     status.get("version").is_some_and(Value::is_string) && status.get("tables").is_some_and(Value::is_array)
 }
@@ -175,10 +175,10 @@ fn print_text(status: &Value) {
                 number(stream, "visible"),
                 number(stream, "committed"),
                 number(stream, "broker_end"),
-                // brokers of RocketMQ count messages, those of QMQ bytes
+                // RocketMQ brokers count messages, QMQ brokers count bytes
                 match stream.get("lag_messages").and_then(Value::as_u64) {
                     Some(messages) => format!("{messages} messages"),
-                    // nobody knows what a broker has that is away
+                    // what an unreachable broker has is unknown
                     None if stream.get("lag_bytes").is_none_or(Value::is_null) => "unknown".to_owned(),
                     None =>
                         format!("{} bytes, {} s", number(stream, "lag_bytes"), seconds(stream, "lag_seconds")),

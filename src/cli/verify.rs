@@ -1,4 +1,4 @@
-//! `mqlake verify`
+//! `mqlake verify`: checks files and positions, and with SQL whether rows are doubled or lack keys. It repairs nothing.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::lake::verify::{Finding, Report};
 use crate::query::{Catalog, SqlEngine};
 use crate::stream::Progress;
 
-/// Rows that are equal in every column of these were stored twice.
+/// Tables with the columns that identify a row: two rows with equal values were stored twice.
 const IDENTITIES: [(&str, &str); 3] = [
     (
         "message",
@@ -33,8 +33,8 @@ const IDENTITIES: [(&str, &str); 3] = [
     ),
 ];
 
-/// Days of brokers of which `message_key` does not have as many offset ids as `message` has rows. Days that one of them
-/// has lost to retention are left out: those before its first.
+/// Days of brokers on which `message_key` does not have as many offset ids as `message` has rows. Days before the first
+/// day of either table are left out, since retention may have dropped them.
 const WRONG_COUNTS: &str = "\
     WITH m AS (SELECT broker_group, dt, count(*) AS n FROM message WHERE system = 'rocketmq' GROUP BY 1, 2), \
       k AS (SELECT broker_group, dt, count(*) AS n FROM message_key WHERE system = 'rocketmq' AND key_kind = 3 \
@@ -88,7 +88,7 @@ impl Verify {
 
 async fn find_doubles(lake: Arc<Lake>, config: &Config) -> Result<Vec<Finding>> {
     let catalog = Arc::new(Catalog::open(lake, &config.cache).await?);
-    // limits of the service are not those of a check, which may take its time
+    // the time limit is for requests; a check may run longer
     let settings = crate::config::Sql { timeout: Duration::from_secs(24 * 3600), ..config.sql.clone() };
     let engine = SqlEngine::new(catalog, settings)?;
     let mut findings = Vec::new();

@@ -1,8 +1,8 @@
 //! A bounds-checked reader of integers and strings over a byte slice.
 //!
-//! Formats of brokers are made of big-endian integers and length-prefixed strings. The cursor
-//! reads them in order without copying. It never reads past the slice: a read that does not fit fails and leaves the
-//! cursor where it was. It never interprets strings as UTF-8.
+//! Formats of brokers consist of big-endian integers and length-prefixed strings. The cursor reads them in order without
+//! copying. It never reads past the slice: a read that does not fit fails and leaves the cursor where it was. It never
+//! interprets strings as UTF-8.
 
 use thiserror::Error;
 
@@ -133,7 +133,7 @@ impl<'a> Cursor<'a> {
 
 /// Appends a 16-bit length and the bytes.
 ///
-/// Like the writer it stands for it keeps only the low 16 bits of a length beyond 65535, which makes the result unreadable.
+/// Like the brokers' own writer it keeps only the low 16 bits of a length above 65535, so the result is unreadable then.
 pub(crate) fn put_bytes16(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
     out.extend_from_slice(bytes);

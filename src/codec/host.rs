@@ -1,28 +1,28 @@
-//! Addresses of clients and brokers as records hold them.
+//! Addresses of clients and brokers in records. Nothing here resolves or connects.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// An address and port out of a record.
+/// An address and a port from a record.
 ///
-/// The kind of the address decides how it is stored and which form an offset id has, so an IPv4-mapped IPv6 address
-/// stays what it is; only [`Display`](fmt::Display) and [`Host::canonical_ip`] show it as IPv4.
+/// The address family decides how an address is stored and which form an offset id has, so an IPv4-mapped IPv6 address
+/// is not converted. Only [`Display`](fmt::Display) and [`Host::canonical_ip`] show it as IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Host {
     /// The address.
     pub ip: IpAddr,
-    /// The port. Stored in 32 bits; a value outside 0 to 65535 is damage but is kept.
+    /// The port, stored in 32 bits. A value outside of 0 to 65535 is damage, but is kept.
     pub port: i32,
 }
 
 impl Host {
-    /// The address to show: an IPv4-mapped IPv6 address as IPv4.
+    /// The address to show: IPv4 if it is an IPv4-mapped IPv6 address.
     #[must_use]
     pub const fn canonical_ip(&self) -> IpAddr {
         self.ip.to_canonical()
     }
 
-    /// Reads what [`Display`](fmt::Display) wrote.
+    /// Parses the form that [`Display`](fmt::Display) writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (ip, port) = text.rsplit_once(':')?;
@@ -30,7 +30,7 @@ impl Host {
         Some(Self { ip: ip.parse().ok()?, port: port.parse().ok()? })
     }
 
-    /// Whether the port can be one.
+    /// Whether the port is between 0 and 65535.
     #[must_use]
     pub fn has_valid_port(&self) -> bool {
         u16::try_from(self.port).is_ok()

@@ -1,5 +1,5 @@
-//! What decoders of bytes share, whatever the format: a cursor over bytes, lenient JSON, addresses, ids made of a place,
-//! sums over records. Pure; nothing here knows a broker, a file or a table.
+//! Shared by the decoders of all formats: a cursor over bytes, lenient JSON, addresses, offset ids, checksums over
+//! records. Pure; nothing here knows a broker, a file or a table.
 
 pub mod cursor;
 pub mod host;

@@ -1,6 +1,6 @@
-//! The id of a stored message that is made of its place: the broker's address and an offset in its log.
+//! The offset id of a stored message: the broker's address and an offset in its log.
 //!
-//! Text of hex digits, as tables and answers show it. Nothing here tells whether a text is such an id.
+//! Its text is hex digits, as tables and answers show it. Nothing here decides whether a text is such an id.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,7 +11,7 @@ use super::host::Host;
 /// Bytes of an id with an IPv4 address.
 const V4_BYTES: usize = 16;
 
-/// The id that names the broker and the physical offset of a record.
+/// An id made of the broker's address and the physical offset of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OffsetId {
     /// The broker as it advertised itself when it stored the record.
@@ -21,15 +21,14 @@ pub struct OffsetId {
 }
 
 impl OffsetId {
-    /// Whether an id that was found to be no unique id can be an offset id: its port can be one.
-    ///
-    /// A unique id passes only if the process id was a multiple of 65536.
+    /// Whether the port is possible. Callers have excluded unique ids by their form; a remaining unique id, read as an
+    /// offset id, only passes if its process id was a multiple of 65536.
     #[must_use]
     pub fn is_plausible(&self) -> bool {
         self.host.port != 0 && self.host.has_valid_port()
     }
 
-    /// Reads the bytes of an id, whose number tells the kind of the address.
+    /// Reads the bytes of an id. Their count distinguishes IPv4 from IPv6.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Short> {
         let mut cursor = Cursor::new(bytes);
         let ip = read_ip(&mut cursor)?;
@@ -38,14 +37,14 @@ impl OffsetId {
 }
 
 impl fmt::Display for OffsetId {
-    /// 32 or 56 hex digits in upper case.
+    /// Writes 32 (IPv4) or 56 (IPv6) hex digits in upper case.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_ip(f, self.host.ip)?;
         write!(f, "{:08X}{:016X}", self.host.port, self.offset)
     }
 }
 
-/// Reads the address at the start of a classic id, whose length tells the kind.
+/// Reads the address at the start of an offset id. The length of the id distinguishes IPv4 from IPv6.
 pub(crate) fn read_ip(cursor: &mut Cursor<'_>) -> Result<IpAddr, Short> {
     if cursor.remaining() == V4_BYTES {
         return Ok(IpAddr::V4(Ipv4Addr::from(cursor.u32()?)));

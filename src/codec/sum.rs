@@ -1,17 +1,18 @@
-//! Records of a log added up, so that a log is known again by a few bytes.
+//! A checksum over records of a log and their offsets, so that a few bytes are enough to recognize a log.
 //!
-//! Pure arithmetic; what a difference means is for others to say.
+//! Pure arithmetic; callers decide what a difference means.
 
 use serde::{Deserialize, Serialize};
 
-/// Records added up; two sums are equal only if their records are, and in the same places.
+/// A checksum over records and their offsets. Sums of different records, or of the same records at other
+/// offsets, are different unless CRC-32 values collide.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sum {
     records: u64,
     sum: u64,
     /// Offset of the last record.
     last: u64,
-    /// Its checksum.
+    /// Checksum of the last record.
     last_crc: u32,
 }
 
@@ -37,14 +38,14 @@ impl Sum {
         crc32fast::hash(record) == self.last_crc
     }
 
-    /// This sum with that of the records behind it.
+    /// This sum extended by the sum of the records after it.
     #[must_use]
     pub const fn with(self, next: Sum) -> Sum {
         Sum { records: self.records + next.records, sum: self.sum.wrapping_add(next.sum), ..next }
     }
 }
 
-/// Spreads a number over all its bits (SplitMix64).
+/// Mixes all bits of a number (the finalizer of SplitMix64).
 const fn mix(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -1,4 +1,4 @@
-//! Addresses of the form `host:port`, alone or as a list. They are checked by their form; no name is resolved.
+//! Addresses of the form `host:port`, alone or as a list. Only the form is checked; no name is resolved.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -9,7 +9,7 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
 use crate::error::{Error, Result};
 
-/// Most bytes of a host.
+/// Maximum bytes of a host.
 const MAX_HOST: usize = 255;
 
 /// An error unless `text` of the setting `name` is a host name, an IPv4 address or an IPv6 address in brackets,

@@ -1,4 +1,4 @@
-//! `[admin]`: whether this server may change anything in a broker, and how fast. The section sends nothing.
+//! `[admin]`: whether this server may change anything in a broker, and how fast. It only holds and checks values.
 
 use std::ops::RangeInclusive;
 
@@ -10,17 +10,17 @@ use crate::error::{Error, Result};
 /// Bounds of `replay_rate`, in messages per second.
 const REPLAY_RATES: RangeInclusive<u32> = 1..=100_000;
 
-/// `[admin]`: actions that change offsets or send messages. There are no users, so whoever reaches the listener
-/// may do all of them; a proxy in front must not pass them on to everybody.
+/// `[admin]`: actions that change offsets or send messages. There are no users, so every client that reaches the
+/// listener may use all of them; a proxy in front must not forward them for everybody.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
-    /// Whether offsets may be moved (backtrack, reset), messages replayed to a topic and dead letters sent
+    /// Whether clients may move offsets (backtrack, reset), replay messages to a topic and send dead letters
     /// again; default false. Needs a listener that only this machine reaches.
     pub enabled: bool,
-    /// Most messages sent in a second, 1 to 100000; default 200.
+    /// Maximum messages sent in a second, 1 to 100000; default 200.
     pub replay_rate: u32,
-    /// Most messages of one replay, at least 1; default 1000000.
+    /// Maximum messages of one replay, at least 1; default 1000000.
     pub replay_max: usize,
 }
 
@@ -31,15 +31,14 @@ impl Default for Admin {
 }
 
 impl Admin {
-    /// Checks the bounds, and the address that is listened on: that of `http.listen` unless the command line
-    /// names another.
+    /// Checks the bounds, and `http.listen`, in which the command line may have set another address.
     ///
     /// # Errors
-    /// [`Error::Config`] that names the setting, also if `enabled` stands beside an address that others reach, or beside
-    /// a server that answers under every name.
+    /// [`Error::Config`] that names the setting, also if `enabled` is combined with an address that other machines reach,
+    /// or with a server that answers under every name.
     pub(crate) fn check(&self, http: &Http) -> Result<()> {
         let listen = http.listen;
-        // An IPv4 address may be written as an IPv6 one.
+        // the address can be an IPv4-mapped IPv6 address
         if self.enabled && !listen.ip().to_canonical().is_loopback() {
             return Err(Error::Config(format!(
                 "admin.enabled needs http.listen on a loopback address, such as 127.0.0.1:8080, not {listen}: there \

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::error::{Error, Result};
 
-/// An error unless `data` is a directory's path or a URL of a kind of store that is known.
+/// An error unless `data` is the path of a directory or the URL of a supported store.
 pub(super) fn check(data: &str) -> Result<()> {
     let fail = |what: &str| Err(Error::Config(format!("data: {what}")));
     if data.trim().is_empty() {
@@ -36,7 +36,7 @@ pub(super) fn check(data: &str) -> Result<()> {
     }
 }
 
-/// The directory that `data` means, unless it lies in an object store.
+/// The local directory that `data` names; `None` for an object store.
 pub(super) fn local_dir(data: &str) -> Option<PathBuf> {
     if !data.contains("://") {
         return Some(PathBuf::from(data));

@@ -1,4 +1,4 @@
-//! How running clusters are followed: the same for all sources. The section holds and checks values only.
+//! `[follow]`: how running clusters are followed, the same for all sources. It only holds and checks values.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Follow {
-    /// Directory of the logs as they arrived; default: `_spool` below `data` when that is a local directory,
+    /// Directory of the spools; default: `_spool` below `data` when that is a local directory,
     /// else `./mqlake-spool`. See [`Config::spool_dir`](super::Config::spool_dir).
     pub spool: Option<PathBuf>,
-    /// Most bytes spooled per stream, 1 MiB to 64 TiB; default 4 GiB.
+    /// Maximum bytes spooled per stream, 1 MiB to 64 TiB; default 4 GiB.
     #[serde(serialize_with = "exact_size")]
     pub spool_max: ByteSize,
     /// Bytes of one spool file, 64 KiB to `spool_max`; default 64 MiB.
@@ -43,28 +43,28 @@ pub struct Follow {
     /// Largest frame that is accepted, 64 KiB to 64 MiB; default 64 MiB.
     #[serde(serialize_with = "exact_size")]
     pub max_frame: ByteSize,
-    /// How often new rows become queryable from memory, 1 ms to 1 day; default 100 ms.
+    /// How often new rows become visible from memory, 1 ms to 1 day; default 100 ms.
     #[serde(with = "humantime_serde")]
     pub visible_every: Duration,
-    /// Age of the oldest row that is not committed from which a commit is made, 10 ms to 1 day; default 30 s.
+    /// Age of the oldest uncommitted row at which a commit is due, 10 ms to 1 day; default 30 s.
     #[serde(with = "humantime_serde")]
     pub flush_every: Duration,
-    /// Rows that are not committed from which a commit is made, at least 1; default 500 000.
+    /// Uncommitted rows at which a commit is due, at least 1; default 500 000.
     pub flush_rows: usize,
-    /// Bytes that are not committed from which a commit is made, 64 KiB to `hot_bytes`; default 64 MiB.
+    /// Uncommitted bytes at which a commit is due, 64 KiB to `hot_bytes`; default 64 MiB.
     #[serde(serialize_with = "exact_size")]
     pub flush_bytes: ByteSize,
-    /// Most memory for rows that are not committed yet, 64 KiB to 64 TiB; default 256 MiB.
+    /// Maximum memory for uncommitted rows, 64 KiB to 64 TiB; default 256 MiB.
     #[serde(serialize_with = "exact_size")]
     pub hot_bytes: ByteSize,
-    /// Longest time for one attempt of a commit; after it the attempt is repeated; 100 ms to 1 day, default 2 minutes.
+    /// Longest time for one attempt of a commit; then it is retried; 100 ms to 1 day, default 2 minutes.
     #[serde(with = "humantime_serde")]
     pub commit_timeout: Duration,
-    /// An action stream without any answer for this long is alarmed as blocked (an index stream is after three
-    /// requests), 100 ms to 1 day; default 60 s.
+    /// Time without any answer after which an action stream raises the alarm that it is blocked (an index stream does so
+    /// after three requests), 100 ms to 1 day; default 60 s.
     #[serde(with = "humantime_serde")]
     pub silence_alarm: Duration,
-    /// How long something that is over stands as an alarm, with its time: messages that were gone before they were
+    /// How long a past event is shown as an alarm, with its time: messages that were removed before they were
     /// read, offsets that a broker used again; 1 s to 1 day, default 1 day.
     #[serde(with = "humantime_serde")]
     pub alarm_for: Duration,

@@ -1,16 +1,16 @@
-//! Hosts as they stand in a `Host` field, an `Origin` field or a setting. Pure: nothing is resolved.
+//! Hosts in a `Host` header, an `Origin` header or a setting. Pure: nothing is resolved.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Most bytes of a name.
+/// Maximum bytes of a name.
 const MAX_NAME: usize = 253;
 
 /// A name or an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Host {
-    /// A name in lower case, without the dot of the root.
+    /// A name in lower case, without a final dot.
     Name(String),
-    /// An address; one of IPv4 written as IPv6 is one of IPv4.
+    /// An address; an IPv4-mapped IPv6 address is converted to IPv4.
     Address(IpAddr),
 }
 
@@ -22,11 +22,11 @@ pub(crate) struct Authority {
 }
 
 impl Authority {
-    /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`. User information, paths, blanks and escapes are none.
+    /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`. User information, paths, blanks and escapes are not allowed.
     pub(crate) fn parse(text: &str) -> Option<Authority> {
         if let Some(rest) = text.strip_prefix('[') {
             let (address, rest) = rest.split_once(']')?;
-            // a zone only says through which interface this machine reaches the address
+            // the zone is ignored: it only names the interface to the address
             let address = match address.split_once('%') {
                 Some((address, zone)) if is_zone(zone) => address,
                 Some(_) => return None,
@@ -61,7 +61,7 @@ fn is_zone(text: &str) -> bool {
         && text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_' | b'~' | b'%'))
 }
 
-/// A port; nothing behind the colon is allowed, too.
+/// Parses a port; it may be empty.
 #[expect(clippy::option_option, reason = "wrong, absent and given are three things")]
 fn port(text: &str) -> Option<Option<u16>> {
     if text.is_empty() {
@@ -73,19 +73,19 @@ fn port(text: &str) -> Option<Option<u16>> {
     text.parse().ok().map(Some)
 }
 
-/// Which hosts a setting allows.
+/// A pattern of allowed hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HostPattern {
-    /// All.
+    /// All hosts.
     Any,
     /// Names below this one.
     Below(String),
-    /// This one; with a port, only with that.
+    /// This host; with a port, only with that port.
     Exactly(Authority),
 }
 
 impl HostPattern {
-    /// Reads `*`, `*.name`, or a host with or without a port.
+    /// Parses `*`, `*.name`, or a host with or without a port.
     pub(crate) fn parse(text: &str) -> Option<HostPattern> {
         if text == "*" {
             return Some(HostPattern::Any);
@@ -121,7 +121,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Reads `http://host` or `https://host`, with or without a port. `null` and other schemes are none.
+    /// Parses `http://host` or `https://host`, with or without a port. `null` and other schemes give `None`.
     pub(crate) fn parse(text: &str) -> Option<Origin> {
         let (scheme, rest) = text.split_once("://")?;
         let is_https = match scheme.to_ascii_lowercase().as_str() {
@@ -133,8 +133,8 @@ impl Origin {
         Some(Origin { host, port: port.unwrap_or(default_port(is_https)), is_https })
     }
 
-    /// Whether a page of this origin asks the server it came from. Behind a proxy with TLS the server does not know its
-    /// own scheme, so the page's counts.
+    /// Whether this is the origin of the server `own`. Behind a proxy with TLS the server does not know its own scheme, so
+    /// the origin's scheme decides about the default port.
     pub(crate) fn is_of(&self, own: &Authority) -> bool {
         self.host == own.host && self.port == own.port.unwrap_or(default_port(self.is_https))
     }

@@ -1,5 +1,5 @@
-//! `[http]`: where the server listens, whom it answers, and how much time and memory one client may take. It only
-//! holds and checks values.
+//! `[http]`: where the server listens, which clients it answers, and how much time and memory one client may take. It
+//! only holds and checks values.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,64 +21,63 @@ const SHORTEST: Duration = Duration::from_millis(10);
 pub struct Http {
     /// Address and port to listen on.
     pub listen: SocketAddr,
-    /// Names under which clients may ask, beside the address and `localhost`: `mq.example.com`, `*.example.com`, or
-    /// `*` for all.
+    /// Allowed `Host` names, besides the address and `localhost`: `mq.example.com`, `*.example.com`, or `*` for all.
     #[serde(deserialize_with = "address::list")]
     pub hosts: Vec<String>,
-    /// Origins of pages that may send state-changing requests although the `Host` is another one.
+    /// Other origins whose pages may send state-changing requests.
     #[serde(deserialize_with = "address::list")]
     pub origins: Vec<String>,
     /// IANA name of the zone of dates without a zone; default: the system's (`TZ`).
     pub time_zone: Option<String>,
-    /// `true`: answer unusable queries and failures with status 200 and an empty form, as the original did.
+    /// `true`: answer unusable queries and failures with status 200 and an empty result, as the original did.
     pub legacy_errors: bool,
     /// Rows of a page when `len` is missing or not positive.
     pub default_len: usize,
-    /// Most rows of one page of a list; a longer `len` is cut to this, with `next`.
+    /// Maximum rows of one page of a list; a longer `len` is cut to this, with `next`.
     pub max_len: usize,
     /// How far back a list without `msgCreateTimeBegin` looks, in calendar days.
     pub default_window_days: u32,
-    /// How far back the retry records of a message are looked for, in calendar days; 0: without limit.
+    /// How far back the retry records of a message are searched, in calendar days; 0: without limit.
     pub retry_records_window_days: u32,
     /// Longest time for one documented query.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
-    /// Most requests worked on at once; more wait, then get 503.
+    /// Maximum concurrent requests; more wait, then get 503.
     pub max_concurrency: usize,
-    /// Most bytes of one answer; a page of a list ends before it and has `next`.
+    /// Maximum bytes of one answer; a page of a list ends before it and has `next`.
     #[serde(serialize_with = "exact_size")]
     pub max_answer_bytes: ByteSize,
-    /// Memory of all larger answers together, from when their rows are read until the client has them.
+    /// Memory of all larger answers together, from reading their rows until the client has received them.
     #[serde(serialize_with = "exact_size")]
     pub answer_memory: ByteSize,
     /// Memory of all request bodies together.
     #[serde(serialize_with = "exact_size")]
     pub body_memory: ByteSize,
-    /// Most rows of a table that one lookup takes up.
+    /// Maximum rows of a table that one lookup reads.
     pub max_lookup_rows: usize,
-    /// Most connections at once.
+    /// Maximum connections at once.
     pub max_connections: usize,
-    /// Most bytes of a request's head: request line and headers.
+    /// Maximum bytes of a request's head: request line and headers.
     #[serde(serialize_with = "exact_size")]
     pub max_head_bytes: ByteSize,
-    /// Most headers of a request.
+    /// Maximum headers of a request.
     pub max_headers: usize,
-    /// Longest time in which the head of a request arrives.
+    /// Longest time for the head of a request to arrive.
     #[serde(with = "humantime_serde")]
     pub head_timeout: Duration,
-    /// Longest time in which the body of a request arrives.
+    /// Longest time for the body of a request to arrive.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
     /// How long a connection may wait for its next request.
     #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
-    /// How long a client may take nothing of its answer.
+    /// How long a client may read nothing of its answer.
     #[serde(with = "humantime_serde")]
     pub write_timeout: Duration,
-    /// How often new commits are looked for.
+    /// How often the server checks for new commits.
     #[serde(with = "humantime_serde")]
     pub refresh: Duration,
-    /// How long requests may go on after a stop was asked for.
+    /// How long requests may run after a stop was requested.
     #[serde(with = "humantime_serde")]
     pub shutdown_grace: Duration,
 }
@@ -143,7 +142,7 @@ impl Http {
         let largest = ByteSize::tib(1);
         limits::size("http.max_head_bytes", self.max_head_bytes, ByteSize::kib(8)..=ByteSize::mib(1))?;
         limits::size("http.max_answer_bytes", self.max_answer_bytes, ByteSize::kib(64)..=ByteSize::gib(1))?;
-        // an answer is held twice for a moment: as rows and as text
+        // while an answer is written, it is in memory twice: as rows and as text
         let least = ByteSize(self.max_answer_bytes.as_u64().saturating_mul(4));
         limits::size("http.answer_memory", self.answer_memory, least..=largest)?;
         limits::size("http.body_memory", self.body_memory, ByteSize::mib(16)..=largest)?;

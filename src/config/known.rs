@@ -1,29 +1,29 @@
-//! Which settings there are, by name: to tell a variable that sets one from one that does not, and to name the nearest
-//! one to a mistake. The names come from the settings themselves. Nothing here reads a value.
+//! The names of all settings: they distinguish variables that set one from others, and suggest the nearest name for a
+//! mistake. The names come from the settings themselves. Nothing here reads a value.
 
 use serde_json::Value;
 
 use super::{Config, QmqSource, RocketMqSource};
 
-/// Variables that the command line takes, by what stands behind `MQLAKE_`.
+/// Variables of the command line, without the prefix `MQLAKE_`.
 const COMMAND_LINE: [&str; 5] = ["data", "config", "qmq_conf", "log", "log_json"];
 
-/// Settings whose keys are free.
+/// Settings with arbitrary keys.
 const FREE: [&str; 2] = ["storage", "rocketmq.broker_aliases"];
 
-/// Least likeness of a name that is worth naming, 0 to 1.
-const LEAST_LIKENESS: f64 = 0.55;
+/// Least similarity of a suggested name, 0 to 1.
+const LEAST_SIMILARITY: f64 = 0.55;
 
-/// What a variable is.
+/// Meaning of a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// One of the command line's.
+    /// A variable of the command line.
     CommandLine,
-    /// The setting of this path, and whether its value is a text, whatever it looks like.
+    /// The setting with this path, and whether its value is always a text, even if it looks like a number.
     Setting(String, bool),
-    /// What Kubernetes sets for a service whose name begins with ours.
+    /// A variable that Kubernetes sets for a service whose name begins with `mqlake`.
     Kubernetes,
-    /// No setting: the path that it would have, and the nearest variable.
+    /// No setting: the path that it would have, and the variable with the nearest name.
     Unknown(String, Option<String>),
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Known {
 
 impl Known {
     pub(super) fn new() -> Known {
-        // a source of each system, so that their settings have names; only the names are used
+        // with a source of each system, so that the names of their settings are found, too
         let rocketmq = vec![RocketMqSource::default()];
         let qmq = url::Url::parse("http://localhost/").map(QmqSource::new).into_iter().collect();
         let all = Config { qmq, rocketmq, ..Config::default() };
@@ -45,7 +45,7 @@ impl Known {
         Known { tree, leaves }
     }
 
-    /// What the variable `MQLAKE_<rest>` with this value is; `rest` is in lower case.
+    /// Meaning of the variable `MQLAKE_<rest>` with this value; `rest` is in lower case.
     pub(super) fn meaning(&self, rest: &str, value: &str) -> Meaning {
         if COMMAND_LINE.contains(&rest) {
             return Meaning::CommandLine;
@@ -76,9 +76,9 @@ impl Known {
             };
         }
         match at {
-            // settings without a default are texts, too
+            // all settings without a default are texts
             Value::String(_) | Value::Null => Some(true),
-            // a whole section, written `{key = value}`; without braces a shorter name was meant
+            // `{key = value}` sets a whole section; any other value means that the name is incomplete
             Value::Object(_) => value.trim_start().starts_with('{').then_some(false),
             _ => Some(false),
         }
@@ -90,7 +90,7 @@ impl Known {
         nearest(rest, names).map(|name| format!("MQLAKE_{}", name.to_ascii_uppercase()))
     }
 
-    /// The setting whose name is most like `path`.
+    /// The setting whose name is most similar to `path`.
     pub(super) fn nearest_setting(&self, path: &str) -> Option<String> {
         nearest(path, self.leaves.iter().cloned())
     }
@@ -113,7 +113,7 @@ fn gather(at: &Value, path: &str, leaves: &mut Vec<String>) {
     }
 }
 
-/// The one of `names` that is most like `name`, as a whole or in its last part, if any is like it at all.
+/// The most similar of `names`, compared as a whole or by the last part; `None` if no name is similar enough.
 pub(super) fn nearest<N: AsRef<str>>(name: &str, names: impl Iterator<Item = N>) -> Option<N> {
     let likeness = |known: &str| {
         let last = known.rsplit("__").next().and_then(|part| part.rsplit('.').next()).unwrap_or(known);
@@ -122,13 +122,13 @@ pub(super) fn nearest<N: AsRef<str>>(name: &str, names: impl Iterator<Item = N>)
     };
     names
         .map(|known| (likeness(known.as_ref()), known))
-        .filter(|(likeness, _)| *likeness >= LEAST_LIKENESS)
+        .filter(|(likeness, _)| *likeness >= LEAST_SIMILARITY)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, known)| known)
 }
 
 /// Whether Kubernetes sets such a variable for a service: `MQLAKE_SERVICE_HOST`, `MQLAKE_PORT=tcp://…`,
-/// `MQLAKE_PORT_8080_TCP_ADDR`, or the same of a service `mqlake-…`. `rest` is what stands behind `MQLAKE_`.
+/// `MQLAKE_PORT_8080_TCP_ADDR`, or the same for a service `mqlake-…`. `rest` is the name without `MQLAKE_`.
 fn is_of_kubernetes(rest: &str, value: &str) -> bool {
     let rest = format!("_{rest}");
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
@@ -141,10 +141,10 @@ fn is_of_kubernetes(rest: &str, value: &str) -> bool {
     if rest.ends_with("_port") && value.contains("://") {
         return true;
     }
-    // _port_<number>_<protocol>, alone or with one word behind it
+    // _port_<number>_<protocol>, alone or with one more word
     let Some((_, behind)) =
         rest.rsplit_once("_port_").filter(|(_, behind)| behind.contains('_')).or_else(|| {
-            // the last word may be `port` itself
+            // that word may be `port` itself
             rest.strip_suffix("_port").and_then(|rest| rest.rsplit_once("_port_"))
         })
     else {

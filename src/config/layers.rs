@@ -1,5 +1,5 @@
-//! The layers of settings above the defaults: the file and the variables. Each says where a value comes from, so that
-//! a mistake is found by its file or variable. Values are checked elsewhere.
+//! The layers of settings above the defaults: the file and the variables. Each value knows its layer, so that an error
+//! names the file or variable. Values are checked elsewhere.
 
 use std::io::Read;
 use std::path::Path;
@@ -12,18 +12,18 @@ use super::known::{Known, Meaning, nearest};
 use super::variables::Variables;
 use crate::error::{Error, Result};
 
-/// Largest settings file: beyond it, it is something else.
-const MOST_BYTES: u64 = 32 << 20;
+/// Maximum bytes of a settings file: a larger file is certainly something else.
+const MAX_BYTES: u64 = 32 << 20;
 
-/// The file that is read unless another is named, if it is there.
+/// The file that is read if no other is named and it exists.
 const DEFAULT_FILE: &str = "mqlake.toml";
 
-/// A variable that begins like ours and sets nothing.
+/// A variable with our prefix that sets nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownVariable {
     /// Its name.
     pub name: String,
-    /// The setting that it would be.
+    /// The setting that its name would mean.
     pub setting: String,
     /// The variable that was probably meant.
     pub nearest: Option<String>,
@@ -32,13 +32,13 @@ pub struct UnknownVariable {
 /// Variables that set nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ignored {
-    /// Those that somebody probably mistyped.
+    /// Probably mistyped variables.
     pub unknown: Vec<UnknownVariable>,
-    /// Those that Kubernetes sets for services.
+    /// Variables that Kubernetes sets for services.
     pub kubernetes: Vec<String>,
 }
 
-/// Values of one layer, and what the layer is called.
+/// Name and values of one layer.
 struct Layer {
     name: String,
     values: Dict,
@@ -59,7 +59,7 @@ pub(super) fn add_file(figment: Figment, file: Option<&Path>) -> Result<Figment>
     let path = file.unwrap_or(Path::new(DEFAULT_FILE));
     let Some(text) = read(path, file.is_some())? else { return Ok(figment) };
     let values = toml::from_str(&text).map_err(|error| {
-        // the library's own text repeats the line, which may hold a secret
+        // the library's text quotes the line, which may contain a secret
         let line = error.span().map(|span| 1 + text.bytes().take(span.start).filter(|c| *c == b'\n').count());
         let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
         Error::Config(format!("{}{line}: {}", path.display(), error.message()))
@@ -67,7 +67,7 @@ pub(super) fn add_file(figment: Figment, file: Option<&Path>) -> Result<Figment>
     Ok(figment.merge(Layer { name: path.display().to_string(), values }))
 }
 
-/// The text of a settings file, without a byte order mark; `None` if it is not there and need not be.
+/// The text of a settings file, without a byte order mark; `None` if it does not exist and need not.
 fn read(path: &Path, must_exist: bool) -> Result<Option<String>> {
     let fail = |what: &str| Err(Error::Config(format!("{}: {what}", path.display())));
     if path.as_os_str().is_empty() {
@@ -80,7 +80,7 @@ fn read(path: &Path, must_exist: bool) -> Result<Option<String>> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).and_then(|file| match file.metadata()?.is_dir() {
         true => Err(std::io::ErrorKind::IsADirectory.into()),
-        false => file.take(MOST_BYTES + 1).read_to_end(&mut bytes),
+        false => file.take(MAX_BYTES + 1).read_to_end(&mut bytes),
     });
     match file {
         Ok(_) => {}
@@ -92,8 +92,8 @@ fn read(path: &Path, must_exist: bool) -> Result<Option<String>> {
         }
         Err(error) => return fail(&format!("cannot be read: {error}")),
     }
-    if bytes.len() as u64 > MOST_BYTES {
-        return fail(&format!("is no settings file: it is larger than {} MiB", MOST_BYTES >> 20));
+    if bytes.len() as u64 > MAX_BYTES {
+        return fail(&format!("is no settings file: it is larger than {} MiB", MAX_BYTES >> 20));
     }
     let Ok(text) = String::from_utf8(bytes) else {
         return fail("is not UTF-8 text; save it as UTF-8");
@@ -101,7 +101,7 @@ fn read(path: &Path, must_exist: bool) -> Result<Option<String>> {
     Ok(Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)))
 }
 
-/// Adds the variables that set something, and says which do not.
+/// Adds the variables that set something; returns those that do not.
 pub(super) fn add_variables(
     mut figment: Figment,
     known: &Known,
@@ -117,7 +117,7 @@ pub(super) fn add_variables(
             }
             Meaning::Setting(path, is_text) => {
                 let Ok(parsed) = text.parse::<Value>();
-                // `12345` and `true` are texts where one is wanted; quotes of their own are not needed, but taken off
+                // for a text setting `12345` and `true` are texts; quotes are optional
                 let value = match parsed {
                     Value::String(..) => parsed,
                     _ if is_text => Value::from(text),
@@ -131,7 +131,7 @@ pub(super) fn add_variables(
     (figment, ignored)
 }
 
-/// What is wrong with the settings, by file or variable and setting; one line for each mistake.
+/// An error with one line per mistake in the settings, each with its file or variable and setting.
 pub(super) fn explain(error: figment::Error, figment: &Figment, known: &Known) -> Error {
     let lines: Vec<String> = error.into_iter().map(|error| explain_one(&error, figment, known)).collect();
     Error::Config(lines.join("\n"))
@@ -150,7 +150,7 @@ fn explain_one(error: &figment::Error, figment: &Figment, known: &Known) -> Stri
         );
     }
     let what = match &error.kind {
-        // errors of URLs repeat the text, and a URL can hold a password
+        // the library's error quotes the text, and a URL can contain a password
         Kind::InvalidValue(Actual::Str(text), expected) if text.contains('@') => {
             format!("invalid value, expected {expected}")
         }
@@ -168,17 +168,17 @@ fn explain_one(error: &figment::Error, figment: &Figment, known: &Known) -> Stri
     }
 }
 
-/// `what`, with the file or variable in front that set `path` or what `path` is part of.
+/// `what`, after the file or variable that set `path` or a parent of it.
 fn placed(path: &[String], figment: &Figment, what: &str) -> String {
     let layer = (1..=path.len()).rev().find_map(|length| {
         let part = path.get(..length)?.join(".");
-        // a list has no name for its parts, so it is found itself; defaults are code
+        // elements of a list have no layer of their own, so the list is looked up; defaults have no layer
         figment.find_metadata(&part).filter(|layer| layer.source.is_none())
     });
     layer.map_or_else(|| what.to_owned(), |layer| format!("{}: {what}", layer.name))
 }
 
-/// The setting that was probably meant by `path`: among those of its section, else anywhere.
+/// A suggestion for a mistyped `path`: a setting of its section, else any setting.
 fn hint(path: &[String], allowed: &[&str], known: &Known) -> String {
     let Some((name, section)) = path.split_last() else { return String::new() };
     let here = nearest(name, allowed.iter().copied()).map(|near| {

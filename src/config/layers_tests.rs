@@ -115,7 +115,7 @@ fn texts_need_no_quotes_in_variables() {
 }
 
 #[test]
-fn variables_that_set_nothing_are_told_and_do_not_fail() {
+fn variables_that_set_nothing_are_reported_and_do_not_fail() {
     let variables = [
         ("MQLAKE_PORT", "tcp://10.0.0.1:8080"),
         ("MQLAKE_SERVICE_HOST", "10.0.0.1"),

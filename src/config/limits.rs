@@ -1,4 +1,4 @@
-//! Bounds that sections share, and the exact form in which a size is written. Nothing here reads a source.
+//! Bounds that sections share, and the exact text form of a size. Nothing here reads a file or a variable.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde::Serializer;
 
 use crate::error::{Error, Result};
 
-/// Longest time of a setting that is waited for: beyond it a unit was mistaken.
+/// Longest time of a setting for which something waits: a longer one is certainly a mistaken unit.
 pub(super) const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// An error unless `value` of the setting `name` lies in `range`.
@@ -46,8 +46,7 @@ pub(super) fn positive(name: &str, value: usize) -> Result<()> {
     }
 }
 
-/// An error unless `text` of the setting `name` has 1 to `longest` bytes and neither spaces nor control
-/// characters.
+/// An error unless `text` of the setting `name` has 1 to `longest` bytes, without spaces and control characters.
 pub(super) fn name(name: &str, text: &str, longest: usize) -> Result<()> {
     if text.is_empty() || text.len() > longest {
         return Err(Error::Config(format!("{name} must have 1 to {longest} bytes")));
@@ -58,12 +57,12 @@ pub(super) fn name(name: &str, text: &str, longest: usize) -> Result<()> {
     Ok(())
 }
 
-/// Serializes a size without loss: the type's own form rounds to one digit after the point.
+/// Serializes a size without loss: `ByteSize` itself rounds to one decimal place.
 pub(super) fn exact_size<S: Serializer>(size: &ByteSize, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&exact(*size))
 }
 
-/// The largest binary unit that divides the size: `64MiB`, `1500001B`.
+/// The size in the largest binary unit that divides it: `64MiB`, `1500001B`.
 fn exact(size: ByteSize) -> String {
     let bytes = size.as_u64();
     let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];

@@ -1,9 +1,9 @@
-//! Settings: defaults, then `backup.properties` of an original server if asked for, then `mqlake.toml`, then
+//! Settings: defaults, then `backup.properties` of an original server if `--qmq-conf` is given, then `mqlake.toml`, then
 //! `MQLAKE_SECTION__KEY` variables, then the command line.
 //!
-//! Every limit of the program is a field here with its unit and default. An unknown key of a file is an error; an
-//! unknown variable is reported, since others set variables that begin like ours. This module reads no clock, opens no
-//! store, and takes the variables as an argument.
+//! Every limit of the program is a field here with its unit and default. An unknown key of a file is an error. An
+//! unknown variable is only reported, since other programs set variables with our prefix, too. This module reads no
+//! clock, opens no store, and takes the variables as an argument.
 
 mod address;
 mod admin;
@@ -48,7 +48,6 @@ pub use skip_file::SkipFile;
 pub use surroundings::Surroundings;
 pub use upkeep::{Background, Retention};
 pub use variables::Variables;
-pub use zone::{parse_zone, system_zone};
 
 use crate::error::{Error, Result};
 
@@ -68,7 +67,7 @@ pub struct Config {
     pub lake: Lake,
     /// SQL queries.
     pub sql: Sql,
-    /// Memory kept for files that were read before.
+    /// Caches of footers and indexes of files.
     pub cache: Cache,
     /// Running QMQ clusters that are followed.
     #[serde(deserialize_with = "one_or_many::one_or_many")]
@@ -78,9 +77,9 @@ pub struct Config {
     pub rocketmq: Vec<RocketMqSource>,
     /// How clusters are followed.
     pub follow: Follow,
-    /// How long rows stay.
+    /// How long rows are kept.
     pub retention: Retention,
-    /// Work in the background.
+    /// Background work.
     pub background: Background,
     /// Actions that change something in a broker.
     pub admin: Admin,
@@ -88,35 +87,35 @@ pub struct Config {
     /// the `AWS_…` variables of the environment are read too.
     #[serde(deserialize_with = "texts")]
     pub storage: BTreeMap<String, String>,
-    /// What the machine says where settings say nothing.
+    /// Defaults that come from the machine.
     #[serde(skip)]
     pub surroundings: Surroundings,
 }
 
-/// Where settings come from, besides their defaults.
+/// Sources of settings, besides their defaults.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
     /// The settings file; default: `mqlake.toml` in the working directory, if there is one.
     pub file: Option<&'a Path>,
-    /// The directory of an original server's settings, between the defaults and the file. Its source comes before
-    /// those of the file and of the variables and does not replace them.
+    /// The directory of an original server's settings, a layer between the defaults and the file. Its source is added
+    /// before the sources of the file and of the variables; it does not replace them.
     pub qmq_conf: Option<&'a Path>,
     /// The variables.
     pub variables: &'a Variables,
 }
 
-/// Settings, and what was said on the way to them.
+/// Loaded settings, and reports about loading them.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The settings, checked.
+    /// The checked settings.
     pub config: Config,
-    /// What became of [`Origin::qmq_conf`].
+    /// How the settings of [`Origin::qmq_conf`] were taken over.
     pub report: Option<qmq_conf::Report>,
     /// Variables that set nothing.
     pub ignored: Ignored,
 }
 
-/// Options are text for the store, but `true` and `5` in a file or a variable arrive as what they look like.
+/// The store takes options as texts, but `true` and `5` in a file or a variable are parsed as a boolean and a number.
 fn texts<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
     let values = BTreeMap::<String, serde_json::Value>::deserialize(from)?;
     let text = |value: serde_json::Value| match value {
@@ -149,7 +148,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Defaults, then an original server's directory, then the file, then `MQLAKE_…`.
+    /// Loads defaults, then an original server's directory, then the file, then `MQLAKE_…` variables.
     ///
     /// # Errors
     /// [`Error::Config`] for a file that is named but missing or unusable, an unknown key in it, or a value of the wrong
@@ -164,7 +163,7 @@ impl Config {
         let mut config: Config =
             figment.extract().map_err(|error| layers::explain(error, &figment, &known))?;
         config.surroundings = Surroundings::of(origin.variables);
-        // the file's own sources are counted from 0 in what is said about them
+        // checked first, so that errors number the file's own sources from 0
         config.check()?;
         if !sources.is_empty() {
             config.qmq.splice(..0, sources);
@@ -205,19 +204,19 @@ impl Config {
         Ok(())
     }
 
-    /// Puts the tables elsewhere.
+    /// Sets the root of the tables.
     ///
     /// # Errors
-    /// [`Error::Config`] if `data` is neither a directory nor a URL of a store that is known.
-    pub fn set_data(&mut self, data: String) -> Result<()> {
+    /// [`Error::Config`] if `data` is neither a directory nor the URL of a supported store.
+    pub(crate) fn set_data(&mut self, data: String) -> Result<()> {
         data::check(&data)?;
         self.data = data;
         Ok(())
     }
 
-    /// The directory of the tables, unless they lie in an object store.
+    /// The directory of the tables; `None` if they are in an object store.
     #[must_use]
-    pub fn data_dir(&self) -> Option<PathBuf> {
+    pub(crate) fn data_dir(&self) -> Option<PathBuf> {
         data::local_dir(&self.data)
     }
 
@@ -233,13 +232,13 @@ impl Config {
         }
     }
 
-    /// The zone of dates without a zone.
+    /// The time zone of dates without a zone.
     ///
     /// # Errors
     /// [`Error::Config`] if `http.time_zone` is not an IANA name.
     pub fn zone(&self) -> Result<chrono_tz::Tz> {
         match &self.http.time_zone {
-            Some(name) => parse_zone(name),
+            Some(name) => zone::parse_zone(name),
             None => Ok(self.surroundings.zone),
         }
     }

@@ -13,12 +13,12 @@ fn load_from(file: Option<&Path>, qmq_conf: Option<&Path>) -> Result<Loaded> {
     Config::load(&Origin { file, qmq_conf, variables: &Variables::default() })
 }
 
-/// What a variable `MQLAKE_QMQ` with this text gives.
+/// The settings from a variable `MQLAKE_QMQ` with this text.
 fn load_variable(text: &str) -> Result<Config, String> {
     load_variables(&[("qmq", text)])
 }
 
-/// What variables with these keys (`MQLAKE_A__B` is `a.b`) and texts give.
+/// The settings from variables with these keys (`MQLAKE_A__B` is `a.b`) and texts.
 fn load_variables(variables: &[(&str, &str)]) -> Result<Config, String> {
     let mut figment = Figment::from(Serialized::defaults(Config::default()));
     for (key, text) in variables {
@@ -292,7 +292,7 @@ fn the_example_lists_every_setting_of_sql_with_its_default() {
     }
 }
 
-/// The part of the example from `start` to `end`, with its settings and headers in force.
+/// The part of the example from `start` to `end`, with its settings and headers uncommented.
 fn example(start: &str, end: &str) -> String {
     let example = include_str!("../../mqlake.example.toml");
     let from = example.find(start).unwrap();
@@ -306,7 +306,7 @@ fn example(start: &str, end: &str) -> String {
 }
 
 #[test]
-fn the_example_of_a_source_is_one() {
+fn the_example_of_a_qmq_source_has_the_defaults() {
     let keys = example("# [[qmq]]", "# [[rocketmq]]");
     let config = load(&keys).unwrap();
     let table: toml::Table = keys.parse().unwrap();
@@ -320,8 +320,8 @@ fn the_example_of_a_source_is_one() {
 }
 
 #[test]
-fn the_example_of_a_rocketmq_source_is_one() {
-    // Encryption is off by default, and its files are refused then.
+fn the_example_of_a_rocketmq_source_has_the_defaults() {
+    // encryption is off by default, and then its other settings are refused
     let keys = example("# [[rocketmq]]", "[follow]").replace("enabled = false", "enabled = true");
     let source = load(&keys).unwrap().rocketmq.remove(0);
     let table: toml::Table = keys.parse().unwrap();

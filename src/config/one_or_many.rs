@@ -1,5 +1,5 @@
-//! Lists of tables that may also be one table alone, so that variables of the usual form can set a single
-//! source. The values themselves are checked by their sections.
+//! Lists of sources that may also be a single source, so that variables of the usual form can set one. The sections
+//! check the values themselves.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
-/// A list of sources, or one source alone. Errors never repeat a text that is neither: it may hold a secret.
+/// A list of sources, or one source alone. Errors never quote other texts, since they may contain a secret.
 pub(super) fn one_or_many<'de, T, D>(from: D) -> Result<Vec<T>, D::Error>
 where
     T: Deserialize<'de>,

@@ -1,7 +1,7 @@
 //! Java `.properties` files: comments, separators, escapes, `\uXXXX` and continued lines.
 //!
-//! Text is UTF-8; a file that is not is taken as ISO 8859-1, the older form. Values keep the blanks at their
-//! end, as Java does. This module knows no key and writes no file.
+//! Text is UTF-8; a file that is not valid UTF-8 is read as ISO 8859-1, the older encoding. Values keep trailing blanks,
+//! as in Java. This module knows no key and writes no file.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,13 +11,13 @@ use std::str::Chars;
 
 use crate::error::{Error, Result};
 
-/// Most bytes of one file.
+/// Maximum bytes of one file.
 pub const MAX_BYTES: usize = 4 << 20;
 
-/// Most entries of one file.
+/// Maximum entries of one file.
 pub const MAX_ENTRIES: usize = 65_536;
 
-/// Most bytes of one line with its continuations.
+/// Maximum bytes of one line with its continuations.
 pub const MAX_LINE: usize = 64 << 10;
 
 /// One key with its value.
@@ -27,7 +27,7 @@ pub struct Entry {
     pub key: String,
     /// The value, without escapes; empty if the key stands alone.
     pub value: String,
-    /// Number of the line on which the entry begins, from 1.
+    /// Line on which the entry begins, from 1.
     pub line: usize,
 }
 
@@ -50,8 +50,8 @@ impl Properties {
     /// Parses the bytes of the file called `name`.
     ///
     /// # Errors
-    /// [`Error::Config`] with name and line: a `\u` without four hexadecimal digits or that is half of a
-    /// pair, or more than [`MAX_BYTES`], [`MAX_ENTRIES`] or [`MAX_LINE`].
+    /// [`Error::Config`] with name and line, for a `\u` without four hexadecimal digits, for half of a surrogate
+    /// pair, and beyond [`MAX_BYTES`], [`MAX_ENTRIES`] or [`MAX_LINE`].
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Properties> {
         if bytes.len() > MAX_BYTES {
             return Err(Error::Config(format!("{name}: larger than {MAX_BYTES} bytes")));
@@ -79,7 +79,7 @@ impl Properties {
         Ok(Properties { entries })
     }
 
-    /// The entry of `key`; of several the last, which is the one that counts.
+    /// The entry of `key`. If there are several, the last one counts.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Entry> {
         self.entries.iter().rev().find(|entry| entry.key == key)
@@ -91,7 +91,7 @@ impl Properties {
     }
 }
 
-/// The bytes of a file, at most one more than [`MAX_BYTES`], so that a longer one shows.
+/// The bytes of a file, at most one more than [`MAX_BYTES`], so that a longer file is noticed.
 pub(super) fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
@@ -114,7 +114,7 @@ impl<'a> LogicalLines<'a> {
         LogicalLines { rest: text, number: 0 }
     }
 
-    /// The next line of the file without its end and the blanks at its start.
+    /// The next line of the file without its line end and leading blanks.
     fn natural(&mut self) -> Option<&'a str> {
         if self.rest.is_empty() {
             return None;
@@ -131,7 +131,7 @@ impl<'a> LogicalLines<'a> {
         Some(line.trim_start_matches(is_blank))
     }
 
-    /// `first` with the lines that its last backslash and theirs continue it by.
+    /// `first` with the lines that continue it, each after a final backslash.
     fn joined(&mut self, first: &str) -> String {
         let mut text = String::new();
         let mut line = first;
@@ -161,7 +161,7 @@ impl Iterator for LogicalLines<'_> {
             }
             let number = self.number;
             let text = self.joined(first);
-            // Empty also after a lone backslash before a blank line.
+            // a lone backslash before a blank line gives an empty text, too
             if !text.is_empty() {
                 return Some(Line { number, text });
             }
@@ -191,7 +191,7 @@ fn split(line: &str) -> Result<(String, String), &'static str> {
     Ok((key, value))
 }
 
-/// The character that `first` and, after a backslash, what follows it mean.
+/// The character that `first` means; after a backslash, together with what follows it.
 fn unescape(first: char, rest: &mut Peekable<Chars<'_>>) -> Result<char, &'static str> {
     if first != '\\' {
         return Ok(first);
@@ -207,7 +207,7 @@ fn unescape(first: char, rest: &mut Peekable<Chars<'_>>) -> Result<char, &'stati
     }
 }
 
-/// The character of a `\u`; one beyond the first plane is a pair of them.
+/// The character of a `\u`, or of two that are a surrogate pair.
 fn unicode(rest: &mut Peekable<Chars<'_>>) -> Result<char, &'static str> {
     const HALF: &str = "\\u that is one half of a surrogate pair";
     let high = hex4(rest)?;

@@ -1,5 +1,5 @@
-//! The QMQ sources: which broker groups are followed, and as whom. The section resolves no name and opens no
-//! connection.
+//! `[[qmq]]`: which QMQ broker groups are followed, and with which identity. It only holds and checks values; no name is
+//! resolved and no connection opened.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,22 +11,22 @@ use super::ContentPolicy;
 use super::limits::{self, LONGEST};
 use crate::error::{Error, Result};
 
-/// Most sources of one process.
+/// Maximum sources of one process.
 const MAX_SOURCES: usize = 256;
 
-/// Most bytes of a host name, an address or a label.
+/// Maximum bytes of a host name, an address or a label.
 const MAX_NAME: usize = 255;
 
-/// Most entries of `skip_subjects`.
+/// Maximum entries of `skip_subjects`.
 const MAX_SKIPPED: usize = 65_536;
 
-/// `[[qmq]]`: one broker group that is followed, under one identity.
+/// `[[qmq]]`: one followed broker group, with one identity.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QmqSource {
-    /// Full URL (http or https) where the metaserver tells its TCP address; required.
+    /// Full URL (http or https) that returns the TCP address of the metaserver; required.
     pub meta_server_endpoint: Url,
-    /// Full URL (http or https) that tells the HTTP address of a broker group; default: the endpoint's scheme,
+    /// Full URL (http or https) that returns the HTTP address of a broker group; default: the endpoint's scheme,
     /// host and port with the path `/slave/meta`. See [`QmqSource::acquire_url`].
     #[serde(default)]
     pub acquire_server_meta_url: Option<Url>,
@@ -36,8 +36,8 @@ pub struct QmqSource {
     /// First part of the identity; default: the variable `QMQ_HOST`, else the machine's host name.
     #[serde(default)]
     pub host_name: Option<String>,
-    /// Address told to the metaserver in registers, without a port; default: the one under which this machine
-    /// reaches the slave.
+    /// Address sent to the metaserver with registrations, without a port; default: the local address of the
+    /// connection to the slave.
     #[serde(default)]
     pub local_address: Option<String>,
     /// Whose message bodies are fetched and kept; default `dead`.
@@ -96,7 +96,7 @@ impl QmqSource {
         }
     }
 
-    /// Where the HTTP address of a broker group is asked for, without the query.
+    /// The URL that returns the HTTP address of a broker group, without the query.
     #[must_use]
     pub fn acquire_url(&self) -> Url {
         if let Some(url) = &self.acquire_server_meta_url {
@@ -109,7 +109,7 @@ impl QmqSource {
         url
     }
 
-    /// What the source is called in logs, status and metrics.
+    /// The source's name in logs, status and metrics.
     #[must_use]
     pub fn label(&self) -> String {
         let host = || self.meta_server_endpoint.host_str().unwrap_or("qmq");
@@ -152,8 +152,8 @@ impl QmqSource {
     }
 }
 
-/// Checks every source, and that none repeats the identity of another at the same metaserver: an identity
-/// belongs to exactly one broker group.
+/// Checks every source, and that no two have the same identity at the same metaserver: an identity belongs to exactly
+/// one broker group.
 pub(super) fn check(sources: &[QmqSource]) -> Result<()> {
     if sources.len() > MAX_SOURCES {
         return Err(Error::Config(format!("qmq must not have more than {MAX_SOURCES} sources")));
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_called_by_its_name_or_its_metaserver_and_port() {
+    fn the_label_is_the_name_or_metaserver_and_port() {
         assert_eq!(source().label(), "meta.example/20881");
         assert_eq!(QmqSource { name: Some("east".into()), ..source() }.label(), "east");
     }
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn one_identity_is_used_once_per_metaserver() {
+    fn an_identity_is_used_once_per_metaserver() {
         let second_port = QmqSource { broker_port: 20882, ..source() };
         check(&[source(), second_port.clone()]).unwrap();
         let elsewhere = QmqSource::new("http://meta2.example/meta/address".parse().unwrap());

@@ -1,5 +1,5 @@
-//! The configuration directory of an original backup server, taken as it is: `backup.properties` becomes one
-//! QMQ source and some settings. What has no meaning here is told, never fatal. No file is written.
+//! The unchanged configuration directory of an original backup server: `backup.properties` becomes one QMQ source and
+//! some settings. Keys without a meaning here are reported and never an error. No file is written.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -24,7 +24,7 @@ const SKIP: &str = "skip_backup.properties";
 /// Longest time in milliseconds: one day.
 const MAX_MILLIS: u64 = 24 * 3600 * 1000;
 
-/// Why the keys of HBase and its dictionaries mean nothing.
+/// Why the keys of HBase and its dictionaries are ignored.
 const NO_HBASE: &str = "there is no HBase; tables are written to `data`";
 
 /// Other files of the directory that the original reads.
@@ -34,7 +34,7 @@ const FILES: [(&str, &str); 3] = [
     ("datasource.properties", "not needed; names are stored as they are, without a dictionary database"),
 ];
 
-/// Keys of the original that mean nothing here. A `.` at the end stands for all keys that begin so.
+/// Keys of the original that have no effect here. A `.` at the end stands for all keys with this prefix.
 const IGNORED: [(&str, &str); 25] = [
     ("max.query.threads", "not needed; see http.max_concurrency and sql.max_concurrency"),
     ("message.backup.batch.size", "commits go by follow.flush_every, flush_rows and flush_bytes"),
@@ -63,16 +63,16 @@ const IGNORED: [(&str, &str); 25] = [
     ("log.retention.check.interval.seconds", "a setting of brokers; see background.vacuum_every"),
 ];
 
-/// What became of a configuration directory. It prints as one line for each entry.
+/// How a configuration directory was taken over. It prints as one line per entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// The directory.
     pub dir: PathBuf,
-    /// What was set: the key, and the setting with its value.
+    /// Applied keys, each with the setting and its value.
     pub applied: Vec<(String, String)>,
-    /// Keys and files that are known and have no effect, and why.
+    /// Known keys and files without effect, each with the reason.
     pub ignored: Vec<(String, String)>,
-    /// Keys that are not known.
+    /// Unknown keys.
     pub unknown: Vec<String>,
 }
 
@@ -156,7 +156,7 @@ impl Conf<'_> {
         Ok(source)
     }
 
-    /// Sets the file even if it is missing: operators create it later. A broken one shows now.
+    /// Sets the file even if it is missing, since operators can create it later. A broken one is an error now.
     fn skip(&mut self, path: PathBuf, source: &mut QmqSource) -> Result<()> {
         let subjects = SkipFile::open(&path).poll()?.unwrap_or_default();
         if path.exists() {
@@ -198,7 +198,7 @@ impl Conf<'_> {
         Ok(())
     }
 
-    /// Reports all keys that were not asked for, each once.
+    /// Reports all keys that were not used, each once.
     fn rest(&mut self) {
         const USED: [&str; 8] = [
             "meta.server.endpoint",
@@ -223,7 +223,7 @@ impl Conf<'_> {
         }
     }
 
-    /// The entry of `key` unless its value is empty, which the original takes as not set.
+    /// The entry of `key`. An empty value counts as not set, as in the original.
     fn text(&self, key: &str) -> Option<&Entry> {
         self.properties.get(key).filter(|entry| !entry.value.trim().is_empty())
     }
@@ -257,7 +257,7 @@ impl Conf<'_> {
         }
     }
 
-    /// The value is not repeated: a URL may carry a password.
+    /// An error that does not quote the value: a URL may contain a password.
     fn bad(&self, entry: &Entry, reason: &str) -> Error {
         Error::Config(format!("{}, line {}: {} {reason}", self.file, entry.line, entry.key))
     }
@@ -271,10 +271,10 @@ impl Conf<'_> {
     }
 }
 
-/// A URL without what stands before the host, which may be a password.
+/// A URL without user and password.
 fn shown(url: &Url) -> Url {
     let mut url = url.clone();
-    // Neither can fail for http and https, which have a host.
+    // neither can fail for http and https, which have a host
     let _ = url.set_password(None);
     let _ = url.set_username("");
     url

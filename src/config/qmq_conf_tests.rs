@@ -112,7 +112,7 @@ fn an_empty_value_is_not_set() {
 }
 
 #[test]
-fn a_key_given_twice_is_told_once_and_the_last_counts() {
+fn a_repeated_key_is_reported_once_and_the_last_value_counts() {
     let (config, report) = read_text(&format!("{ENDPOINT}broker.port=1\nbroker.port=2\nx=1\nx=2\n")).unwrap();
     assert_eq!(config.qmq[0].broker_port, 2);
     assert_eq!(report.unknown, ["x"]);

@@ -1,5 +1,5 @@
-//! The RocketMQ sources: which clusters are followed, with which topics, and as whom. The section resolves no
-//! name, opens no connection and reads no certificate.
+//! `[[rocketmq]]`: which RocketMQ clusters are followed, with which topics and credentials. It only holds and checks
+//! values; no name is resolved, no connection opened and no certificate read.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,36 +11,35 @@ use super::limits::{self, LONGEST};
 use super::{ContentPolicy, Secret, address, topic_pattern};
 use crate::error::{Error, Result};
 
-/// Most sources of one process.
+/// Maximum sources of one process.
 const MAX_SOURCES: usize = 64;
 
-/// Most name servers of one cluster.
+/// Maximum name servers of one cluster.
 const MAX_NAME_SERVERS: usize = 16;
 
-/// Most bytes of a label or a key.
+/// Maximum bytes of a label or a key.
 const MAX_NAME: usize = 255;
 
-/// Most bytes of a secret or a token.
+/// Maximum bytes of a secret or a token.
 const MAX_SECRET: usize = 16 << 10;
 
-/// Most entries of a list of topics, and of `broker_aliases`.
+/// Maximum entries of a list of topics, and of `broker_aliases`.
 const MAX_ENTRIES: usize = 4096;
 
-/// `[[rocketmq]]`: one cluster that is followed. The default has no name server and is not usable as it is.
+/// `[[rocketmq]]`: one followed cluster. The default has no name server, so it is not usable.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RocketMqSource {
-    /// Name servers of the cluster as `host:port`, 1 to 16; required. One text with `;` or `,` between them is
-    /// taken too.
+    /// Name servers of the cluster as `host:port`, 1 to 16; required. A list, or one text with `;` or `,` between them.
     #[serde(deserialize_with = "address::list")]
     pub name_servers: Vec<String>,
     /// Label in logs, status and metrics; default: the first name server. No two sources share one.
     pub name: Option<String>,
     /// Patterns (`*`: any characters) of the topics that are followed; default `*`. Topics of retries
-    /// (`%RETRY%group`) and dead letters (`%DLQ%group`) are topics like others, system topics are not meant.
+    /// (`%RETRY%group`) and dead letters (`%DLQ%group`) are matched like others; system topics never match.
     /// See [`RocketMqSource::wants`].
     pub topics: Vec<String>,
-    /// Patterns of topics that are not followed although `topics` fits them; default none.
+    /// Patterns of topics that are not followed although they match `topics`; default none.
     pub exclude_topics: Vec<String>,
     /// Names of the topics whose messages are traces; default `RMQ_SYS_TRACE_TOPIC`. They are always followed.
     pub trace_topics: Vec<String>,
@@ -48,7 +47,7 @@ pub struct RocketMqSource {
     pub system_topics: Vec<String>,
     /// Whose message bodies are kept; default `dead`.
     pub content: ContentPolicy,
-    /// Access key, the user's name, with which requests are signed; default: they are not signed.
+    /// Access key (user name) with which requests are signed; default: they are not signed.
     pub access_key: Option<String>,
     /// Secret of `access_key`; both or none.
     pub secret_key: Option<Secret>,
@@ -65,14 +64,14 @@ pub struct RocketMqSource {
     /// How long a broker may hold a pull until there is a new message, 1 s to 30 s; default 15 s.
     #[serde(with = "humantime_serde")]
     pub suspend: Duration,
-    /// How often routes, new topics and new queues are looked for, 100 ms to 1 hour; default 10 s.
+    /// How often routes, new topics and new queues are discovered, 100 ms to 1 hour; default 10 s.
     #[serde(with = "humantime_serde")]
     pub discover_every: Duration,
     /// How often the progress of consumer groups is read, 1 s to 1 day; default 60 s.
     #[serde(with = "humantime_serde")]
     pub progress_every: Duration,
-    /// Addresses that brokers tell but that this machine does not reach, each with the one to connect to
-    /// instead, as `host:port`; default none. See [`RocketMqSource::reachable`].
+    /// Addresses that brokers report but that this machine cannot reach, each with the one to connect to instead, as
+    /// `host:port`; default none. See [`RocketMqSource::reachable`].
     pub broker_aliases: BTreeMap<String, String>,
 }
 
@@ -82,14 +81,14 @@ pub struct RocketMqSource {
 pub struct RocketMqTls {
     /// Whether connections are encrypted; default false. Without it nothing else may be set here.
     pub enabled: bool,
-    /// PEM file of the authorities that are trusted; needed unless any certificate is accepted.
+    /// PEM file of the trusted authorities; required unless any certificate is accepted.
     pub ca_file: Option<PathBuf>,
-    /// PEM file of the own certificate and its chain; default: none is shown.
+    /// PEM file of the client certificate and its chain; default: no client certificate.
     pub cert_file: Option<PathBuf>,
     /// PEM file of the key of `cert_file`; both or none.
     pub key_file: Option<PathBuf>,
-    /// Whether a peer's certificate may be any: expired, of another host, of nobody's. Connections are then
-    /// secret only from those who merely listen. Default false.
+    /// Whether any certificate of a peer is accepted: expired, for another host, or self-signed. Connections are then
+    /// protected against eavesdropping only, not against impersonation. Default false.
     pub accept_any_certificate: bool,
 }
 
@@ -118,16 +117,16 @@ impl Default for RocketMqSource {
 }
 
 impl RocketMqSource {
-    /// What the source is called in logs, status and metrics.
+    /// The source's name in logs, status and metrics.
     #[must_use]
     pub fn label(&self) -> &str {
         self.name.as_deref().or(self.name_servers.first().map(String::as_str)).unwrap_or_default()
     }
 
-    /// Whether `topic` is followed; `is_system` tells that it is one of the broker's own.
+    /// Whether `topic` is followed; `is_system` is true for the broker's own topics.
     ///
-    /// What `trace_topics` or `system_topics` name always is, whatever `exclude_topics` says. Other system topics
-    /// never are. All the rest are if a pattern of `topics` fits and none of `exclude_topics` does.
+    /// Topics in `trace_topics` or `system_topics` are always followed, even if `exclude_topics` matches. Other system
+    /// topics never are. The rest are followed if a pattern of `topics` matches and none of `exclude_topics` does.
     #[must_use]
     pub fn wants(&self, topic: &str, is_system: bool) -> bool {
         if self.is_trace(topic) || self.system_topics.iter().any(|name| name == topic) {
@@ -143,11 +142,11 @@ impl RocketMqSource {
         self.trace_topics.iter().any(|name| name == topic)
     }
 
-    /// The address to connect to for one that a broker tells: its alias if it has one, else itself. An alias is
-    /// not looked up again.
+    /// The address to connect to for one that a broker reports: its alias if it has one, else itself. An alias is not
+    /// looked up again.
     #[must_use]
-    pub fn reachable<'a>(&'a self, told: &'a str) -> &'a str {
-        self.broker_aliases.get(told).map_or(told, String::as_str)
+    pub fn reachable<'a>(&'a self, reported: &'a str) -> &'a str {
+        self.broker_aliases.get(reported).map_or(reported, String::as_str)
     }
 
     fn check(&self, at: &str) -> Result<()> {
@@ -241,7 +240,7 @@ impl RocketMqSource {
 
 impl RocketMqTls {
     fn check(&self, at: &str) -> Result<()> {
-        // Files of a section that is off would leave a connection open that was meant to be encrypted.
+        // whoever sets certificates but not `enabled` expects encryption
         if !self.enabled && *self != RocketMqTls::default() {
             return Err(Error::Config(format!(
                 "{at}.enabled must be true if other settings of {at} are given"
@@ -261,7 +260,7 @@ impl RocketMqTls {
     }
 }
 
-/// Checks every source, and that no two are called the same.
+/// Checks every source, and that no two have the same name.
 pub(super) fn check(sources: &[RocketMqSource]) -> Result<()> {
     if sources.len() > MAX_SOURCES {
         return Err(Error::Config(format!("rocketmq must not have more than {MAX_SOURCES} sources")));

@@ -26,7 +26,7 @@ fn with_tls(tls: RocketMqTls) -> RocketMqSource {
 }
 
 #[test]
-fn a_source_is_called_by_its_name_or_its_first_name_server() {
+fn the_label_is_the_name_or_the_first_name_server() {
     assert_eq!(source().label(), "10.0.0.1:9876");
     assert_eq!(RocketMqSource { name: text("east"), ..source() }.label(), "east");
     assert_eq!(RocketMqSource::default().label(), "");
@@ -151,7 +151,7 @@ fn encryption_is_on_or_its_settings_are_not_given() {
 }
 
 #[test]
-fn no_two_sources_are_called_the_same() {
+fn no_two_sources_have_the_same_name() {
     let named = |name: &str| RocketMqSource { name: text(name), ..source() };
     check(&[source(), named("east"), named("west")]).unwrap();
     for wrong in [[named("east"), source(), named("east")], [source(), named("east"), named("10.0.0.1:9876")]]

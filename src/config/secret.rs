@@ -1,26 +1,26 @@
-//! A text that is never shown: not by `Debug`, not when it is serialized, not in errors of reading it. It does
-//! not protect the memory that it lies in.
+//! A text that is never shown: not by `Debug`, not when it is serialized, not in errors of parsing it. Its memory is not
+//! protected.
 
 use std::fmt;
 
 use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// What stands in place of a secret.
+/// Replaces a secret in every output.
 pub(crate) const MASK: &str = "***";
 
-/// A secret. Serialized it is `***`, so settings that were written out do not work with it again.
+/// A secret. It is serialized as `***`, so printed settings do not contain it.
 #[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
-    /// A secret of this text.
+    /// A secret with this text.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Secret {
         Secret(text.into())
     }
 
-    /// The text itself, for the one place that signs with it.
+    /// The text itself, only for signing.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -45,8 +45,8 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// Takes texts only. A number is refused, since zeros at its beginning are lost already, and without its value,
-/// which the usual errors would repeat.
+/// Accepts only texts. A number is refused, since its leading zeros are lost already. Errors do not contain the value,
+/// unlike the library's own.
 struct Text;
 
 impl Text {

@@ -1,4 +1,4 @@
-//! The sections of the importer, the tables and the queries. They only hold values.
+//! The sections of imports, tables and queries. They only hold and check values.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 use super::limits::{self, LONGEST, exact_size, size};
 use crate::error::Result;
 
-/// Which message contents an import keeps.
+/// Whose message contents are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum ContentPolicy {
-    /// Attributes, tags, flags and times of every message.
+    /// Contents of all messages.
     All,
-    /// Only of dead letters.
+    /// Contents of dead letters only.
     Dead,
-    /// Of none.
+    /// No contents.
     None,
 }
 
@@ -25,20 +25,20 @@ pub enum ContentPolicy {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Import {
-    /// Which message contents are kept.
+    /// Whose message contents are kept.
     pub content: ContentPolicy,
-    /// Largest body that is kept; of a larger one only its size, flags and times.
+    /// Largest body that is kept. For a larger one only size, flags and times are kept.
     #[serde(serialize_with = "exact_size")]
     pub max_body: ByteSize,
-    /// Rows gathered before a commit.
+    /// Rows per commit.
     pub flush_rows: usize,
-    /// Bytes of ids and contents gathered before a commit.
+    /// Bytes of ids and contents per commit.
     #[serde(serialize_with = "exact_size")]
     pub flush_bytes: ByteSize,
-    /// Bytes at the end of what was imported of a RocketMQ log that are compared with the log before an import goes on.
+    /// RocketMQ only. Before an import continues, the last so many imported bytes are compared with the log.
     #[serde(serialize_with = "exact_size")]
     pub check_bytes: ByteSize,
-    /// Entries of RocketMQ index files gathered before a commit.
+    /// RocketMQ only. Entries of index files per commit.
     pub index_entries: usize,
 }
 
@@ -46,9 +46,9 @@ pub struct Import {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Acks {
-    /// Most pull ranges remembered per broker group; beyond it the oldest are forgotten and counted.
+    /// Maximum pull ranges kept in memory per broker group; the oldest beyond it are dropped and counted.
     pub max_ranges: usize,
-    /// Acknowledged ranges remembered per consumer, for acks that a broker writes twice.
+    /// Acknowledged ranges kept in memory per consumer, for acks that a broker writes twice.
     pub settled_ranges_per_consumer: usize,
 }
 
@@ -56,35 +56,35 @@ pub struct Acks {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Lake {
-    /// Rows from which a file of one day is written as settled at once.
+    /// Rows from which a new file is settled from the start.
     pub settled_rows: usize,
-    /// How long after its end (UTC) a day counts as closed, so that its recent files are settled.
+    /// Time after the end of a day (UTC) at which it is closed and its recent files are settled.
     #[serde(with = "humantime_serde")]
     pub settle_after: Duration,
     /// How long removed files stay for readers that still use them; at most 7 days, since the log forgets them then.
     #[serde(with = "humantime_serde")]
     pub grace_period: Duration,
-    /// Age from which a file that no commit names was left behind; a commit has half of it for storing its files.
+    /// Age at which a file that no commit names counts as left behind. A commit has half of it to store its files.
     #[serde(with = "humantime_serde")]
     pub leftover_age: Duration,
-    /// Longest time for one answer of the store.
+    /// Longest time for one call of the store.
     #[serde(with = "humantime_serde")]
     pub store_timeout: Duration,
-    /// Most days that one commit gives files of their own; rows of further days share a file of the present day.
+    /// Maximum days with files of their own in one commit; rows of other days share a file of the current day.
     pub days_per_commit: usize,
-    /// How far times of rows may be ahead of this machine's clock; rows beyond share a file of the present day.
+    /// How far times of rows may be ahead of this machine's clock; later rows share a file of the current day.
     #[serde(with = "humantime_serde")]
     pub clock_tolerance: Duration,
     /// zstd level of Parquet pages, 1 to 22.
     pub zstd_level: i32,
     /// Rows of one row group.
     pub row_group_rows: usize,
-    /// Rows of one page: what a point lookup decodes at least.
+    /// Rows of one page, the least that a point lookup decodes.
     pub page_rows: usize,
     /// Memory for merging the recent files of a day.
     #[serde(serialize_with = "exact_size")]
     pub settle_memory: ByteSize,
-    /// Attempts of one commit against competing writers.
+    /// Attempts of one commit when other writers commit first.
     pub commit_attempts: usize,
 }
 
@@ -92,7 +92,7 @@ pub struct Lake {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sql {
-    /// Most rows of one answer.
+    /// Maximum rows of one answer.
     pub max_rows: usize,
     /// Longest time of one statement.
     #[serde(with = "humantime_serde")]
@@ -100,21 +100,21 @@ pub struct Sql {
     /// Memory of all statements together.
     #[serde(serialize_with = "exact_size")]
     pub memory: ByteSize,
-    /// Most bytes of one answer.
+    /// Maximum bytes of one answer.
     #[serde(serialize_with = "exact_size")]
     pub max_bytes: ByteSize,
-    /// Most bytes of one row of an answer.
+    /// Maximum bytes of one row of an answer.
     #[serde(serialize_with = "exact_size")]
     pub max_row: ByteSize,
-    /// Folder below which statements spill; default: the system's for temporary files.
+    /// Folder in which statements spill; default: the system's folder for temporary files.
     pub spill_dir: Option<PathBuf>,
-    /// Most bytes that one statement spills.
+    /// Maximum bytes that one statement spills.
     #[serde(serialize_with = "exact_size")]
     pub spill_max: ByteSize,
     /// Time from which a statement is logged as slow.
     #[serde(with = "humantime_serde")]
     pub slow: Duration,
-    /// Statements running at once; more wait.
+    /// Maximum concurrent statements; more wait.
     pub max_concurrency: usize,
     /// Longest statement.
     #[serde(serialize_with = "exact_size")]
@@ -131,7 +131,7 @@ pub struct Cache {
     /// Bloom filters.
     #[serde(serialize_with = "exact_size")]
     pub bloom: ByteSize,
-    /// Where each subject lies in each file.
+    /// Row ranges of each subject in each file.
     #[serde(serialize_with = "exact_size")]
     pub runs: ByteSize,
 }
@@ -204,7 +204,7 @@ impl Default for Sql {
 }
 
 impl Sql {
-    /// What goes to another process in one piece has to be small enough for that.
+    /// Checks that statements and rows fit into one frame between processes.
     pub(super) fn check(&self) -> Result<()> {
         size("sql.max_statement", self.max_statement, ByteSize::b(1)..=ByteSize::mib(32))?;
         size("sql.max_row", self.max_row, ByteSize::kib(1)..=ByteSize::mib(24))

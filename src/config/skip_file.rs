@@ -1,5 +1,5 @@
-//! The subjects that are not stored, from a file that operators change while the server runs. It is read
-//! only when asked; nothing here watches or writes.
+//! The subjects that are not stored, from a file that operators may change while the server runs. It is only read by
+//! [`SkipFile::poll`]; nothing here watches or writes.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -16,7 +16,7 @@ pub struct SkipFile {
     good: Option<BTreeSet<String>>,
 }
 
-/// What was found at the last poll. Contents are compared, since two writes may share time and size.
+/// Result of the last poll. Contents are compared, since two versions can have the same time and size.
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
     Missing,
@@ -36,12 +36,12 @@ impl SkipFile {
         &self.path
     }
 
-    /// Reads the file: all its subjects if they are others than before or this is the first time, else
-    /// `None`. A missing file has none. Blocks on the file system.
+    /// Reads the file. Returns all subjects if they have changed or this is the first poll, else `None`. A missing
+    /// file has no subjects. Blocks on the file system.
     ///
     /// # Errors
-    /// [`Error::Input`] if the file cannot be read, [`Error::Config`] if it cannot be parsed. The subjects
-    /// from before stay in force, and the same failure is returned only once.
+    /// [`Error::Input`] if the file cannot be read, [`Error::Config`] if it cannot be parsed. The caller keeps the
+    /// previous subjects. The same failure is returned only once.
     pub fn poll(&mut self) -> Result<Option<BTreeSet<String>>> {
         let seen = match read_bytes(&self.path) {
             Ok(bytes) => Seen::Bytes(bytes),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn subjects_come_when_they_change() {
+    fn subjects_are_returned_when_they_change() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("skip_backup.properties");
         let mut file = SkipFile::open(&path);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_is_told_once_and_changes_nothing() {
+    fn a_broken_file_is_reported_once_and_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("skip_backup.properties");
         std::fs::write(&path, "a=true\n").unwrap();

@@ -1,17 +1,17 @@
-//! What the machine and its variables say where settings say nothing. It is asked for once, when settings are loaded,
-//! and passed on with them, so that nothing else depends on where it runs.
+//! Defaults that come from the machine and its variables. They are read once, when settings are loaded, and passed on
+//! with them, so that nothing else depends on the machine.
 
 use chrono_tz::Tz;
 
 use super::variables::Variables;
 use super::zone::system_zone;
 
-/// What holds where a setting says nothing. The default knows nothing and lies in UTC.
+/// Defaults for settings that are not set. Their own default is UTC, without a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Surroundings {
-    /// Zone of dates that carry none: that of `TZ`, else the system's, else UTC.
+    /// Time zone of dates without one: that of `TZ`, else the system's, else UTC.
     pub zone: Tz,
-    /// First part of the identity of QMQ sources that set none: the variable `QMQ_HOST`.
+    /// First part of the identity of QMQ sources without `host_name`: the variable `QMQ_HOST`.
     pub qmq_host: Option<String>,
 }
 
@@ -22,7 +22,7 @@ impl Default for Surroundings {
 }
 
 impl Surroundings {
-    /// Those of this machine with these variables.
+    /// The surroundings of this machine with these variables.
     #[must_use]
     pub fn of(variables: &Variables) -> Surroundings {
         Surroundings {
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_say_where_we_are() {
+    fn variables_set_zone_and_host() {
         let of = |pairs: &[(&str, &str)]| Surroundings::of(&pairs.iter().copied().collect());
         let there = of(&[("TZ", ":Asia/Shanghai"), ("QMQ_HOST", "backup1")]);
         assert_eq!((there.zone, there.qmq_host.as_deref()), (Tz::Asia__Shanghai, Some("backup1")));

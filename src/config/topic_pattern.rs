@@ -1,14 +1,14 @@
-//! Patterns of topic names: `*` stands for any characters, also none; everything else for itself. Nothing
-//! here knows which topics there are.
+//! Patterns of topic names: `*` matches any characters, also none; every other character matches itself. Nothing here
+//! knows which topics exist.
 
-/// Whether `pattern` fits the whole of `topic`. Takes time of at most the product of both lengths.
+/// Whether `pattern` matches the whole of `topic`. Its time is at most the product of both lengths.
 pub(super) fn fits(pattern: &str, topic: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = topic.strip_prefix(first) else { return false };
     let Some(last) = parts.next_back() else { return rest.is_empty() };
     for part in parts {
-        // The earliest place leaves most for the parts that follow.
+        // the earliest match leaves the most for the following parts
         match rest.split_once(part) {
             Some((_, after)) => rest = after,
             None => return false,
@@ -17,8 +17,8 @@ pub(super) fn fits(pattern: &str, topic: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// What `pattern` should have been, if it cannot fit any topic: brokers allow 1 to 255 of the characters
-/// `% | _ - a-z A-Z 0-9` (RocketMQ formats: limits of stock brokers).
+/// The rule that `pattern` breaks, if it cannot match any topic: RocketMQ allows 1 to 255 of the characters
+/// `% | _ - a-z A-Z 0-9`.
 pub(super) fn mistake(pattern: &str) -> Option<&'static str> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '%' | '|' | '_' | '-' | '*');
     if pattern.is_empty() || pattern.len() > 255 {
@@ -72,7 +72,7 @@ mod tests {
         }
     }
 
-    /// The definition, without any economy.
+    /// The definition of a match, naively recursive.
     fn plainly(pattern: &[u8], topic: &[u8]) -> bool {
         match (pattern.split_first(), topic.split_first()) {
             (None, None) => true,

@@ -1,4 +1,4 @@
-//! How long rows stay, and what is done in the background. The sections hold and check values only.
+//! `[retention]` and `[background]`: how long rows are kept, and the upkeep of tables. They only hold and check values.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::limits::{self, LONGEST};
 use crate::error::{Error, Result};
 
-/// One day: tables lose whole days, so nothing shorter can be kept exactly.
+/// One day: retention drops whole days, so a shorter time cannot be exact.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// `[retention]`: how long rows stay, by table. Tables lose whole days (UTC). Each is at least one day;
-/// missing: for ever.
+/// `[retention]`: how long rows are kept, by table. Retention drops whole days (UTC). Each time is at least one day;
+/// without it rows are kept for ever.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retention {
@@ -30,7 +30,7 @@ pub struct Retention {
     /// Acks whose pull is not known yet; default: for ever.
     #[serde(with = "humantime_serde")]
     pub unresolved_ack: Option<Duration>,
-    /// Keys and ids of RocketMQ messages, counted from the time of the message; default: for ever.
+    /// RocketMQ only. Keys and ids of messages, counted from the time of the message; default: for ever.
     #[serde(with = "humantime_serde")]
     pub message_key: Option<Duration>,
     /// Trace events, counted from the time they were stored; default: for ever.
@@ -41,16 +41,16 @@ pub struct Retention {
     pub consumer_progress: Option<Duration>,
 }
 
-/// `[background]`: work that goes on beside following and answering.
+/// `[background]`: upkeep while sources are followed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Background {
-    /// How often closed days are looked for and settled, 1 s to 1 day; default 10 minutes.
+    /// Time between two cycles of upkeep, which settle closed days, 1 s to 1 day; default 10 minutes.
     #[serde(with = "humantime_serde")]
     pub settle_every: Duration,
-    /// Recent files of one day from which they are merged, at least 2; default 16.
+    /// Recent files of one day and size class at which they are merged, at least 2; default 16.
     pub compact_files: usize,
-    /// How often files that no reader needs are removed, 1 s to 1 day; default 1 hour.
+    /// How often files that no reader needs are deleted, 1 s to 1 day; default 1 hour.
     #[serde(with = "humantime_serde")]
     pub vacuum_every: Duration,
 }

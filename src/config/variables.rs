@@ -1,9 +1,9 @@
-//! The variables that settings come from. They are taken from the process once, at its edge, and passed on; nothing
-//! else reads the environment. What a variable means is decided in `known` and `layers`.
+//! The environment variables. They are read from the process once, at the start, and passed on; nothing else reads the
+//! environment for settings. `known` and `layers` decide what a variable means.
 
 use std::collections::BTreeMap;
 
-/// What the names of all our variables begin with.
+/// Prefix of all our variables.
 const PREFIX: &str = "MQLAKE_";
 
 /// Variables of a process, by name.
@@ -11,7 +11,7 @@ const PREFIX: &str = "MQLAKE_";
 pub struct Variables(BTreeMap<String, String>);
 
 impl Variables {
-    /// Those of this process. Bytes that are no text are replaced, so that a name or a value is never lost silently.
+    /// The variables of this process. Invalid UTF-8 is replaced, so that no variable is silently dropped.
     #[must_use]
     pub fn of_process() -> Variables {
         std::env::vars_os()
@@ -19,14 +19,14 @@ impl Variables {
             .collect()
     }
 
-    /// The value of a variable; an empty one is as good as none.
+    /// The value of a variable; an empty value counts as not set.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Our own: the whole name, what stands behind the prefix in lower case, and the value. Names are taken in any
-    /// case, as some supervisors change it.
+    /// Variables with our prefix: the whole name, the name without the prefix in lower case, and the value. Case is ignored,
+    /// since some supervisors change it.
     pub(super) fn own(&self) -> impl Iterator<Item = (&str, String, &str)> {
         self.0.iter().filter_map(|(name, value)| {
             let start = name.get(..PREFIX.len())?;

@@ -1,4 +1,4 @@
-//! The time zone of dates that carry none: by IANA name, or the system's.
+//! The time zone of dates without one: by IANA name, or the system's.
 
 use chrono_tz::Tz;
 
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Config`] if there is no such zone.
-pub fn parse_zone(name: &str) -> Result<Tz> {
+pub(super) fn parse_zone(name: &str) -> Result<Tz> {
     name.parse().map_err(|_| {
         Error::Config(format!("http.time_zone: no zone `{name}`; use an IANA name such as Asia/Shanghai"))
     })
@@ -16,7 +16,7 @@ pub fn parse_zone(name: &str) -> Result<Tz> {
 
 /// The zone that the variable `TZ` names, else the system's, else UTC.
 #[must_use]
-pub fn system_zone(variable: Option<&str>) -> Tz {
+pub(super) fn system_zone(variable: Option<&str>) -> Tz {
     let named = variable.and_then(|name| name.trim_start_matches(':').parse().ok());
     named
         .or_else(|| iana_time_zone::get_timezone().ok().and_then(|name| name.parse().ok()))

@@ -1,7 +1,7 @@
 //! Compaction: many small recent files of an open day become fewer, with the same rows.
 //!
-//! Files are merged with others of about their size, so that a row is rewritten once for each step in size and
-//! not once for each commit. Closed days are left to settling.
+//! Files are only merged with others of the same size class, so that a row is rewritten once per class and
+//! not once per commit. Closed days are left to settling.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,10 +25,10 @@ pub struct Compacted {
 }
 
 impl Lake {
-    /// Merges recent files of open days wherever `least` or more of about the same size have come together.
+    /// Merges recent files of open days where at least `least` of the same [`size_class`] have accumulated.
     ///
     /// # Errors
-    /// [`crate::error::Error::Store`]. Files that another process merges at the same time are left to it.
+    /// [`crate::error::Error::Store`]. If another process merged the same files first, its merge stands.
     pub async fn compact(&self, now: DateTime<Utc>, least: usize, owner: &Owner) -> Result<Compacted> {
         let mut total = Compacted::default();
         for table in self.tables() {
@@ -68,7 +68,7 @@ impl Lake {
     }
 }
 
-/// Files whose rows have the same class differ less than eightfold.
+/// Size class of a row count: two counts of one class differ by less than a factor of eight.
 #[must_use]
 pub fn size_class(rows: u64) -> u32 {
     rows.max(1).ilog2() / 3

@@ -1,8 +1,8 @@
 //! From sorted batches to the bytes of one Parquet file.
 //!
 //! Encodings, bloom filters, page and row group sizes follow [`TableDef`]; `sorting_columns` and the page
-//! index are always written, the Arrow schema never, so that every engine sees plain Parquet types. This
-//! file never sorts and never touches storage.
+//! index are always written, the Arrow schema never, so that every engine sees plain Parquet types. Nothing here
+//! sorts or touches storage.
 
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
@@ -17,21 +17,21 @@ use super::schema::{Column, ColumnType, Encoding, TableDef};
 use crate::config;
 use crate::error::Result;
 
-/// Encoded bytes after which a row group is ended whatever its rows.
+/// Encoded bytes at which a row group ends, however few rows it has.
 pub(super) const MAX_ROW_GROUP_BYTES: usize = 32 << 20;
 
 /// Bytes of a page of [`Encoding::Document`].
 const DOCUMENT_PAGE_BYTES: usize = 16 << 10;
-/// Most rows of a page of a table that is read by row.
+/// Maximum rows of a page in tables that are read by row.
 const SMALL_PAGE_ROWS: usize = 1024;
-/// Most rows of a row group of such a table: a reader steps over its small pages one by one.
+/// Maximum rows of a row group in tables that are read by row: a reader skips its small pages one by one.
 const SMALL_ROW_GROUP_ROWS: usize = 32 * 1024;
-/// Rows after which the limits of pages are looked at.
+/// Rows between two checks of the page limits.
 const LIMIT_CHECK_ROWS: usize = 1024;
-/// The same in a table with documents.
+/// As `LIMIT_CHECK_ROWS`, for tables with a column of [`Encoding::Document`].
 const DOCUMENT_CHECK_ROWS: usize = 32;
 
-/// Bytes of a file and what they hold.
+/// The bytes of a file and their statistics.
 #[derive(Debug)]
 pub struct EncodedFile {
     /// The file.
@@ -50,7 +50,7 @@ impl FileEncoder {
     /// Starts a file.
     ///
     /// # Errors
-    /// If the settings are refused by the writer.
+    /// If the writer refuses the settings.
     pub fn new(def: &'static TableDef, settings: &config::Lake) -> Result<FileEncoder> {
         let options = ArrowWriterOptions::new()
             .with_properties(properties(def, settings)?)
@@ -65,23 +65,23 @@ impl FileEncoder {
     /// If the columns do not fit the table.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.writer.write(batch)?;
-        // rows with large bodies: a row group ends by size before it ends by rows
+        // with large bodies a row group reaches its limit of bytes before its limit of rows
         if self.writer.in_progress_size() >= MAX_ROW_GROUP_BYTES {
             self.writer.flush()?;
         }
         Ok(())
     }
 
-    /// Bytes encoded so far, roughly.
+    /// Bytes encoded so far, an estimate.
     #[must_use]
-    pub fn encoded_bytes(&self) -> usize {
+    pub(super) fn encoded_bytes(&self) -> usize {
         self.writer.bytes_written() + self.writer.in_progress_size()
     }
 
     /// Ends the file.
     ///
     /// # Errors
-    /// If the rest cannot be encoded.
+    /// If the remaining rows cannot be encoded.
     pub fn finish(mut self) -> Result<EncodedFile> {
         let metadata: ParquetMetaData = self.writer.finish()?;
         let stats = FileStats::from_parquet(self.def, &metadata);
@@ -90,7 +90,7 @@ impl FileEncoder {
     }
 }
 
-/// Most rows of a row group.
+/// Maximum rows of a row group.
 pub(super) fn row_group_rows(def: &TableDef, settings: &config::Lake) -> usize {
     if def.is_read_by_row {
         settings.row_group_rows.min(SMALL_ROW_GROUP_ROWS)
@@ -99,8 +99,8 @@ pub(super) fn row_group_rows(def: &TableDef, settings: &config::Lake) -> usize {
     }
 }
 
-/// In tables that are read by row only long texts are compressed: packed numbers and numbers of names hardly get
-/// smaller, and for each column of a row making a decompressor takes longer than unpacking its page.
+/// In tables that are read by row only long texts are compressed. Bit-packed numbers and dictionary indexes hardly
+/// shrink, and for a single row creating a decompressor per column takes longer than decoding the page.
 fn properties(def: &TableDef, settings: &config::Lake) -> Result<WriterProperties> {
     let page_rows =
         if def.is_read_by_row { settings.page_rows.min(SMALL_PAGE_ROWS) } else { settings.page_rows };
@@ -111,7 +111,7 @@ fn properties(def: &TableDef, settings: &config::Lake) -> Result<WriterPropertie
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(settings.zstd_level)?))
         .set_statistics_enabled(EnabledStatistics::Page)
-        // ids and subjects are shorter, so that their bounds prune exactly; keys can have 30 kB, twice in every page
+        // ids and subjects are shorter, so their bounds are exact; a key can have 30 kB, and each page has two bounds
         .set_column_index_truncate_length(Some(MAX_BOUND_BYTES))
         .set_statistics_truncate_length(Some(MAX_BOUND_BYTES))
         .set_max_row_group_row_count(Some(row_group_rows))
@@ -146,7 +146,7 @@ fn properties(def: &TableDef, settings: &config::Lake) -> Result<WriterPropertie
                     .set_column_encoding(path.clone(), parquet::basic::Encoding::DELTA_BYTE_ARRAY);
                 let is_first = def.sort.first().is_some_and(|key| key.column == column.name);
                 if def.is_read_by_row && is_first {
-                    // in its order a text shares most with the one before
+                    // sorted texts share long prefixes, which the encoding already removes
                     builder = builder.set_column_compression(path.clone(), Compression::UNCOMPRESSED);
                 }
             }
@@ -155,7 +155,7 @@ fn properties(def: &TableDef, settings: &config::Lake) -> Result<WriterPropertie
                 for leaf in document_leaves(column) {
                     builder = builder.set_column_data_page_size_limit(leaf, DOCUMENT_PAGE_BYTES);
                 }
-                // values are mostly distinct: a dictionary of them would be read whole for one row
+                // values are mostly distinct: a lookup of one row would read their whole dictionary
                 if let Some(values) = document_leaves(column).pop() {
                     builder = builder.set_column_dictionary_enabled(values, false);
                 }
@@ -177,7 +177,7 @@ fn properties(def: &TableDef, settings: &config::Lake) -> Result<WriterPropertie
     Ok(builder.build())
 }
 
-/// The column's leaves, that of the values last.
+/// The leaves of a column; the leaf with the values comes last.
 fn document_leaves(column: &Column) -> Vec<ColumnPath> {
     let entry =
         |leaf: &str| ColumnPath::from(vec![column.name.to_owned(), "key_value".to_owned(), leaf.to_owned()]);

@@ -1,6 +1,6 @@
-//! A data file of a table as the lake knows it without opening it: path, day, level, size, statistics.
+//! What the lake knows of a data file without opening it: path, day, level, size, statistics.
 //!
-//! Statistics travel as Delta's JSON; [`FileStats`] is their typed form, used to prune files before any is
+//! The Delta log stores statistics as JSON. [`FileStats`] is their typed form, used to prune files before any is
 //! opened.
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use super::paths::{Level, level_of};
 use super::schema::{DAY_COLUMN, FIRST_DAY, LAST_DAY, TableDef};
 use crate::error::{Error, Result};
 
-/// Bytes of a text from which a bound is cut: a lower bound is a beginning of the text, an upper bound is greater than it.
+/// Maximum bytes of a bound. For a longer text the lower bound is a prefix of it, and the upper bound is greater than it.
 pub(super) const MAX_BOUND_BYTES: usize = 256;
 
 /// A bound of a column.
@@ -28,7 +28,7 @@ pub enum Bound {
     Text(String),
 }
 
-/// Least and greatest value and the number of nulls of a column in one file.
+/// Least value, greatest value and null count of a column in one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnStats {
     /// Least value.
@@ -44,7 +44,7 @@ pub struct ColumnStats {
 pub struct FileStats {
     /// Rows.
     pub rows: u64,
-    /// By column; a column without values is missing.
+    /// Statistics by column; a column without values is missing.
     pub columns: BTreeMap<String, ColumnStats>,
 }
 
@@ -61,25 +61,25 @@ pub struct LakeFile {
     pub level: Level,
     /// Statistics.
     pub stats: FileStats,
-    /// The file itself, of one that is in memory only; see [`Level::Hot`].
+    /// The encoded file, if it is in memory only; see [`Level::Hot`].
     pub bytes: Option<Bytes>,
-    /// When storing it began, of one that this process stored.
+    /// When storing it began, if this process stored it.
     pub(super) stored: Option<DateTime<Utc>>,
 }
 
-/// Files of a table that may be merged: those of the same day, system and origin.
+/// Files of a table may be merged if their keys are equal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MergeKey {
     /// UTC day.
     pub day: NaiveDate,
-    /// Whether their times are of other days; see [`LakeFile::is_stray`].
+    /// Whether their rows have times of other days; see [`LakeFile::is_stray`].
     pub is_stray: bool,
-    /// The system of all rows; nothing if an older version has mixed systems.
+    /// The system of all rows; `None` for files in which an older version mixed systems.
     pub system: Option<String>,
 }
 
 impl ColumnStats {
-    /// Whether these can be the statistics of rows with `found`: bounds of long texts are cut.
+    /// Whether these can be the statistics of rows whose exact statistics are `found`: bounds of long texts are cut.
     #[must_use]
     pub fn describe(&self, found: &ColumnStats) -> bool {
         let fits = |own: &Bound, found: &Bound, is_wide: bool| match found {
@@ -95,7 +95,7 @@ impl ColumnStats {
 impl FileStats {
     /// Gathers the statistics of a written file from its footer.
     #[must_use]
-    pub fn from_parquet(def: &TableDef, metadata: &ParquetMetaData) -> FileStats {
+    pub(super) fn from_parquet(def: &TableDef, metadata: &ParquetMetaData) -> FileStats {
         let mut rows = 0;
         let mut gathered: BTreeMap<String, Gathered> = BTreeMap::new();
         for group in metadata.row_groups() {
@@ -113,7 +113,7 @@ impl FileStats {
 
     /// Delta's JSON form.
     #[must_use]
-    pub fn to_delta(&self, def: &TableDef) -> String {
+    fn to_delta(&self, def: &TableDef) -> String {
         let mut min_values = serde_json::Map::new();
         let mut max_values = serde_json::Map::new();
         let mut null_count = serde_json::Map::new();
@@ -145,12 +145,6 @@ impl FileStats {
         Some(FileStats { rows: value.get("numRecords")?.as_u64()?, columns })
     }
 
-    /// Whether a row with `column` between `least` and `greatest` can be in the file.
-    #[must_use]
-    pub fn may_overlap(&self, column: &str, least: &Bound, greatest: &Bound) -> bool {
-        self.columns.get(column).is_none_or(|c| c.min <= *greatest && c.max >= *least)
-    }
-
     /// Whether a row with this text can be in the file.
     #[must_use]
     pub fn may_contain_text(&self, column: &str, text: &str) -> bool {
@@ -171,7 +165,7 @@ impl FileStats {
         )
     }
 
-    /// Least and greatest number of a column.
+    /// Least and greatest value of a number column.
     #[must_use]
     pub fn number_range(&self, column: &str) -> Option<(i64, i64)> {
         match self.columns.get(column) {
@@ -186,7 +180,7 @@ impl FileStats {
 struct Gathered {
     bounds: Option<(Bound, Bound)>,
     nulls: u64,
-    /// A row group has values but no bounds.
+    /// Whether a row group has values but no bounds.
     is_unbounded: bool,
 }
 
@@ -219,7 +213,7 @@ fn bounds(statistics: &Statistics) -> Option<(Bound, Bound)> {
         }
         Statistics::Int64(s) => Some((Bound::Number(*s.min_opt()?), Bound::Number(*s.max_opt()?))),
         Statistics::ByteArray(s) => {
-            // a text of nothing but the greatest characters has no greater one of its length, so its bound is not cut
+            // the writer leaves an upper bound whole if all of its characters are the greatest: no cut form is greater
             let text = |bytes: &[u8]| {
                 let is_short = bytes.len() <= MAX_BOUND_BYTES;
                 is_short.then(|| String::from_utf8(bytes.to_vec()).ok().map(Bound::Text)).flatten()
@@ -230,7 +224,7 @@ fn bounds(statistics: &Statistics) -> Option<(Bound, Bound)> {
     }
 }
 
-/// UTC day of a time; those beyond the years 1 to 9999 count as the first or last of them.
+/// UTC day of a time. Times outside of the years 1 to 9999 get the first or last day of that range.
 fn day_of(ms: i64) -> Option<NaiveDate> {
     let days = ms.div_euclid(24 * 3600 * 1000).clamp(FIRST_DAY, LAST_DAY);
     NaiveDate::default().checked_add_signed(chrono::Duration::days(days))
@@ -261,7 +255,7 @@ impl LakeFile {
     ///
     /// # Errors
     /// [`Error::Invariant`] if it lacks its day or statistics, which mqlake always writes.
-    pub fn from_log(def: &TableDef, entry: &LogicalFileView) -> Result<LakeFile> {
+    pub(super) fn from_log(def: &TableDef, entry: &LogicalFileView) -> Result<LakeFile> {
         let path = entry.path().into_owned();
         let broken = |what: &str| {
             Error::Invariant(format!("table `{}`: the log entry of {path} has no usable {what}", def.name))
@@ -277,13 +271,14 @@ impl LakeFile {
         Ok(LakeFile::named(path, u64::try_from(entry.size()).unwrap_or(0), day, stats))
     }
 
-    /// A file that somebody stored; its level is in its path.
+    /// A stored file; its level follows from its path.
     #[must_use]
     pub fn named(path: String, size: u64, day: NaiveDate, stats: FileStats) -> LakeFile {
         LakeFile { level: level_of(&path), path, size, day, stats, bytes: None, stored: None }
     }
 
-    /// Whether it was stored less than `most` before `now`; a clock that went back tells nothing.
+    /// Whether it was stored less than `most` before `now`. If the clock stepped back by less than `most`, it is fresh,
+    /// too.
     pub(super) fn is_fresh(&self, now: DateTime<Utc>, most: chrono::Duration) -> bool {
         self.stored.is_none_or(|stored| {
             let age = now.signed_duration_since(stored);
@@ -291,16 +286,16 @@ impl LakeFile {
         })
     }
 
-    /// Whether its rows lie in a day that is not theirs, since their own is out of bounds.
+    /// Whether its rows lie in a day that is not their own, because their times are out of bounds (see `rows/days.rs`).
     #[must_use]
     pub fn is_stray(&self, def: &TableDef) -> bool {
         let is_of_day = |ms: i64| day_of(ms) == Some(self.day);
-        // a time that the log cannot write has no bounds there
+        // the Delta log has no bounds for times that it cannot represent
         let times = self.stats.number_range(def.time_column);
         times.is_none_or(|(first, last)| !(is_of_day(first) && is_of_day(last)))
     }
 
-    /// What it may be merged with.
+    /// The key that files must share to be merged with it.
     #[must_use]
     pub fn merge_key(&self, def: &TableDef) -> MergeKey {
         let system = match self.stats.columns.get("system") {
@@ -314,7 +309,7 @@ impl LakeFile {
 
     /// The entry of the Delta log.
     #[must_use]
-    pub fn to_add(&self, def: &TableDef, modified_ms: i64) -> Add {
+    pub(super) fn to_add(&self, def: &TableDef, modified_ms: i64) -> Add {
         Add {
             path: self.path.clone(),
             partition_values: [(DAY_COLUMN.to_owned(), Some(self.day.to_string()))].into(),

@@ -1,8 +1,8 @@
-//! Which records of a broker's log the tables have, whoever read them.
+//! Which records of a broker's log the tables have, whichever stream brought them.
 //!
-//! A record is known again by its place in the log and by what was stored there. So an import can be right without
-//! reasoning about who read what: of a log that lost its end and was written anew, of copies of different times, and
-//! beside what was received from the running broker. Nothing is kept in memory beyond one window of the log.
+//! A record is recognized by its offset in the log and by what was stored there. So an import needs no history of who
+//! read what: not for a log that lost its end and was overwritten, not for copies taken at different times, and not
+//! beside what was received from the running broker. Only one window of the log is in memory at a time.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,12 +25,12 @@ use super::schema::MESSAGE;
 use super::{Lake, StreamId, sql_error};
 use crate::error::{Error, Result};
 
-/// Bytes of a log whose records are in memory at a time.
+/// Length of the window, in bytes of the log.
 const WINDOW_BYTES: u64 = 1 << 30;
 
-/// What a record is, apart from its place.
+/// Properties that identify a record at its offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RecordPrint {
+pub struct RecordFingerprint {
     /// Broker's clock.
     pub store_time: i64,
     /// Queue.
@@ -41,7 +41,7 @@ pub struct RecordPrint {
     pub stored_size: i32,
 }
 
-/// A message of the tables, as far as it takes to say which it was.
+/// The place of a message in its queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownMessage {
     /// Stored topic.
@@ -59,13 +59,13 @@ pub struct KnownRecords {
     files: Vec<Arc<LakeFile>>,
     system: String,
     broker: String,
-    /// The part of the log that is in memory.
+    /// The range of the log whose records are in memory.
     window: Range<u64>,
-    records: Vec<(u64, RecordPrint)>,
+    records: Vec<(u64, RecordFingerprint)>,
 }
 
 impl Lake {
-    /// The records of a broker that the newest snapshot of `message` has.
+    /// The records of a broker in the newest snapshot of `message`.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -88,7 +88,7 @@ impl Lake {
         })
     }
 
-    /// Whether any table has something of a stream.
+    /// Whether any table has a position of a stream.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -105,7 +105,7 @@ impl Lake {
 const OFFSET: &str = "physical_offset";
 
 impl KnownRecords {
-    /// No record at or behind this offset is known.
+    /// Offset after the last known record: none at this offset or after it is known.
     #[must_use]
     pub fn end(&self) -> u64 {
         let ends = self.files.iter().filter_map(|file| file.stats.number_range(OFFSET));
@@ -114,13 +114,13 @@ impl KnownRecords {
             .unwrap_or(0)
     }
 
-    /// Whether what is known of a place is in memory.
+    /// Whether all known records at an offset are in memory.
     #[must_use]
     pub fn is_loaded(&self, offset: u64) -> bool {
         self.window.contains(&offset) || offset >= self.end()
     }
 
-    /// Reads what is known from a place on, as far as memory is meant for it.
+    /// Reads the known records of the window that begins at an offset.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -128,20 +128,20 @@ impl KnownRecords {
         let window = offset..offset.saturating_add(WINDOW_BYTES);
         self.records = Vec::new();
         let mut records = Vec::new();
-        self.each(&window, &PRINT_COLUMNS, |batch| {
+        self.each(&window, &FINGERPRINT_COLUMNS, |batch| {
             let [offsets, times] = [OFFSET, "create_time"].map(|name| numbers(batch, name));
             let [queues, crcs, sizes] =
                 ["queue_id", "body_crc", "stored_size"].map(|name| numbers(batch, name));
             let (offsets, times, queues, crcs, sizes) = (offsets?, times?, queues?, crcs?, sizes?);
             let small = |number: i64| i32::try_from(number).unwrap_or(i32::MIN);
             for row in self.rows(batch, &window)? {
-                let print = RecordPrint {
+                let fingerprint = RecordFingerprint {
                     store_time: times.value(row),
                     queue_id: small(queues.value(row)),
                     body_crc: small(crcs.value(row)),
                     stored_size: small(sizes.value(row)),
                 };
-                records.push((u64::try_from(offsets.value(row)).unwrap_or(0), print));
+                records.push((u64::try_from(offsets.value(row)).unwrap_or(0), fingerprint));
             }
             Ok(())
         })
@@ -153,13 +153,13 @@ impl KnownRecords {
         Ok(())
     }
 
-    /// Whether a record is known; what is known of its place must be in memory.
+    /// Whether a record is known. Its offset must be loaded, see [`KnownRecords::is_loaded`].
     #[must_use]
-    pub fn has(&self, offset: u64, print: RecordPrint) -> bool {
-        self.records.binary_search(&(offset, print)).is_ok()
+    pub fn has(&self, offset: u64, fingerprint: RecordFingerprint) -> bool {
+        self.records.binary_search(&(offset, fingerprint)).is_ok()
     }
 
-    /// The messages that are known at or behind a place.
+    /// The known messages at an offset or after it.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -182,7 +182,7 @@ impl KnownRecords {
         Ok(messages)
     }
 
-    /// Hands over columns of the pages that can have records of a part of the log.
+    /// Passes on columns of the pages that can have records of a range of the log.
     async fn each(
         &self,
         range: &Range<u64>,
@@ -233,7 +233,7 @@ impl KnownRecords {
         Ok(())
     }
 
-    /// Rows of the broker in a part of the log.
+    /// Rows of the broker in a range of the log.
     fn rows(&self, batch: &RecordBatch, range: &Range<u64>) -> Result<Vec<usize>> {
         let unexpected = || Error::Invariant("a file of `message` has unexpected columns".to_owned());
         let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
@@ -250,7 +250,7 @@ impl KnownRecords {
     }
 }
 
-const PRINT_COLUMNS: [&str; 4] = ["create_time", "queue_id", "body_crc", "stored_size"];
+const FINGERPRINT_COLUMNS: [&str; 4] = ["create_time", "queue_id", "body_crc", "stored_size"];
 
 fn overlaps(range: &Range<u64>, least: i64, greatest: i64) -> bool {
     let offset = |number: i64| u64::try_from(number).unwrap_or(0);

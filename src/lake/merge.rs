@@ -27,19 +27,19 @@ use super::table::Table;
 use super::{Lake, sql_error};
 use crate::error::Result;
 
-/// Bytes after which a merged file is ended and the next one begun.
+/// Bytes at which a merged file ends and the next one begins.
 const TARGET_BYTES: usize = 128 << 20;
-/// Most rows of a merged batch.
+/// Maximum rows of a merged batch.
 const BATCH_ROWS: usize = 4096;
-/// Decoded bytes of a row besides its body, generously.
+/// Upper estimate of the decoded bytes of a row without its body.
 const ROW_BYTES: usize = 512;
-/// The same of a row that can tell a message as JSON.
-const TOLD_ROW_BYTES: usize = 2048;
+/// As `ROW_BYTES`, for rows that can have an inline message as JSON.
+const INLINE_ROW_BYTES: usize = 2048;
 
-/// Files that follow one another in the order of the table: a merge reads one after the other.
+/// Files whose row ranges follow one another in the table's order: a merge reads one after the other.
 pub type Run = Vec<Arc<LakeFile>>;
 
-/// A merge under way.
+/// A running merge.
 pub struct Merge<'a> {
     lake: &'a Lake,
     def: &'static TableDef,
@@ -76,12 +76,12 @@ impl Lake {
         Ok(Merge { lake: self, def, batches })
     }
 
-    /// A context whose batches are small enough for rows with large bodies. It has no memory limit of its own:
-    /// a merge cannot spill, so its memory is bounded by what it is given.
+    /// A context whose batches are small enough for rows with large bodies. It sets no memory limit, since a merge cannot
+    /// spill: the runs and the batch size bound its memory.
     fn merge_context(&self, def: &TableDef, runs: &[Run]) -> Result<Arc<TaskContext>> {
         let memory = usize::try_from(self.settings.settle_memory.as_u64()).unwrap_or(usize::MAX);
         let widest = runs.iter().flatten().map(|file| widest_row(def, file)).max().unwrap_or(ROW_BYTES);
-        // each run has a few batches on the way, the merge one more
+        // each run has up to four batches in memory, and so has the merged output
         let batch_rows = (memory / 2 / (4 * (runs.len() + 1)) / widest).clamp(1, BATCH_ROWS);
         let runtime = RuntimeEnvBuilder::new().build_arc().map_err(sql_error)?;
         runtime.register_object_store(store_url()?.as_ref(), self.store.objects.clone());
@@ -91,7 +91,7 @@ impl Lake {
 }
 
 impl Merge<'_> {
-    /// All merged files.
+    /// Merges everything; returns all merged files.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
@@ -124,14 +124,14 @@ impl Merge<'_> {
     }
 }
 
-/// Bytes of the widest row of a file, decoded.
+/// Upper estimate of the decoded bytes of the widest row of a file.
 pub(super) fn widest_row(def: &TableDef, file: &LakeFile) -> usize {
     let body = file.stats.number_range("body_size").map_or(0, |(_, widest)| widest);
-    let row = if def.name == MESSAGE_KEY.name { TOLD_ROW_BYTES } else { ROW_BYTES };
+    let row = if def.name == MESSAGE_KEY.name { INLINE_ROW_BYTES } else { ROW_BYTES };
     row + usize::try_from(body).unwrap_or(0)
 }
 
-/// Readers of files that are in memory only.
+/// Makes readers of files that are in memory only.
 #[derive(Debug)]
 struct MemoryReaders;
 
@@ -169,7 +169,7 @@ impl AsyncFileReader for MemoryReader {
     }
 }
 
-/// A part of a file in memory, without copying it.
+/// A range of a file in memory, without a copy.
 ///
 /// # Errors
 /// If the range reaches beyond the file.

@@ -1,8 +1,8 @@
 //! The lake: Delta tables of sorted Parquet in an object store.
 //!
 //! It turns sorted batches into files, commits files together with stream positions, settles closed days
-//! and verifies itself. It knows nothing of a broker's bytes and nothing of queries; it never reads a clock or
-//! a local path.
+//! and verifies itself. It knows neither the bytes of a broker nor queries, and takes the time as an argument.
+//! Only `store/` knows local paths.
 
 mod compact;
 mod encode;
@@ -30,7 +30,7 @@ use uuid::Uuid;
 pub use compact::{Compacted, size_class};
 pub use encode::{EncodedFile, FileEncoder};
 pub use file::{Bound, ColumnStats, FileStats, LakeFile, MergeKey};
-pub use known::{KnownMessage, KnownRecords, RecordPrint};
+pub use known::{KnownMessage, KnownRecords, RecordFingerprint};
 pub use merge::{Merge, Run, in_memory};
 pub use owner::{Owner, WriterLock};
 pub use paths::Level;
@@ -46,7 +46,7 @@ use crate::error::{Error, Result};
 
 /// All tables under one root.
 pub struct Lake {
-    /// Where it lives.
+    /// The object store and the folder in it.
     pub store: Store,
     /// Settings of files and tables.
     pub settings: config::Lake,
@@ -74,7 +74,7 @@ impl Lake {
         Ok(lake)
     }
 
-    /// The tables, without asking the store: each is opened when it is used first. So a server can start before its
+    /// The tables, without a call to the store: each is opened at its first use. So a server can start before its
     /// store does.
     ///
     /// # Errors
@@ -89,7 +89,7 @@ impl Lake {
     /// Opens what is not open yet.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there are no tables and none shall be made, [`Error::Store`].
+    /// [`Error::NoData`] if a table is missing and must not be created, [`Error::Store`].
     pub async fn connect(&self) -> Result<()> {
         for table in &self.tables {
             table.open().await?;
@@ -130,8 +130,8 @@ impl Lake {
         Ok(file)
     }
 
-    /// A file with a name of its own, not stored yet. Hot files never are: their rows can be queried from memory
-    /// before they are committed.
+    /// A file with a new unique name, not stored yet. Hot files are never stored: their rows are queried from memory
+    /// until they are committed.
     #[must_use]
     pub fn new_file(level: Level, day: NaiveDate, owner: &Owner, encoded: EncodedFile) -> LakeFile {
         LakeFile {
@@ -145,8 +145,8 @@ impl Lake {
         }
     }
 
-    /// Stores a new file under its name and lets go of its bytes; does nothing if that is done. After a failure it
-    /// can be tried again.
+    /// Stores a new file under its name and drops its bytes. Does nothing if the file is stored already, so it can be
+    /// called again after a failure.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -160,7 +160,7 @@ impl Lake {
         Ok(())
     }
 
-    /// Level of a new file: large ones are right-sized from the start.
+    /// Level of a new file with this many rows, see [`Level::of_new`].
     #[must_use]
     pub fn level_for(&self, def: &TableDef, rows: u64) -> Level {
         Level::of_new(def, rows, self.settings.settled_rows)

@@ -1,7 +1,7 @@
-//! Who writes: one process per broker group, and what a killed one has left behind.
+//! Writers: one process per broker group, and the files that a killed one leaves behind.
 //!
 //! **GLOB-ONCE**: a plain glob over `dt=*/*.parquet` meets no row twice. A settled file is visible to a glob as
-//! soon as it is stored, a moment before its commit; a writer that is killed in between leaves it behind, and
+//! soon as it is stored, before the commit that names it. A writer that is killed in between leaves it behind, and
 //! its successor would store the same rows again. So every file name begins with its owner, and a writer
 //! begins by deleting its own settled files that no commit has ever named ([`super::sweep`]).
 
@@ -26,7 +26,7 @@ impl Owner {
     }
 }
 
-/// Held while a broker group is written to; the operating system releases it however the process ends.
+/// Held while a broker group is written to. The operating system releases it however the process ends.
 #[derive(Debug)]
 pub struct WriterLock(Option<File>);
 
@@ -41,7 +41,7 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::Usage`] if another process on this machine is writing, [`Error::Store`], [`Error::Config`] if the store
-    /// is not fit for several writers.
+    /// has no conditional writes.
     pub async fn become_writer(&self, owner: &Owner) -> Result<WriterLock> {
         self.store.check_refuses_taken_names().await?;
         let lock = match self.store.local_path(&paths::writer_lock(&owner.0)) {

@@ -1,10 +1,10 @@
-//! Where every object of the lake lives, made and parsed in one place.
+//! The path of every object of the lake, built and parsed in one place.
 //!
 //! ```text
 //! <root>/<table>/_delta_log/…                        commits (Delta's own)
 //! <root>/<table>/recent/<owner>-<id>.parquet         recent files: rewritten freely
 //! <root>/<table>/dt=YYYY-MM-DD/<owner>-<id>.parquet  settled files: never rewritten
-//! <root>/_mqlake/demo.json                           says that the tables are those of the demo
+//! <root>/_mqlake/demo.json                           marks the tables of the demo
 //! <root>/_mqlake/streams/<system>/<group>.json       what each broker group was read from
 //! <root>/_mqlake/writers/<owner>.lock                held by the writer of a broker group (local roots)
 //! <root>/_mqlake/acks/<system>/<group>/<position>.parquet   ack state at a position of the action log
@@ -29,7 +29,8 @@ pub enum Level {
 }
 
 impl Level {
-    /// Level of a new file: large ones are right-sized from the start, if their table does not want a day in one.
+    /// Level of a new file. A file with at least `settled_rows` rows is settled from the start, unless its table is
+    /// merged by day.
     #[must_use]
     pub fn of_new(def: &TableDef, rows: u64, settled_rows: usize) -> Level {
         let is_large = usize::try_from(rows).is_ok_and(|rows| rows >= settled_rows);
@@ -47,18 +48,18 @@ impl Level {
     }
 }
 
-/// What says that the tables are those of the demo, which writes to no others.
+/// The object that marks the tables of the demo, which writes to no others.
 #[must_use]
 pub fn demo_mark(root: &Path) -> Path {
     root.clone().join("_mqlake").join("demo.json")
 }
 
-/// Path of a new data file relative to its table. The name begins with its owner's, so that a writer can tell
-/// what it left behind when it was killed.
+/// Path of a new data file relative to its table. The name begins with the owner's name, so that a writer recognizes
+/// the files that it left behind when it was killed.
 #[must_use]
-pub fn data_file(level: Level, day: NaiveDate, owner: &str, id: uuid::Uuid) -> String {
+pub(super) fn data_file(level: Level, day: NaiveDate, owner: &str, id: uuid::Uuid) -> String {
     match level {
-        // never stored; the name only has to be unlike any other
+        // never stored; the name only has to be unique
         Level::Hot => format!("hot/{owner}-{id}.parquet"),
         Level::Recent => format!("recent/{owner}-{id}.parquet"),
         Level::Settled => format!("dt={day}/{owner}-{id}.parquet"),
@@ -67,7 +68,7 @@ pub fn data_file(level: Level, day: NaiveDate, owner: &str, id: uuid::Uuid) -> S
 
 /// Lock file of a broker group's writer, relative to a local root.
 #[must_use]
-pub fn writer_lock(owner: &str) -> String {
+pub(super) fn writer_lock(owner: &str) -> String {
     format!("_mqlake/writers/{owner}.lock")
 }
 
@@ -81,7 +82,7 @@ pub fn level_of(path: &str) -> Level {
     }
 }
 
-/// The sidecar that says what a broker group was read from.
+/// The sidecar with the sources of a broker group.
 #[must_use]
 pub fn stream_sidecar(root: &Path, system: &str, broker_group: &str) -> Path {
     // `child` escapes what an object path cannot hold
@@ -96,7 +97,7 @@ pub fn streams_folder(root: &Path) -> Path {
 
 /// Folder of a stream's states.
 #[must_use]
-pub fn state_folder(root: &Path, stream: &StreamId) -> Path {
+pub(super) fn state_folder(root: &Path, stream: &StreamId) -> Path {
     let own = root.clone().join("_mqlake");
     let StreamId { system, broker_group, log } = stream;
     let folder = log.0.state.as_ref().map_or("offsets", |state| state.folder);
@@ -114,7 +115,7 @@ pub fn state(root: &Path, stream: &StreamId, position: u64) -> Path {
     state_folder(root, stream).join(format!("{position:020}.{ending}"))
 }
 
-/// What was read of a log up to a position, in the folder of its stream.
+/// Description of what was read of a log up to a position, in the folder of its stream.
 #[must_use]
 pub fn seen(root: &Path, stream: &StreamId, position: u64) -> Path {
     seen_folder(root, stream).join(format!("{position:020}.json"))
@@ -122,7 +123,7 @@ pub fn seen(root: &Path, stream: &StreamId, position: u64) -> Path {
 
 /// Folder of [`seen`].
 #[must_use]
-pub fn seen_folder(root: &Path, stream: &StreamId) -> Path {
+pub(super) fn seen_folder(root: &Path, stream: &StreamId) -> Path {
     let StreamId { system, broker_group, log } = stream;
     let own = root.clone().join("_mqlake").join("seen");
     own.join(system.as_str()).join(broker_group.as_str()).join(log.name())
@@ -130,6 +131,6 @@ pub fn seen_folder(root: &Path, stream: &StreamId) -> Path {
 
 /// Position of a state, from its path.
 #[must_use]
-pub fn state_position(path: &Path) -> Option<u64> {
+pub(super) fn state_position(path: &Path) -> Option<u64> {
     path.filename()?.split('.').next()?.parse().ok()
 }

@@ -1,6 +1,7 @@
-//! Retention: days that are older than a table keeps are dropped, file by file.
+//! Retention: days older than the retention time of their table are dropped, file by file.
 //!
-//! Only whole days go, never single rows; the bytes stay for the grace period, for readers that still use them.
+//! Only whole days are dropped, never single rows. The files themselves stay for the grace period, for readers that still
+//! use them.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub struct Expired {
 }
 
 impl Lake {
-    /// Drops the files of days that ended longer ago than `keep` says for their table; `None` keeps for ever.
+    /// Drops the files of days that ended longer ago than `keep` returns for their table; `None` keeps them for ever.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].

@@ -1,6 +1,6 @@
-//! A physical plan over chosen files of a table: the one place that tells DataFusion how our files look.
+//! A physical plan over chosen files of a table: the one place that describes our files to DataFusion.
 //!
-//! It decides nothing about which files to read; callers prune first.
+//! It does not choose the files to read; callers prune first.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use super::schema::{DAY_COLUMN, TableDef};
 use crate::error::{Error, Result};
 
 /// URL under which the lake's store is registered with DataFusion.
-pub const STORE_URL: &str = "mqlake://lake";
+const STORE_URL: &str = "mqlake://lake";
 
 /// What to scan.
 pub struct Scan<'a> {
@@ -33,19 +33,19 @@ pub struct Scan<'a> {
     pub def: &'static TableDef,
     /// Its folder inside the store.
     pub folder: &'a Path,
-    /// Schema of the files as the plan shall see it (plain or view strings).
+    /// Schema under which the plan reads the files (plain or view strings).
     pub file_schema: SchemaRef,
-    /// Files by partition of the plan.
+    /// Files of each partition of the plan.
     pub groups: Vec<Vec<Arc<LakeFile>>>,
-    /// Columns, by position in the table (partition column last).
+    /// Positions of the columns in the table (the partition column is last).
     pub projection: Option<&'a Vec<usize>>,
-    /// Filter that row groups, pages and rows are pruned by; may be partial.
+    /// Filter that prunes row groups, pages and rows. It may be incomplete: the caller filters again.
     pub predicate: Option<Arc<dyn PhysicalExpr>>,
-    /// Most rows wanted, if the predicate is complete.
+    /// Maximum rows wanted; only set if the predicate is complete.
     pub limit: Option<usize>,
-    /// Each partition is one file and comes out in the table's order.
+    /// Whether each partition returns its rows in the table's order, so its files must follow one another in it.
     pub ordered: bool,
-    /// Reader with caches; `None` reads plainly.
+    /// Readers with caches; `None` for DataFusion's own.
     pub readers: Option<Arc<dyn ParquetFileReaderFactory>>,
     /// Parquet options of the session.
     pub options: TableParquetOptions,
@@ -109,9 +109,9 @@ fn config_schema(file_schema: &SchemaRef) -> arrow::datatypes::Schema {
     arrow::datatypes::Schema::new(fields)
 }
 
-/// The table's order as DataFusion writes it.
+/// The table's order as DataFusion expresses it.
 #[must_use]
-pub fn ordering(def: &TableDef, schema: &SchemaRef) -> Option<LexOrdering> {
+pub(super) fn ordering(def: &TableDef, schema: &SchemaRef) -> Option<LexOrdering> {
     let keys = def.sort.iter().filter_map(|key| {
         let column = Column::new_with_schema(key.column, schema).ok()?;
         let options = SortOptions { descending: key.descending, nulls_first: false };
@@ -138,7 +138,7 @@ fn partitioned(folder: &Path, file: &LakeFile) -> PartitionedFile {
     }
 }
 
-/// Travels with a [`PartitionedFile`] that is in memory only.
+/// The bytes of a [`PartitionedFile`] that is in memory only, as its extension.
 #[derive(Debug, Clone)]
 pub struct InMemory(pub bytes::Bytes);
 

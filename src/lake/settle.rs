@@ -1,11 +1,11 @@
 //! Settling: the recent files of a closed day become right-sized settled files, with the same rows.
 //!
-//! A day is closed `lake.settle_after` after its end. Settled files are never touched again; rows that
-//! come later for the same day become further settled files. Files are merged in their order, a batch of
-//! each in memory at a time, so that a day of any size fits into `lake.settle_memory`.
+//! A day is closed `lake.settle_after` after its end. Settled files are never rewritten; rows that
+//! come later for the same day become further settled files. A merge keeps one row group and one batch of each file in
+//! memory, so that a day of any size fits into `lake.settle_memory`.
 //!
-//! A day with more files than that is merged in steps. Where one value of the order can have rows of any time, what
-//! comes out of the steps is merged again, until each value lies in one place (ONE-RUN).
+//! A day with more files than fit is merged in steps. In tables that are merged by day the results of the steps are
+//! merged again, until each value of the order lies in one place (ONE-RUN).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::table::{Outcome, Table};
 use super::{Lake, Owner};
 use crate::error::Result;
 
-/// Most runs merged in one step.
+/// Maximum runs merged in one step.
 const RUNS_PER_MERGE: usize = 64;
 
 /// What a settling did.
@@ -54,12 +54,12 @@ impl Lake {
     /// Settles every closed day of every table.
     ///
     /// # Errors
-    /// [`crate::error::Error::Store`]. A day that another process settles at the same time is left to it.
+    /// [`crate::error::Error::Store`]. If another process settled the same day first, its files stand.
     pub async fn settle(&self, now: DateTime<Utc>, owner: &Owner) -> Result<Settled> {
         self.settle_with(now, owner, &|_| {}).await
     }
 
-    /// As [`Lake::settle`]; tells the bytes of files that are done.
+    /// As [`Lake::settle`]; `done` receives the bytes of files as they are merged.
     ///
     /// # Errors
     /// As [`Lake::settle`].
@@ -104,7 +104,7 @@ impl Lake {
             let steps = self.steps(table.def, &runs);
             let is_last = !table.def.is_merged_by_day
                 || steps.len() == 1
-                // rows so wide that hardly two files fit: to merge again and again would cost more than it gives
+                // rows are so wide that hardly two files fit into a step: merging again would hardly reduce the runs
                 || steps.len() * 2 > runs.len();
             let level = if is_last { Level::Settled } else { Level::Recent };
             let mut merged_runs = Vec::new();
@@ -114,7 +114,7 @@ impl Lake {
                     [alone] if !is_last => merged_runs.push(alone.clone()),
                     _ => match self.replace_by_merged(table, day, step, level, owner).await? {
                         Some(merged) => merged_runs.push(merged),
-                        // another process has settled them, or storing took too long: the next turn looks again
+                        // another process has settled them, or storing took too long: the next cycle tries again
                         None if is_last => {
                             let left = step.iter().map(Vec::len).sum();
                             settled.files_before = settled.files_before.saturating_sub(left);
@@ -134,7 +134,8 @@ impl Lake {
         }
     }
 
-    /// Merges runs into one and commits it in their place, unless one of their files is gone.
+    /// Merges runs into one and commits it in their place. `None` if nothing was committed, because one of their files
+    /// is no longer in the table or storing took too long.
     async fn replace_by_merged(
         &self,
         table: &Table,
@@ -157,8 +158,8 @@ impl Lake {
         Ok(None)
     }
 
-    /// Splits runs into steps that fit into `lake.settle_memory`: a row group of each run is in memory,
-    /// compressed, and a batch of each, decoded.
+    /// Splits runs into steps that fit into `lake.settle_memory`: each run has a compressed row group and a decoded
+    /// batch in memory.
     pub(super) fn steps<'a>(&self, def: &TableDef, runs: &'a [Run]) -> Vec<&'a [Run]> {
         let memory = self.settings.settle_memory.as_u64();
         let in_memory = |file: &Arc<LakeFile>| self.row_group_bytes(def, file) + widest_row(def, file) as u64;
@@ -177,7 +178,7 @@ impl Lake {
         steps
     }
 
-    /// Bytes of a row group of a file, compressed.
+    /// Estimated compressed bytes of a row group of a file.
     fn row_group_bytes(&self, def: &TableDef, file: &LakeFile) -> u64 {
         let row_groups = file.stats.rows.div_ceil(row_group_rows(def, &self.settings) as u64).max(1);
         file.size.div_ceil(row_groups).min(MAX_ROW_GROUP_BYTES as u64)

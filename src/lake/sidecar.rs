@@ -1,7 +1,7 @@
 //! Small objects beside the tables: what each broker group was read from, and the states of streams.
 //!
-//! A sidecar is written before the commit that relies on it, under a name that never changes its content
-//! (states carry their position), so a crash between the two leaves only an unused object.
+//! A sidecar is written before the commit that relies on it. A state has its position in its name and is never
+//! rewritten with other content, so a crash before the commit leaves only an unused object.
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -12,40 +12,40 @@ use super::stream::{Gap, Log, StreamId};
 use super::{Lake, paths};
 use crate::error::{Error, Result};
 
-/// What the rows of a broker group come from.
+/// The sources of a broker group's rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamInfo {
     /// Value of the column `system`.
     pub system: String,
     /// Broker group.
     pub broker_group: String,
-    /// Name of the log that messages are read from; it cannot change, since offsets of different logs do not compare.
+    /// Name of the log that messages are read from. It never changes, since offsets of different logs cannot be compared.
     pub messages_from: String,
-    /// Stretches that the broker no longer had when they were asked for.
+    /// Ranges that the broker no longer had when they were requested.
     #[serde(default)]
     pub gaps: Vec<Gap>,
-    /// Ends of the log that were read, and that the broker lost and wrote anew since.
+    /// Ends of the log that were read and that the broker has since lost and overwritten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<Replaced>,
-    /// A position is being moved by an operator; nobody may follow until that is done.
+    /// An operator is moving a position; no server may follow until that is done.
     #[serde(default)]
     pub seeking: bool,
 }
 
-/// An end of a log that was read, and that the broker has not any more: it wrote others in its place. The rows stay.
+/// An end of a log that was read, and that the broker has since lost and overwritten with other records. The rows stay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replaced {
     /// The stream.
     pub stream: String,
-    /// Offset in the log from which it is another one.
+    /// Offset from which the log has other records.
     pub from: u64,
     /// Offset up to which it had been read.
     pub to: u64,
-    /// Queues whose messages were lost with it, as far as they were counted; none if all of the log is another one.
+    /// Queues that lost messages, as far as they were counted; empty if the whole log was replaced.
     pub queues: Vec<LostQueue>,
 }
 
-/// Queue offsets that a broker lost.
+/// A range of queue offsets that a broker lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostQueue {
     /// Topic.
@@ -54,7 +54,7 @@ pub struct LostQueue {
     pub queue_id: i32,
     /// First lost offset.
     pub from: i64,
-    /// Offset behind the last.
+    /// Offset after the last lost one.
     pub to: i64,
 }
 
@@ -67,7 +67,7 @@ impl Replaced {
 }
 
 impl StreamInfo {
-    /// A broker group of which nothing was read yet.
+    /// A broker group from which nothing was read yet.
     #[must_use]
     pub fn new(system: &str, broker_group: &str, messages_from: Log) -> StreamInfo {
         StreamInfo {
@@ -82,7 +82,7 @@ impl StreamInfo {
 }
 
 impl Lake {
-    /// What a broker group was read from so far.
+    /// The sources of a broker group; `None` if nothing was read from it yet.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -95,7 +95,7 @@ impl Lake {
         }
     }
 
-    /// Remembers what a broker group is read from.
+    /// Stores the sources of a broker group.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -106,7 +106,7 @@ impl Lake {
         self.store.put_durably(&path, Bytes::from(text)).await
     }
 
-    /// What a broker group was read from; it is known from the first call on.
+    /// The sources of a broker group; the first call for a group stores `new`.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -118,7 +118,7 @@ impl Lake {
         Ok(new)
     }
 
-    /// Notes that a broker lost the end of its log.
+    /// Records that a broker lost the end of its log.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -148,7 +148,7 @@ impl Lake {
         Ok(streams)
     }
 
-    /// What replay has to know at a position of a stream to go on from there, as stored.
+    /// The stored state from which replay continues at a position of a stream.
     ///
     /// # Errors
     /// [`Error::Store`]; [`Error::Invariant`] if there is none, since every commit of such a stream has one.
@@ -180,7 +180,7 @@ impl Lake {
         self.drop_below(&paths::state_folder(&self.store.root, stream), position).await
     }
 
-    /// What was read of a log up to a position, as stored; `None` if that is not known.
+    /// The stored description of what was read of a log up to a position; `None` if there is none.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -193,7 +193,7 @@ impl Lake {
         }
     }
 
-    /// Stores what was read of a log up to a position, and forgets it of earlier ones.
+    /// Stores a description of what was read of a log up to a position, and deletes those of lower positions.
     ///
     /// # Errors
     /// [`Error::Store`].

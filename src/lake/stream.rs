@@ -1,8 +1,8 @@
-//! Names of the streams that feed the tables, and their movements.
+//! Names of the streams that feed the tables, and how commits move their positions.
 //!
 //! A stream is one log of one broker group (or of one broker, where brokers have logs of their own). Positions in different
-//! kinds of logs never mix: two logs that hold the same messages are different streams. Which logs there are is defined by
-//! each system; nothing here knows them.
+//! kinds of logs never mix: two logs that hold the same messages are different streams. Each system defines its own logs;
+//! nothing here knows them.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -11,42 +11,42 @@ use serde::{Deserialize, Serialize};
 
 use super::schema::TableDef;
 
-/// What is particular about a log.
+/// Definition of a log.
 #[derive(Debug, Clone, Copy)]
 pub struct LogDef {
     /// The name in stream names and in what operators see.
     pub name: &'static str,
     /// What it holds, for operators: `messages`.
     pub holds: &'static str,
-    /// Tables that it feeds, in the order of commits: what lists a message comes after what describes it.
+    /// Tables that it feeds, in the order of commits: a table that lists messages comes after those that describe them.
     pub tables: &'static [&'static TableDef],
     /// What positions mean.
     pub positions: Positions,
-    /// What replay needs beside a position to go on there; `None` if the position tells all.
+    /// What replay needs besides a position to continue there; `None` if the position is enough.
     pub state: Option<StateDef>,
-    /// The log that brings rows of the same records, if there is one.
+    /// The log that brings rows of the same records, if there is one: see BESIDE in `table.rs`.
     pub beside: Option<&'static LogDef>,
 }
 
 /// What the positions of a log mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Positions {
-    /// Offsets in the broker's own log: whoever reads it meets the same positions.
+    /// Offsets in the broker's own log: every reader of the log meets the same positions.
     Offsets,
-    /// What one process received, counted by itself: they mean nothing to another process.
+    /// Bytes that one process received, counted by that process: they mean nothing to another process.
     Received,
 }
 
-/// States of replay, as they lie beside the tables.
+/// How states of replay are stored beside the tables.
 #[derive(Debug, Clone, Copy)]
 pub struct StateDef {
-    /// What operators call it.
+    /// Its name for operators.
     pub name: &'static str,
     /// Folder of the states of all groups.
     pub folder: &'static str,
-    /// Ending of the files.
+    /// Extension of the files.
     pub ending: &'static str,
-    /// Whether several logs of one group have states in the folder.
+    /// Whether several logs of one group keep states in the folder.
     pub is_by_log: bool,
 }
 
@@ -61,7 +61,7 @@ impl Log {
         self.0.name
     }
 
-    /// Whether positions count what was received.
+    /// Whether positions count received bytes, see [`Positions::Received`].
     #[must_use]
     pub fn is_received(self) -> bool {
         self.0.positions == Positions::Received
@@ -100,7 +100,7 @@ impl StreamId {
         StreamId { system: system.to_owned(), broker_group: broker_group.to_owned(), log }
     }
 
-    /// The stream that brings rows of the same records, if there is one: a log can be imported and followed.
+    /// The stream that brings rows of the same records, if there is one: a log can be both imported and followed.
     #[must_use]
     pub fn beside(&self) -> Option<StreamId> {
         Some(StreamId { log: Log(self.log.0.beside?), ..self.clone() })
@@ -108,7 +108,7 @@ impl StreamId {
 
     /// Name of the stream's application transaction in the Delta log.
     #[must_use]
-    pub fn application_id(&self) -> String {
+    pub(super) fn application_id(&self) -> String {
         format!("mqlake/{self}")
     }
 }
@@ -119,7 +119,7 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// A stretch of a stream that a commit covers.
+/// The move of a stream's position that a commit makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Move {
     /// The stream.
@@ -130,13 +130,13 @@ pub struct Move {
     pub to: u64,
 }
 
-/// Bytes of a log that were gone before they could be read.
+/// Bytes of a log that the broker removed before they could be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The stream.
     pub stream: String,
     /// First offset not read.
     pub from: u64,
-    /// Offset at which reading went on.
+    /// Offset at which reading continued.
     pub to: u64,
 }

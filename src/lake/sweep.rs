@@ -1,9 +1,9 @@
-//! Deleting files: what a killed writer left behind, and what nobody needs any more.
+//! Deletes files that a killed writer left behind, and files that no reader needs any more.
 //!
-//! A file that a commit has named and a later one has dropped stays for `lake.grace_period`, for readers that still use
-//! it. A file that no commit names was left behind by a crash, or belongs to a commit that is under way; by FRESH
-//! (`table.rs`) it is the first once it is older than `lake.leftover_age`. Nothing here holds a lock, and everything
-//! that is deleted is judged by a state of the log that is newer than the list of files.
+//! A file that a later commit removed from the table stays for `lake.grace_period`, for readers that still use it. A file
+//! that no commit names was left behind by a crash, or belongs to a commit that is under way. By FRESH (`table.rs`) no
+//! commit can name it any more once it is older than `lake.leftover_age`. Nothing here holds a lock: files are listed
+//! first and judged by a newer version of the log.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ use super::table::{Named, Table};
 use crate::error::{Error, Result};
 
 impl Lake {
-    /// Deletes a writer's own settled files that no commit has ever named. Recent files are in no glob; they wait for
-    /// [`Lake::vacuum`].
+    /// Deletes the settled files of a writer that no commit has ever named. Recent files match no user's glob, so they
+    /// are left to [`Lake::vacuum`].
     pub(super) async fn sweep(&self, table: &Table, owner: &Owner, lock: &WriterLock) -> Result<()> {
         let mine = self.data_files(table).await?.into_iter().filter(|object| {
             let is_mine = object.location.filename().is_some_and(|name| name.starts_with(&owner.0));
@@ -32,7 +32,7 @@ impl Lake {
             return Ok(());
         }
         let named = table.named().await?;
-        // where no lock tells whether its writer still lives, its age does
+        // without an exclusive lock the writer may still be running, so only the file's age can prove that it is not
         let age = if lock.is_exclusive() { None } else { Some(self.settings.leftover_age) };
         for object in mine {
             let is_dead = age.is_none_or(|age| self.is_older(object.last_modified, age));
@@ -44,7 +44,7 @@ impl Lake {
         Ok(())
     }
 
-    /// Deletes files that no reader within the grace period can still need.
+    /// Deletes files that no commit names, or that a commit removed longer ago than the grace period.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -105,7 +105,7 @@ impl Lake {
 
     async fn delete(&self, path: &Path) -> Result<()> {
         match self.store.objects.delete(path).await {
-            // somebody else was quicker
+            // another process deleted it first
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(Error::store(format!("deleting {path}"), error)),
         }

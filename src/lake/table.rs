@@ -1,21 +1,21 @@
 //! One Delta table: its snapshot, its stream positions, its commits.
 //!
-//! The Delta log (protocol, conflicts, checkpoints) is the `deltalake` crate's; what is here is the rule
+//! The `deltalake` crate implements the Delta log (protocol, conflicts, checkpoints). This file adds the rule
 //! that a commit is *files plus positions*:
 //!
 //! **EXACTLY-ONCE**: a commit that moves a stream from `from` to `to` is only made on a snapshot in which
-//! the stream stands at `from`, and only as the snapshot's direct successor. So each stretch of a log
+//! the stream stands at `from`, and only as the snapshot's direct successor. So each range of a log
 //! enters a table once, whatever crashes and whoever races.
 //!
 //! **BESIDE**: where two streams bring rows of the same log (import and following of one broker), a commit of
-//! one is made only while the other stands where it stood when its rows were read. So of two writers one loses, and
-//! reads anew what the other has brought.
+//! one is made only while the other stands where it stood when the rows were read. So one of two writers loses, and
+//! has to read again with what the other has committed.
 //!
-//! **FRESH**: a commit names files only that were stored less than half of `lake.leftover_age` ago. So a file that
-//! is older than the whole and that no commit names will never be named, and may be deleted.
+//! **FRESH**: a commit only names files that were stored less than half of `lake.leftover_age` ago. So a file that
+//! is older than `lake.leftover_age` and that no commit names will never be named, and may be deleted.
 //!
-//! No lock is held while the store is asked, except that appends of one process queue up behind each other. Merging and
-//! retention do not queue: they never make a commit of rows wait.
+//! No lock is held during calls to the store, with one exception: appends of one process wait for each other. Merging
+//! and retention do not take that lock, so they never delay a commit of rows.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,7 +40,7 @@ use super::stream::{Move, StreamId};
 use crate::config;
 use crate::error::{Error, Result};
 
-/// No version is in doubt.
+/// Value of `in_doubt` if every known commit is on disk.
 const NONE_IN_DOUBT: u64 = u64::MAX;
 
 /// A table of the lake.
@@ -52,15 +52,15 @@ pub struct Table {
     log: LogStoreRef,
     store: Store,
     may_create: bool,
-    /// How long ago files of a commit may have been stored.
+    /// Maximum age of the files of a commit: FRESH.
     freshness: chrono::Duration,
-    /// The newest state that is known; never held while the store is asked.
+    /// The newest known state; never locked during a call to the store.
     known: Mutex<Option<DeltaTable>>,
-    /// Held while the table is opened first.
+    /// Held while the table is opened for the first time.
     opening: tokio::sync::Mutex<()>,
-    /// Held by an append, so that those of one process do not race.
-    turn: tokio::sync::Mutex<()>,
-    /// First version that is there, although writing it failed: it may not be on the disk yet.
+    /// Held during an append, so that appends of one process do not race.
+    commit_lock: tokio::sync::Mutex<()>,
+    /// First version that exists although its write returned an error, so it may not be on disk yet.
     in_doubt: AtomicU64,
 }
 
@@ -73,7 +73,7 @@ pub struct Snapshot {
     pub version: u64,
     /// Live files.
     pub files: Vec<Arc<LakeFile>>,
-    /// Positions of the streams that were asked for, as far as the table has any of them.
+    /// Positions of the requested streams; a stream without a commit in this table is missing.
     pub positions: HashMap<StreamId, u64>,
 }
 
@@ -86,28 +86,28 @@ pub enum Outcome {
     Moved,
     /// The stream that brings rows of the same log has moved; nothing was committed.
     BesideMoved,
-    /// The files were stored too long ago; nothing was committed. They have to be stored anew, under other names.
+    /// The files were stored too long ago (FRESH); nothing was committed. They have to be stored again, under new names.
     Stale,
 }
 
-/// Where a stream stood when rows were read that it could have brought, too.
+/// Position of the other stream of BESIDE when the rows of a commit were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beside {
     /// The stream.
     pub stream: StreamId,
-    /// Its position; `None` if it had none.
+    /// Its position; `None` before its first commit.
     pub position: Option<u64>,
 }
 
-/// Files that the log knows.
+/// Files that the log names.
 pub(super) struct Named {
-    /// Those of the newest version.
+    /// Files of the newest version.
     pub(super) live: HashSet<String>,
-    /// Those that were removed, with the time of it.
+    /// Removed files, with the time of their removal.
     pub(super) removed: HashMap<String, Option<DateTime<Utc>>>,
 }
 
-/// What a commit does and rests on.
+/// What a commit does, and what has to hold for it.
 struct Commit<'a> {
     actions: Vec<Action>,
     moves: &'a [Move],
@@ -120,8 +120,8 @@ struct Commit<'a> {
 }
 
 impl Table {
-    /// The table, without asking the store: it is opened when it is used first. If there is none then it is created, or
-    /// refused.
+    /// The table, without a call to the store: it is opened at its first use. A table that does not exist is created
+    /// then if `may_create`, and is an error otherwise.
     ///
     /// # Errors
     /// [`Error::Config`] if the store's URL cannot hold it.
@@ -148,7 +148,7 @@ impl Table {
             freshness: chrono::Duration::from_std(settings.leftover_age / 2).unwrap_or(chrono::Duration::MAX),
             known: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
-            turn: tokio::sync::Mutex::default(),
+            commit_lock: tokio::sync::Mutex::default(),
             in_doubt: AtomicU64::new(NONE_IN_DOUBT),
         })
     }
@@ -156,7 +156,7 @@ impl Table {
     /// Opens the table, unless it is open.
     ///
     /// # Errors
-    /// [`Error::Store`]; [`Error::Usage`] if there is none and it shall not be created.
+    /// [`Error::Store`]; [`Error::NoData`] if it does not exist and must not be created.
     pub async fn open(&self) -> Result<()> {
         if self.known().is_some() {
             return Ok(());
@@ -173,7 +173,7 @@ impl Table {
             delta.load().await?;
             let missing = missing_columns(&delta, self.def)?;
             if self.may_create && !missing.is_empty() {
-                // made by an older version; in its files the new columns read as null
+                // an older version created the table; new columns read as null in its files
                 delta = delta.add_columns().with_fields(missing).await?;
             }
         } else if self.may_create {
@@ -193,7 +193,7 @@ impl Table {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Remembers a state, unless a newer one is known.
+    /// Keeps a state as the newest known one, unless a newer one is known.
     fn keep(&self, delta: &DeltaTable) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.as_ref().is_none_or(|known| known.version() < delta.version()) {
@@ -218,7 +218,7 @@ impl Table {
         self.refresh_with(&[]).await
     }
 
-    /// As [`Table::refresh`], with the positions of some streams at the very same version.
+    /// As [`Table::refresh`], with the positions of some streams at the same version.
     ///
     /// # Errors
     /// As [`Table::refresh`].
@@ -240,7 +240,7 @@ impl Table {
         Ok(Snapshot { def: self.def, version, files, positions })
     }
 
-    /// Newest version in the store, without reading it.
+    /// Number of the newest version in the store; its commits are not read.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -264,7 +264,7 @@ impl Table {
         Ok(version.and_then(|v| u64::try_from(v).ok()))
     }
 
-    /// The files that the newest version and its history know.
+    /// The files that the newest version and its history name.
     pub(super) async fn named(&self) -> Result<Named> {
         let delta = self.newest().await?;
         let state = delta.snapshot()?;
@@ -290,7 +290,7 @@ impl Table {
         self.append_beside(files, moves, None, attempts).await
     }
 
-    /// As [`Table::append`], while another stream stands where it stood: BESIDE.
+    /// As [`Table::append`], on the condition that another stream has not moved: BESIDE.
     ///
     /// # Errors
     /// As [`Table::append`].
@@ -308,14 +308,14 @@ impl Table {
         };
         let now = self.store.now().timestamp_millis();
         let actions = files.iter().map(|file| Action::Add(file.to_add(self.def, now))).collect();
-        let _turn = self.turn.lock().await;
+        let _commit_lock = self.commit_lock.lock().await;
         self.commit(Commit { actions, moves, beside, operation, new: files, old: &[] }, attempts).await
     }
 
     /// Replaces files by others with the same rows, in one commit.
     ///
     /// # Errors
-    /// As [`Table::append`]. [`Outcome::Moved`] means that one of the old files is gone already.
+    /// As [`Table::append`]. [`Outcome::Moved`] means that the table no longer has one of the old files.
     pub async fn replace(&self, old: &[Arc<LakeFile>], new: &[LakeFile], attempts: usize) -> Result<Outcome> {
         let now = self.store.now().timestamp_millis();
         let mut actions: Vec<Action> = Vec::with_capacity(old.len() + new.len());
@@ -332,7 +332,7 @@ impl Table {
     /// Drops files with their rows, in one commit.
     ///
     /// # Errors
-    /// As [`Table::append`]. [`Outcome::Moved`] means that one of the files is gone already.
+    /// As [`Table::append`]. [`Outcome::Moved`] means that the table no longer has one of the files.
     pub async fn expire(&self, old: &[Arc<LakeFile>], attempts: usize) -> Result<Outcome> {
         let now = self.store.now().timestamp_millis();
         let actions = old.iter().map(|file| remove_action(file, self.def, now, true)).collect();
@@ -349,20 +349,20 @@ impl Table {
             }
             match self.attempt(&delta, &commit).await {
                 Ok(()) => {
-                    // it is committed, whether or not it can be read back now
+                    // the commit stands, even if it cannot be read back now
                     let _ = self.newest().await;
                     return Ok(Outcome::Committed);
                 }
                 Err(error) => {
                     if self.log.get_latest_version(before).await? == before {
-                        // nothing was committed by anyone: the store failed
+                        // nobody has committed since, so this was no lost race: the store failed
                         return Err(error);
                     }
                     self.in_doubt.fetch_min(before + 1, Ordering::Relaxed);
                     let delta = self.newest().await?;
-                    // the commit itself can have succeeded: its answer was lost, or the checkpoint after it failed
+                    // this commit may have succeeded: its answer was lost, or the checkpoint after it failed
                     if self.is_committed(&delta, &commit).await? {
-                        tracing::warn!(table = self.def.name, %error, "committed, but not cleanly");
+                        tracing::warn!(table = self.def.name, %error, "committed, although writing the commit returned an error");
                         return Ok(Outcome::Committed);
                     }
                 }
@@ -371,13 +371,13 @@ impl Table {
         Err(Error::Conflict { table: self.def.name.to_owned(), attempts })
     }
 
-    /// What keeps a commit from being made on a state, if anything does.
+    /// The outcome of a commit that must not be made on this state; `None` if it may be made.
     async fn hindrance(&self, delta: &DeltaTable, commit: &Commit<'_>) -> Result<Option<Outcome>> {
         for stream_move in commit.moves {
             if self.position_in(delta, &stream_move.stream).await? == stream_move.from {
                 continue;
             }
-            // an earlier attempt may have succeeded although the store's answer was lost
+            // an earlier attempt may have succeeded while the store's answer was lost
             let is_own = self.is_committed(delta, commit).await?;
             return Ok(Some(if is_own { Outcome::Committed } else { Outcome::Moved }));
         }
@@ -406,7 +406,7 @@ impl Table {
             .map(|m| Transaction::new(m.stream.application_id(), i64::try_from(m.to).unwrap_or(i64::MAX)))
             .collect();
         let builder: CommitBuilder = CommitProperties::default()
-            // no conflict resolution by the library: it would let a repeated position through
+            // the library's conflict resolution would accept a position a second time
             .with_max_retries(0)
             .with_application_transactions(transactions)
             .into();
@@ -417,8 +417,9 @@ impl Table {
         Ok(())
     }
 
-    /// Whether the log already holds a commit. Its files are the proof, since names are never used twice; another
-    /// process may have merged them since. A commit without files has no rows: there the positions say enough.
+    /// Whether the log already holds a commit. A file of it is the proof, since names are never used twice; it may
+    /// have been merged since, so removed files count, too. For a commit without files, and so without rows, the
+    /// positions are enough.
     async fn is_committed(&self, delta: &DeltaTable, commit: &Commit<'_>) -> Result<bool> {
         let is_there = match commit.new.first() {
             Some(file) => {
@@ -441,7 +442,7 @@ impl Table {
         Ok(is_there)
     }
 
-    /// A commit whose write failed and that is there nevertheless may not have reached the disk.
+    /// Forces commits to disk whose write returned an error although they exist.
     async fn force_what_is_in_doubt(&self, delta: &DeltaTable) -> Result<()> {
         let first = self.in_doubt.load(Ordering::Relaxed);
         let newest = delta.version().unwrap_or(0);
@@ -470,7 +471,7 @@ fn remove_action(file: &LakeFile, def: &TableDef, now_ms: i64, data_change: bool
     })
 }
 
-/// Columns that a table made by an older version does not have.
+/// Columns that are missing in a table that an older version created.
 fn missing_columns(delta: &DeltaTable, def: &'static TableDef) -> Result<Vec<StructField>> {
     let schema = delta.snapshot()?.schema();
     let known: Vec<&String> = schema.fields().map(StructField::name).collect();
@@ -497,7 +498,7 @@ async fn create(log: LogStoreRef, def: &'static TableDef) -> Result<DeltaTable> 
         .await;
     match created {
         Ok(table) => Ok(table),
-        // two processes may create it at once: one wins, both open it
+        // two processes can create it at the same time: one wins, and both open it
         Err(error) => {
             let mut table = DeltaTable::new(log);
             table.load().await.map_err(|_| Error::from(error))?;

@@ -1,6 +1,6 @@
-//! Verification: every file is read whole and held against the log and against the table's contract.
+//! Verification: every file is read completely and compared with the Delta log and with the table's contract.
 //!
-//! It finds damage and says where; it repairs nothing.
+//! It reports damage and its place, and repairs nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,18 +23,18 @@ use super::table::Table;
 use super::{Lake, Replaced, StreamId, StreamInfo};
 use crate::error::{Error, Result};
 
-/// What is wrong, and where.
+/// One problem and its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Table.
     pub table: String,
-    /// Object, or stream.
+    /// The object or stream.
     pub place: String,
     /// What is wrong.
     pub problem: String,
 }
 
-/// What was checked of one table.
+/// How much of one table was checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct TableReport {
     /// Table.
@@ -45,7 +45,7 @@ pub struct TableReport {
     pub rows: u64,
     /// Bytes.
     pub bytes: u64,
-    /// Objects that no commit names: left by a crash or replaced; removed after the grace period.
+    /// Objects that the newest version does not name: left behind by a crash, or replaced. Upkeep deletes them later.
     pub unreferenced: u64,
 }
 
@@ -65,20 +65,20 @@ pub struct Report {
     pub tables: Vec<TableReport>,
     /// By stream.
     pub streams: Vec<StreamReport>,
-    /// What an operator should know although nothing is wrong: what brokers had not any more.
+    /// What an operator should know although nothing is wrong: ranges that brokers lost or removed.
     pub notes: Vec<String>,
-    /// What is wrong; empty if all is well.
+    /// All problems.
     pub findings: Vec<Finding>,
 }
 
-/// Tells the streams of a broker group.
+/// Returns the streams that a broker group can have.
 pub type StreamsOf = fn(&StreamInfo) -> Vec<StreamId>;
 
 impl Lake {
-    /// Reads and checks everything; `streams_of` tells the streams of a broker group.
+    /// Reads and checks everything.
     ///
     /// # Errors
-    /// [`Error::Store`] if the store does not answer; what is wrong with the data is in the report.
+    /// [`Error::Store`] if the store does not answer. Problems of the data are in the report instead.
     pub async fn verify(&self, streams_of: StreamsOf) -> Result<Report> {
         self.verify_with(streams_of, &|_| {}).await
     }
@@ -95,7 +95,7 @@ impl Lake {
         Ok(bytes)
     }
 
-    /// As [`Lake::verify`]; tells the bytes of files that are read.
+    /// As [`Lake::verify`]; `done` receives the bytes of files as they are checked.
     ///
     /// # Errors
     /// As [`Lake::verify`].
@@ -214,7 +214,7 @@ impl Lake {
     }
 }
 
-/// Rows of a file and what is wrong with it.
+/// The row count of a file, and its problems.
 fn check_file(def: &'static TableDef, file: &LakeFile, bytes: bytes::Bytes) -> (u64, Vec<String>) {
     let mut check = FileCheck {
         def,
@@ -260,7 +260,7 @@ struct FileCheck {
 }
 
 impl FileCheck {
-    /// Reads all rows; of rows with times that are out of bounds the day is not theirs.
+    /// Reads all rows. `day` is `None` for strays, whose times are not of the file's day.
     fn read(&mut self, day: Option<NaiveDate>, bytes: bytes::Bytes) -> Result<()> {
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
         let names: Vec<&str> = self.def.columns.iter().map(|column| column.name).collect();
@@ -315,7 +315,7 @@ impl FileCheck {
         let times = cast(column, &DataType::Int64)?;
         let times = times.as_primitive::<Int64Type>();
         let days = (min(times), max(times));
-        // clocks that are far off are kept within the years 1 to 9999
+        // days of wrong clocks are clamped to the years 1 to 9999
         let day_of = |ms: i64| {
             let days = ms.div_euclid(24 * 3600 * 1000).clamp(FIRST_DAY, LAST_DAY);
             NaiveDate::default().checked_add_signed(chrono::Duration::days(days))

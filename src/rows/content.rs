@@ -14,7 +14,7 @@ use super::{
 use crate::error::Result;
 use crate::lake::schema::{CONTENT, TableDef};
 
-/// The attributes of a body: names and values, in order; `None` if the body has no such form.
+/// Decodes the attributes of a body: names and values, in order; `None` if the body is no attribute map.
 pub(crate) type AttributesOf = for<'a> fn(&'a [u8]) -> Option<Vec<(Cow<'a, str>, Cow<'a, str>)>>;
 
 /// Rows of `content`.
@@ -33,18 +33,18 @@ pub struct ContentRows {
     schedule_time: Vec<i64>,
     tags: NameLists,
     body_size: Vec<i32>,
-    /// Bodies back to back, as received; empty where not kept.
+    /// Bodies in one buffer, as received; empty if not kept.
     bodies: Vec<u8>,
     ends: Vec<usize>,
     /// Queue, or `NO_NUMBER`.
     queue_id: Vec<i32>,
-    /// Place of the record in the log, or `NO_OFFSET`.
+    /// Offset of the record in the log, or `NO_OFFSET`.
     physical_offset: Vec<i64>,
-    /// What makes attributes of a body; without it bodies are kept as bytes.
+    /// Decoder of attributes; without it bodies are kept as bytes.
     attributes: Option<AttributesOf>,
 }
 
-/// The content of one message. Names are numbers of the batch's [`super::Names`].
+/// The content of one message. Names are ids in the batch's [`super::Names`].
 pub(crate) struct ContentRow<'a> {
     pub(crate) subject: u32,
     pub(crate) kind: i8,
@@ -61,17 +61,17 @@ pub(crate) struct ContentRow<'a> {
     pub(crate) body: &'a [u8],
     /// Queue, or `NO_NUMBER`.
     pub(crate) queue_id: i32,
-    /// Place of the record in the log, or `NO_OFFSET`.
+    /// Offset of the record in the log, or `NO_OFFSET`.
     pub(crate) physical_offset: i64,
 }
 
 impl ContentRows {
-    /// Rows whose bodies are maps of attributes, told by a function.
+    /// Rows whose bodies are decoded into attributes.
     pub(crate) fn with_attributes(attributes: AttributesOf) -> ContentRows {
         ContentRows { attributes: Some(attributes), ..ContentRows::default() }
     }
 
-    /// Adds the content of a message; of a body over `max_body` bytes only the size is kept.
+    /// Adds the content of a message. If its body has more than `max_body` bytes, only the size is kept.
     pub(crate) fn push(&mut self, row: &ContentRow<'_>, max_body: usize) {
         self.subject.push(row.subject);
         self.kind.push(row.kind);
@@ -106,7 +106,7 @@ impl ContentRows {
         self.bodies.get(start..end).unwrap_or_default()
     }
 
-    /// The attribute maps, and the raw bytes of bodies that are none.
+    /// The attribute maps, and the raw bytes of bodies that are not attribute maps.
     fn bodies(&self, order: &[u32]) -> Result<(ArrayRef, ArrayRef)> {
         let mut maps = map_builder();
         let mut raw = BinaryBuilder::new();

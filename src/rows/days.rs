@@ -1,9 +1,9 @@
-//! Which day a row lies in: that of its time, unless the clock it comes from is far off.
+//! The day of a row: the day of its time, unless the time comes from a clock that is far off.
 //!
-//! A producer's clock can say anything. Times that cannot be right, and the rarest days of a batch that names very many,
-//! are *strays*: they share one file, in the partition of the day on which it is made. So a commit makes a bounded
-//! number of files, and such rows are dropped with those that came at the same time. Their times stay what they are.
-//! This file reads no clock.
+//! A producer's clock can show any time. Rows with impossible times, and the rarest days of a batch with too many days,
+//! are *strays*: they share one file, in the partition of the day on which it is written. So a commit makes a bounded
+//! number of files, and retention drops strays with the rows that arrived on the same day. Their times are not changed.
+//! Nothing here reads a clock.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -15,32 +15,32 @@ use crate::lake::schema::{FIRST_DAY, LAST_DAY};
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 3600 * 1000;
-/// 2000-01-01: no broker has run before.
+/// 2000-01-01: no broker ran before that day.
 const FIRST_SANE_DAY: i32 = 10_957;
 /// Stands for the day of strays while rows are sorted.
 const STRAYS: i32 = LAST_DAY as i32 + 1;
 
-/// Which days rows may lie in.
+/// Rule that assigns rows to days.
 #[derive(Debug, Clone)]
 pub struct DayRule {
-    /// Where strays go; without it nothing is one.
+    /// The partition of strays; `None` if there are none.
     today: Option<NaiveDate>,
     last: i32,
-    /// Most days of a batch.
+    /// Maximum days of a batch.
     most: usize,
-    /// The only days that are not strays, if there were too many.
+    /// The only days whose rows are not strays, if a batch had too many days.
     kept: Option<HashSet<i32>>,
 }
 
 impl Default for DayRule {
-    /// Every day that a partition can have.
+    /// Allows every day that a partition can have.
     fn default() -> Self {
         DayRule { today: None, last: i32::MAX, most: usize::MAX, kept: None }
     }
 }
 
 impl DayRule {
-    /// Days up to `ahead` after `now`, and at most `most` in one batch.
+    /// Allows days up to `ahead` after `now`, and at most `most` of them in one batch.
     #[must_use]
     pub fn new(now: DateTime<Utc>, ahead: Duration, most: usize) -> DayRule {
         let ahead = i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX);
@@ -48,7 +48,7 @@ impl DayRule {
         DayRule { today: Some(now.date_naive()), last, most, kept: None }
     }
 
-    /// UTC day of a time, as days since the epoch; days stay between the years 1 and 9999, which every engine can read.
+    /// UTC day of a time, as days since the epoch, clamped to the years 1 to 9999, which every engine can read.
     pub(super) fn day_of(&self, time_ms: i64) -> i32 {
         let day = plain_day(time_ms);
         if self.today.is_none() {
@@ -59,7 +59,7 @@ impl DayRule {
         if is_sane && is_kept() { day } else { STRAYS }
     }
 
-    /// The rule under which these days are few enough, if they are too many: the rarest become strays.
+    /// If these days are too many, a narrower rule under which the rarest are strays.
     pub(crate) fn narrower(&self, days: &[DayRows]) -> Option<DayRule> {
         self.today?;
         if days.len() <= self.most {
@@ -79,7 +79,7 @@ impl DayRule {
         }
     }
 
-    /// The days of `rows` that keep files of their own: all, or the commonest.
+    /// The days of `rows` that keep files of their own: all, or those with the most rows.
     pub(crate) fn kept_of(&self, rows: &HashMap<NaiveDate, u64>) -> HashSet<NaiveDate> {
         if rows.len() <= self.most {
             return rows.keys().copied().collect();
@@ -88,13 +88,13 @@ impl DayRule {
         commonest(numbers, self.most).into_iter().map(super::date_of).collect()
     }
 
-    /// Where strays go.
+    /// The partition of strays.
     pub(crate) fn today(&self) -> Option<NaiveDate> {
         self.today
     }
 }
 
-/// The days with the most rows, later ones first where they have as many.
+/// The days with the most rows; of equal counts, the later days.
 fn commonest(rows: impl Iterator<Item = (i32, usize)>, most: usize) -> HashSet<i32> {
     let mut rows: Vec<(i32, usize)> = rows.collect();
     rows.sort_unstable_by_key(|(day, rows)| std::cmp::Reverse((*rows, *day)));

@@ -1,7 +1,7 @@
 //! Rows of a batch, column by column, and their order inside a file.
 //!
-//! A batch holds the rows of one broker group between two commits. It is sorted by day and by the table's
-//! sort order through a permutation; the columns themselves never move.
+//! A batch holds the rows of one broker group between two commits. A permutation sorts it by day and by the table's
+//! sort order; the columns themselves are never reordered. Nothing here reads a clock.
 
 mod content;
 mod days;
@@ -26,26 +26,26 @@ pub use content::ContentRows;
 pub use days::DayRule;
 pub(crate) use names::{NO_NAME, Names, constant_column, text_column};
 
-/// Marks a time that is not known.
+/// Stands for an unknown time; null in the column.
 pub(crate) const NO_TIME: i64 = i64::MIN;
 
-/// The rows of one day, as positions in file order.
+/// The rows of one day, in file order.
 #[derive(Debug)]
 pub struct DayRows {
     /// UTC day.
     pub day: NaiveDate,
-    /// Positions of the rows.
+    /// Row numbers in the batch.
     pub order: Vec<u32>,
 }
 
-/// What names and constants a batch's rows refer to.
+/// The names and constants to which the rows of a batch refer.
 #[derive(Debug, Clone)]
 pub struct BatchContext<'a> {
     /// Value of the column `system`.
     pub system: &'a str,
     /// Broker group.
     pub broker_group: &'a str,
-    /// Names by number.
+    /// Names by name id.
     pub names: &'a Names,
     /// [`Names::dictionary`].
     pub dictionary: ArrayRef,
@@ -67,18 +67,18 @@ pub trait Rows: Send + Sync {
         self.len() == 0
     }
 
-    /// Bytes that a row brings along besides its fixed columns.
+    /// Bytes of a row besides its columns of fixed size.
     fn heap_bytes_of(&self, _row: u32) -> usize {
         0
     }
 
-    /// The rows by day, each day in file order; rows that the order leaves equal keep the log's order.
+    /// The rows by day, each day in file order. Rows with equal sort keys keep the order of the log.
     fn sorted(&self, context: &BatchContext<'_>) -> Vec<DayRows>;
 
-    /// The rows at these positions as columns.
+    /// Columns of these rows, in this order.
     ///
     /// # Errors
-    /// If columns and schema disagree, which is a defect.
+    /// If columns and schema disagree, which is a bug.
     fn batch(&self, order: &[u32], context: &BatchContext<'_>) -> Result<RecordBatch>;
 }
 
@@ -105,14 +105,14 @@ impl<R: Rows + ?Sized> Rows for &R {
 }
 
 impl<'a> BatchContext<'a> {
-    /// Prepares names for columns.
+    /// Prepares dictionary and ranks of the names.
     #[must_use]
     pub fn new(system: &'a str, broker_group: &'a str, names: &'a Names) -> BatchContext<'a> {
         let (dictionary, ranks) = (names.dictionary(), names.ranks());
         BatchContext { system, broker_group, names, dictionary, ranks, days: DayRule::default() }
     }
 
-    /// With a rule for the days that rows lie in.
+    /// The same context with a rule that assigns rows to days.
     #[must_use]
     pub(crate) fn with_days(self, days: DayRule) -> BatchContext<'a> {
         BatchContext { days, ..self }
@@ -122,9 +122,9 @@ impl<'a> BatchContext<'a> {
         self.days.day_of(time_ms)
     }
 
-    pub(crate) fn rank(&self, number: u32) -> u32 {
+    pub(crate) fn rank(&self, name_id: u32) -> u32 {
         // an absent name sorts first
-        self.ranks.get(number as usize).map_or(0, |rank| rank + 1)
+        self.ranks.get(name_id as usize).map_or(0, |rank| rank + 1)
     }
 }
 
@@ -132,14 +132,14 @@ fn date_of(day: i32) -> NaiveDate {
     NaiveDate::default().checked_add_signed(chrono::Duration::days(i64::from(day))).unwrap_or_default()
 }
 
-/// A row's place: day, then the table's order, then the log's.
+/// A row's sort key: day, then the table's order, then the order of the log.
 ///
-/// Plain words instead of a tuple of fields: sorting them was a quarter of the time of an import.
+/// Integers instead of a tuple of fields, because sorting tuples took a quarter of the time of an import.
 type SortKey<const N: usize> = [u64; N];
 
-/// The first word: day and name, and up to eight bits that come after the name.
+/// The first word of a key: day and name rank, then eight bits that sort after the name.
 pub(crate) fn day_and_name(day: i32, rank: u32, after: u8) -> u64 {
-    // days are biased so that those before the epoch sort first
+    // a bias makes days before the epoch sort first
     let day = u64::from(day.wrapping_add(1 << 23).cast_unsigned() & 0xff_ffff);
     day << 40 | u64::from(rank) << 8 | u64::from(after)
 }
@@ -149,19 +149,19 @@ fn day_of_key(day_and_name: u64) -> i32 {
     biased.cast_signed() - (1 << 23)
 }
 
-/// The last word: what comes before the row in the order (24 and 8 bits), and the row.
+/// The last word of a key: a rank (24 bits), a code (8 bits), and the row number (32 bits).
 pub(crate) fn last_word(rank: u32, code: i8, row: usize) -> u64 {
     // flipping the sign bit sorts signed codes as numbers
     let code = u64::from(code.cast_unsigned() ^ 0x80);
     u64::from(rank & 0xff_ffff) << 40 | code << 32 | (row as u64 & u64::from(u32::MAX))
 }
 
-/// A number that sorts like the signed one.
+/// An unsigned number that sorts like the signed one.
 pub(crate) fn ascending(number: i64) -> u64 {
     number.cast_unsigned() ^ (1 << 63)
 }
 
-/// A number that sorts the other way round.
+/// An unsigned number that sorts in the reverse order of the signed one.
 pub(crate) fn descending(number: i64) -> u64 {
     !ascending(number)
 }
@@ -177,7 +177,7 @@ pub(crate) fn by_day<const N: usize>(mut keys: Vec<SortKey<N>>) -> Vec<DayRows> 
     split_days(rows)
 }
 
-/// Groups rows that are in order, the day first.
+/// Groups sorted rows by day.
 pub(crate) fn split_days(rows: impl Iterator<Item = (i32, u32)>) -> Vec<DayRows> {
     let mut days: Vec<DayRows> = Vec::new();
     let mut current = None;
@@ -211,7 +211,7 @@ pub(crate) fn integers(values: &[i64], order: &[u32]) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(gather(values, order)))
 }
 
-/// Marks a number that is not known.
+/// Stands for an unknown offset; null in the column.
 pub(crate) const NO_OFFSET: i64 = i64::MIN;
 
 pub(crate) fn offsets(values: &[i64], order: &[u32]) -> ArrayRef {
@@ -220,7 +220,7 @@ pub(crate) fn offsets(values: &[i64], order: &[u32]) -> ArrayRef {
     Arc::new(Int64Array::new(buffer, Some(nulls).filter(|nulls| nulls.null_count() > 0)))
 }
 
-/// Marks a small number that is not known.
+/// Stands for an unknown small integer; null in the column.
 pub(crate) const NO_NUMBER: i32 = i32::MIN;
 
 pub(crate) fn small_integers(values: &[i32], order: &[u32], nullable: bool) -> ArrayRef {
@@ -229,7 +229,7 @@ pub(crate) fn small_integers(values: &[i32], order: &[u32], nullable: bool) -> A
     Arc::new(Int32Array::new(buffer, nulls.filter(|nulls| nulls.null_count() > 0)))
 }
 
-/// The keys of a message: pieces between spaces, each once, in the order of the text.
+/// The keys of a message: the parts between spaces, each once, in the order of the text.
 pub(crate) fn split_keys(text: &str) -> impl Iterator<Item = &str> {
     let is_one = !text.contains(' ');
     let mut seen = hashbrown::HashSet::new();
@@ -252,8 +252,8 @@ pub(crate) fn map_builder() -> MapBuilder<StringBuilder, StringBuilder> {
     ))
 }
 
-/// Puts columns under the table's names; dictionary columns stand for the plain type they hold. The last columns of
-/// a table may be left out: they are null.
+/// A batch of columns under the table's names. Dictionary columns are allowed for text. The last columns of a table may
+/// be left out: they become null.
 pub(crate) fn batch_of(def: &TableDef, mut columns: Vec<ArrayRef>) -> Result<RecordBatch> {
     let rows = columns.first().map_or(0, |column| column.len());
     let absent = def.columns.iter().skip(columns.len());
@@ -268,7 +268,7 @@ pub(crate) fn batch_of(def: &TableDef, mut columns: Vec<ArrayRef>) -> Result<Rec
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
-/// Text of any content, back to back.
+/// Texts in one buffer, one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
     pub(crate) bytes: String,
@@ -294,20 +294,20 @@ impl Texts {
         Arc::new(arrow::array::StringArray::from_iter_values(order.iter().map(|row| self.get(*row as usize))))
     }
 
-    /// As [`Texts::column`], with null for what is empty.
+    /// As [`Texts::column`], with null for empty texts.
     pub(crate) fn nullable_column(&self, order: &[u32]) -> ArrayRef {
         let texts = order.iter().map(|row| Some(self.get(*row as usize)).filter(|text| !text.is_empty()));
         Arc::new(texts.collect::<arrow::array::StringArray>())
     }
 }
 
-/// Stands for a list that the source does not tell.
+/// Stands for a list that the source does not have; null in the column.
 const NO_LIST: u32 = u32::MAX;
 
 /// Lists of names; equal lists are kept once.
 #[derive(Debug, Default)]
 pub(crate) struct NameLists {
-    /// Number of each row's list; 0 is the empty list, [`NO_LIST`] an unknown one.
+    /// Per row the position of its list in `lists`, from 1. 0 is the empty list, [`NO_LIST`] an unknown one.
     rows: Vec<u32>,
     known: hashbrown::HashMap<Box<[u32]>, u32>,
     lists: Vec<Box<[u32]>>,
@@ -342,7 +342,7 @@ impl NameLists {
         list.first().map(|name| names.text(*name))
     }
 
-    /// The lists of these rows; null where they are not known.
+    /// The lists of these rows; null for unknown ones.
     pub(crate) fn column(&self, order: &[u32], names: &Names) -> ArrayRef {
         let mut builder = list_builder();
         for number in gather(&self.rows, order) {

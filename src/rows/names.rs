@@ -1,4 +1,4 @@
-//! Names of a batch as numbers: subjects, groups and consumers repeat in almost every row.
+//! Interned names of a batch: subjects, groups and consumers repeat in almost every row, so rows hold name ids.
 
 use std::sync::Arc;
 
@@ -8,42 +8,42 @@ use hashbrown::HashMap;
 
 use crate::error::Result;
 
-/// Number of an absent name.
+/// Name id of an absent name.
 pub(crate) const NO_NAME: u32 = u32::MAX;
 
-/// Names and their numbers.
+/// Names and their ids. An id is only valid for the batch whose names it refers to.
 #[derive(Debug, Default)]
 pub struct Names {
-    numbers: HashMap<Box<[u8]>, u32>,
+    ids: HashMap<Box<[u8]>, u32>,
     texts: Vec<Box<str>>,
 }
 
 impl Names {
-    /// Number of a name; bytes that are not UTF-8 are replaced.
-    pub fn number(&mut self, name: &[u8]) -> u32 {
-        if let Some(number) = self.numbers.get(name) {
-            return *number;
+    /// Name id of a name. In its text, bytes that are not UTF-8 are replaced.
+    pub fn id(&mut self, name: &[u8]) -> u32 {
+        if let Some(id) = self.ids.get(name) {
+            return *id;
         }
-        let number = u32::try_from(self.texts.len()).unwrap_or(NO_NAME - 1);
+        let id = u32::try_from(self.texts.len()).unwrap_or(NO_NAME - 1);
         self.texts.push(String::from_utf8_lossy(name).into());
-        self.numbers.insert(name.into(), number);
-        number
+        self.ids.insert(name.into(), id);
+        id
     }
 
-    /// The name with this number; empty for [`NO_NAME`].
+    /// The name with this id; empty for [`NO_NAME`].
     #[must_use]
-    pub fn text(&self, number: u32) -> &str {
-        self.texts.get(number as usize).map_or("", |text| text)
+    pub fn text(&self, id: u32) -> &str {
+        self.texts.get(id as usize).map_or("", |text| text)
     }
 
-    /// Position of every name in the order of their bytes, by number.
+    /// Rank of every name in the order of their bytes, by name id.
     #[must_use]
-    pub fn ranks(&self) -> Vec<u32> {
+    pub(super) fn ranks(&self) -> Vec<u32> {
         let mut order: Vec<u32> = (0..self.texts.len() as u32).collect();
         order.sort_unstable_by(|a, b| self.text(*a).as_bytes().cmp(self.text(*b).as_bytes()));
         let mut ranks = vec![0; order.len()];
-        for (rank, number) in order.into_iter().enumerate() {
-            if let Some(slot) = ranks.get_mut(number as usize) {
+        for (rank, id) in order.into_iter().enumerate() {
+            if let Some(slot) = ranks.get_mut(id as usize) {
                 *slot = rank as u32;
             }
         }
@@ -57,12 +57,12 @@ impl Names {
     }
 }
 
-/// A text column whose values are in a dictionary made by [`Names::dictionary`].
+/// A text column of name ids, with a dictionary made by [`Names::dictionary`].
 ///
 /// # Errors
-/// Never for numbers of the same [`Names`].
-pub(crate) fn text_column(numbers: impl Iterator<Item = u32>, dictionary: &ArrayRef) -> Result<ArrayRef> {
-    let keys: Int32Array = numbers.map(|n| if n == NO_NAME { None } else { i32::try_from(n).ok() }).collect();
+/// Never for ids of the same [`Names`].
+pub(crate) fn text_column(ids: impl Iterator<Item = u32>, dictionary: &ArrayRef) -> Result<ArrayRef> {
+    let keys: Int32Array = ids.map(|id| if id == NO_NAME { None } else { i32::try_from(id).ok() }).collect();
     Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, dictionary.clone())?))
 }
 

@@ -1,4 +1,4 @@
-//! From rows to a commit: sort, encode, store, and name them in the Delta log with the stream's position.
+//! From rows to a commit: sorts and encodes rows, stores the files, and commits them with the stream's position.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use crate::lake::schema::TableDef;
 use crate::lake::{Beside, EncodedFile, FileEncoder, Lake, Level, Move, Outcome, Owner, StreamId};
 use crate::rows::{BatchContext, DayRule, Rows};
 
-/// Rows turned into columns at a time.
+/// Maximum rows converted into columns at once.
 const CHUNK_ROWS: usize = 16 * 1024;
 /// Flushes encoded at the same time.
 const FLUSHES_AHEAD: usize = 2;
-/// Bytes of bodies turned into columns at a time.
+/// Maximum bytes of bodies converted into columns at once.
 const CHUNK_BYTES: usize = 4 << 20;
 
 /// Files of one table, not yet stored.
@@ -32,7 +32,7 @@ impl Encoded {
     }
 
     /// The files by table and day.
-    pub(crate) fn into_days(self) -> impl Iterator<Item = (&'static TableDef, NaiveDate, EncodedFile)> {
+    pub(super) fn into_days(self) -> impl Iterator<Item = (&'static TableDef, NaiveDate, EncodedFile)> {
         let def = self.def;
         self.files.into_iter().map(move |(day, _, file)| (def, day, file))
     }
@@ -43,18 +43,18 @@ impl Encoded {
 pub(crate) struct TablePosition {
     pub(crate) def: &'static TableDef,
     pub(crate) position: Option<u64>,
-    /// Where the table stood in the stream that brings rows of the same log, if there is such a stream.
+    /// The table's position in the other stream of the same records, if there is such a stream: BESIDE.
     pub(crate) beside: Option<Option<u64>>,
 }
 
 impl TablePosition {
-    /// What a commit of the stream rests on besides its own position.
+    /// The condition of BESIDE for a commit of the stream.
     pub(crate) fn rests_on(&self, stream: &StreamId) -> Option<Beside> {
         Some(Beside { stream: stream.beside()?, position: self.beside? })
     }
 }
 
-/// Where replay goes on: the lowest position, `None` before the first commit of any table.
+/// The position at which replay begins: the lowest of all tables, `None` if a table has no commit yet.
 pub(crate) fn lowest(tables: &[TablePosition]) -> Option<u64> {
     tables.iter().map(|table| table.position).min().flatten()
 }
@@ -64,7 +64,7 @@ pub(crate) fn is_uneven(tables: &[TablePosition]) -> bool {
     tables.iter().any(|table| table.position != lowest(tables))
 }
 
-/// Sorts and encodes rows, one file a day, and one of the rows that `days` gives no day of their own.
+/// Sorts and encodes rows, one file per day and one for strays (see [`DayRule`]).
 pub(crate) fn encode(
     rows: &dyn Rows,
     context: &BatchContext<'_>,
@@ -97,7 +97,7 @@ pub(crate) fn encode(
     Ok(Encoded { def, files })
 }
 
-/// How many of the next rows to turn into columns at once.
+/// How many of the next rows are converted into columns at once.
 fn chunk_rows(rows: &dyn Rows, order: &[u32]) -> usize {
     let mut bytes = 0;
     let fits = order.iter().take(CHUNK_ROWS).take_while(|row| {
@@ -108,7 +108,7 @@ fn chunk_rows(rows: &dyn Rows, order: &[u32]) -> usize {
 }
 
 impl Lake {
-    /// Stores files and commits them with the stream's move to `to`.
+    /// Stores files and commits them together with the move of the stream to `to`. Returns whether a commit was needed.
     pub(crate) async fn commit_encoded(
         &self,
         encoded: Encoded,
@@ -117,7 +117,7 @@ impl Lake {
         to: u64,
     ) -> Result<bool> {
         if position.position.is_some_and(|known| known >= to) {
-            // the table is ahead of the others after a crash; replay has dropped its rows
+            // after a crash this table can be ahead of the others; replay has dropped its rows
             return Ok(false);
         }
         let table = self.table(encoded.def)?.clone();
@@ -159,7 +159,7 @@ impl Lake {
         }
     }
 
-    /// Which days rows may lie in that are written at `now`.
+    /// The day rule for rows written at `now`.
     pub(crate) fn days(&self, now: DateTime<Utc>) -> DayRule {
         DayRule::new(now, self.settings.clock_tolerance, self.settings.days_per_commit)
     }
@@ -171,7 +171,7 @@ impl Lake {
             defs.map(|def| TablePosition { def, position: None, beside: None }).collect();
         for entry in &mut positions {
             let table = self.table(entry.def)?;
-            // first of all: what the other stream brings from now on is noticed at the commit
+            // read first, so that the commit notices everything that the other stream commits from now on
             if let Some(other) = stream.beside() {
                 entry.beside = Some(table.position(&other).await?);
             }
@@ -181,9 +181,9 @@ impl Lake {
     }
 }
 
-/// Encodes flushes as they come, two at a time, and hands the results out in order: while one is stored and
-/// committed the next are being sorted and compressed.
-pub(crate) fn encode_ahead<'a, F, E, T>(
+/// Encodes flushes as they arrive, [`FLUSHES_AHEAD`] at a time, and returns the results in order: while one is stored
+/// and committed, the next ones are sorted and compressed.
+pub(super) fn encode_ahead<'a, F, E, T>(
     flushes: mpsc::Receiver<F>,
     encode: impl Fn(F) -> E + 'a,
 ) -> impl Stream<Item = Result<T>> + 'a
@@ -199,7 +199,7 @@ where
     flushes.map(encode).buffered(FLUSHES_AHEAD)
 }
 
-/// Runs blocking work that needs a shared batch.
+/// Runs blocking work on a shared batch.
 pub(crate) async fn blocking<B, T>(
     batch: &Arc<B>,
     work: impl FnOnce(&B) -> Result<T> + Send + 'static,

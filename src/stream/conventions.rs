@@ -1,31 +1,31 @@
-//! How messages of a system are found in the tables, and what their names mean: what routes ask instead of comparing names
-//! of systems. A default answers for systems that do without.
+//! How messages of a system are found in the tables, and what its names mean. Routes use these conventions instead of
+//! comparing names of systems. Methods that a system does not need have defaults.
 
 use crate::lake::Gap;
 use crate::query::lookup::StoredMessage;
 
 /// The conventions of a system. Pure: nothing here reads a table.
 pub(crate) trait Conventions: Send + Sync {
-    /// Whether ids and keys of messages are in `message_key`. If not, ids are looked for in `message` itself, and messages
+    /// Whether ids and keys of messages are in `message_key`. If not, ids are looked up in `message` itself, and messages
     /// have no keys.
     fn has_keys(&self) -> bool;
 
-    /// Why a message cannot be asked for by its key, of a system without keys.
+    /// Explanation for requests by key, if messages of the system have no keys.
     fn why_no_keys(&self) -> &'static str {
         ""
     }
 
-    /// An id in all the forms in which it can be stored.
+    /// All forms in which an id can be stored.
     fn id_forms(&self, id: &str) -> Vec<String> {
         vec![id.to_owned()]
     }
 
-    /// The key of `message_key` under which a key is known whose message is gone.
+    /// The value of `message_key.key` for a key whose message no longer exists.
     fn lost_key(&self, _topic: &str, _key: &str) -> Option<String> {
         None
     }
 
-    /// The code in `kind` of messages that are no copies, where copies are stored in the topic itself.
+    /// The code in `kind` of original messages, if copies are stored in the same topic; else `None`.
     fn kind_of_originals(&self) -> Option<i64> {
         None
     }
@@ -35,7 +35,7 @@ pub(crate) trait Conventions: Send + Sync {
         false
     }
 
-    /// Whether a topic has no messages of its own: they are stored in other topics and name it.
+    /// Whether a topic is a light queue: its messages are stored in other topics and name it.
     fn is_light_queue(&self, _topic: &str) -> bool {
         false
     }
@@ -45,24 +45,24 @@ pub(crate) trait Conventions: Send + Sync {
         false
     }
 
-    /// Topic of a group's dead letters; `None` if they are in `dead_message`.
+    /// Topic of a group's dead letters; `None` if dead letters are in `dead_message`.
     fn dead_letter_topic(&self, _group: &str) -> Option<String> {
         None
     }
 
-    /// Whether brokers tell of topics without stored messages, in `consumer_progress`.
+    /// Whether `consumer_progress` has samples, also of topics without stored messages.
     fn has_samples(&self) -> bool {
         false
     }
 
-    /// A statement that gives a row if anything is known of a group.
+    /// A statement that returns a row if a group is known.
     fn group_statement(&self, group: &str, topic: &str) -> String;
 
-    /// A statement for the groups (`consumer_group`) of a topic, or of any; `None` if topics tell them, see
-    /// [`Conventions::group_of_topic`].
+    /// A statement for the groups (`consumer_group`) of one topic, or of all topics; `None` if names of topics contain
+    /// them, see [`Conventions::group_of_topic`].
     fn groups_statement(&self, topic: Option<&str>) -> Option<String>;
 
-    /// The group to which a topic belongs: of its retries or dead letters.
+    /// The group of a topic with retries or dead letters.
     fn group_of_topic<'a>(&self, _topic: &'a str) -> Option<&'a str> {
         None
     }
@@ -72,27 +72,26 @@ pub(crate) trait Conventions: Send + Sync {
         group.to_owned()
     }
 
-    /// The queue of a stretch that was gone, if messages of the topic can have been in it; `Some(None)` if the system has no
-    /// queues.
+    /// The queue of a gap, if messages of the topic can have been in it; `Some(None)` if the system has no queues.
     fn queue_of(&self, gap: &Gap, topic: Option<&str>) -> Option<Option<i32>>;
 
-    /// Why there are no traces; `None` if there are.
+    /// Explanation if the system has no traces.
     fn why_no_traces(&self) -> Option<&'static str> {
         None
     }
 
-    /// Why no group can be reset; `None` if it can.
+    /// Explanation if groups of the system cannot be reset.
     fn why_no_reset(&self) -> Option<&'static str> {
         None
     }
 
-    /// Why no message can be sent again; `None` if it can.
+    /// Explanation if messages of the system cannot be sent again.
     fn why_no_sending(&self) -> Option<&'static str> {
         None
     }
 }
 
-/// A text in SQL.
+/// A text as an SQL literal.
 pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -1,4 +1,4 @@
-//! What the worker hands to the flusher, and how much memory all of it takes up.
+//! What the worker passes to the flusher, and how much memory all hot rows take.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,17 +7,18 @@ use bytes::Bytes;
 
 use crate::query::HotFile;
 
-/// Rows from which a hot file is committed as it is.
+/// Rows from which a hot file is committed without merging.
 pub(super) const LARGE_ROWS: u64 = 16 * 1024;
 
-/// What a commit consists of: the hot files of a stretch of a stream, which end where the commit ends.
+/// The content of one commit: the hot files of a stream since the last cut.
 #[derive(Debug)]
 pub(super) struct Cut {
+    /// Position to which the commit moves the stream.
     pub(super) to: u64,
     pub(super) files: Vec<HotFile>,
-    /// What is needed to go on at `to`.
+    /// State with which replay continues at `to`.
     pub(super) state: Option<Bytes>,
-    /// Given back when the cut is committed or given up.
+    /// Released when the cut is dropped, committed or not.
     pub(super) _share: HotShare,
 }
 
@@ -31,7 +32,7 @@ impl HotBytes {
     }
 }
 
-/// A part of [`HotBytes`], given back when it is dropped.
+/// A share of [`HotBytes`], released when it is dropped.
 #[derive(Debug)]
 pub(super) struct HotShare {
     pub(super) all: Arc<HotBytes>,

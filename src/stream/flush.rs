@@ -1,9 +1,9 @@
-//! From hot rows to a commit: one task a stream takes cuts and commits them, however often the store fails.
+//! From hot rows to commits: one task per stream commits the cuts of its worker, and retries while the store fails.
 //!
-//! **SPOOL-BEFORE-COMMIT**: what a commit covers is forced to the spool's disk before the first table is
-//! committed, so that the frames' boundaries survive whatever the tables know of them. Files get their names
-//! before they are stored and keep them through every attempt: a failed attempt leaves nothing behind that the
-//! next does not overwrite.
+//! **SPOOL-BEFORE-COMMIT**: the frames that a commit covers are forced to the spool's disk before the first table is
+//! committed. So after a power loss the spool still has a frame boundary at every position that a table names. Files get
+//! their names before they are stored and keep them in every attempt, so that the next attempt overwrites what a failed
+//! one has stored.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,22 +29,23 @@ use crate::rows::DayRule;
 pub(super) struct Flusher {
     pub(super) stream: StreamId,
     pub(super) owner: Owner,
-    /// Tables in the order of commits: what lists a message comes after what describes it.
+    /// Tables in the order of commits, see [`crate::lake::LogDef::tables`].
     pub(super) tables: Vec<TablePosition>,
     pub(super) lake: Arc<Lake>,
     pub(super) catalog: Arc<Catalog>,
     pub(super) spool: Arc<Mutex<Spool>>,
     pub(super) settings: config::Follow,
     pub(super) board: Arc<Board>,
-    /// Cancelled when waiting for a failing store is to end.
+    /// Cancelled when a stop no longer waits for a failing store.
     pub(super) give_up: CancellationToken,
 }
 
 impl Flusher {
-    /// Commits cuts in their order until the worker ends or a cut cannot be committed for good.
+    /// Commits cuts in their order, until the worker ends or a commit fails for good.
     ///
     /// # Errors
-    /// What no further attempt can help: another writer, tables that contradict themselves.
+    /// Failures that another attempt cannot cure: another writer, tables that contradict themselves. After a stop, also the
+    /// last failure.
     pub(super) async fn run(mut self, mut cuts: mpsc::Receiver<Cut>) -> Result<()> {
         while let Some(cut) = cuts.recv().await {
             let mut prepared: Option<Vec<Prepared>> = None;
@@ -52,7 +53,7 @@ impl Flusher {
             loop {
                 match self.attempt_in_time(&cut, &mut prepared).await {
                     Ok(()) => break,
-                    Err(error) if !is_passing(&error) => {
+                    Err(error) if !is_transient(&error) => {
                         self.board.alarm(
                             alarm_name(self.stream.log),
                             format!("{error}; this stream is opened anew"),
@@ -82,10 +83,10 @@ impl Flusher {
         }
     }
 
-    /// An attempt, given up when the store does not come back.
+    /// One attempt, with the time limit `follow.commit_timeout` on storing and committing.
     async fn attempt_in_time(&mut self, cut: &Cut, prepared: &mut Option<Vec<Prepared>>) -> Result<()> {
         self.with_spool(Spool::sync).await?;
-        // not timed: a merge that is given up would go on beside its repetition
+        // no time limit: an abandoned merge would continue beside its repetition
         let tables = match prepared {
             Some(tables) => tables,
             None => prepared.insert(self.prepare(cut).await?),
@@ -107,7 +108,7 @@ impl Flusher {
         }
     }
 
-    /// `false` if files are too old to be committed: FRESH.
+    /// Commits and makes the commit visible; `false` if files are too old to be committed: FRESH.
     async fn attempt(&mut self, cut: &Cut, tables: &mut [Prepared]) -> Result<bool> {
         if !self.commit(cut, tables).await? {
             return Ok(false);
@@ -125,7 +126,7 @@ impl Flusher {
             .await?
     }
 
-    /// Merges what is small, and names the files.
+    /// Merges small files and names all files.
     async fn prepare(&self, cut: &Cut) -> Result<Vec<Prepared>> {
         let mut prepared = Vec::with_capacity(self.tables.len());
         let rule = self.lake.days(self.lake.store.now());
@@ -143,16 +144,16 @@ impl Flusher {
         Ok(prepared)
     }
 
-    /// The files of one table and day: large ones as they are, small ones merged.
+    /// The files of one table and day: large ones unchanged, small ones merged.
     async fn encoded(&self, position: &TablePosition, hot: Vec<&HotFile>) -> Result<Vec<EncodedFile>> {
         let (large, small): (Vec<_>, Vec<_>) =
             hot.into_iter().partition(|hot| hot.file.stats.rows >= LARGE_ROWS);
-        let as_they_are = if small.len() == 1 { [large, small.clone()].concat() } else { large };
-        let mut encoded: Vec<EncodedFile> = as_they_are.iter().filter_map(|hot| hot.file.encoded()).collect();
+        let unchanged = if small.len() == 1 { [large, small.clone()].concat() } else { large };
+        let mut encoded: Vec<EncodedFile> = unchanged.iter().filter_map(|hot| hot.file.encoded()).collect();
         if small.len() > 1 {
             let (lake, table) = (self.lake.clone(), self.lake.table(position.def)?.clone());
             let runs: Vec<Run> = small.iter().map(|hot| vec![hot.file.clone()]).collect();
-            // decoding and encoding keep a thread busy; it must not be one that answers requests
+            // merging would block a thread that answers requests
             let runtime = tokio::runtime::Handle::current();
             let merged = tokio::task::spawn_blocking(move || {
                 runtime.block_on(async move { lake.merge(&table, &runs)?.all().await })
@@ -203,8 +204,8 @@ impl Flusher {
     }
 }
 
-/// Hot files of a table by the partition that they go to, and whether its day is that of their rows. The rarest of too
-/// many days share the present day's.
+/// Hot files of a table by partition and whether they are strays. If there are too many days, the files of the rarest
+/// are strays, too (see [`DayRule`]).
 fn by_day<'a>(
     def: &TableDef,
     hot: Vec<&'a HotFile>,
@@ -224,14 +225,14 @@ fn by_day<'a>(
     days
 }
 
-/// Files of one table, named and perhaps stored.
+/// The named files of one table; some may be stored already.
 struct Prepared {
     files: Vec<LakeFile>,
     is_done: bool,
 }
 
-/// Whether trying again can help.
-fn is_passing(error: &Error) -> bool {
+/// Whether another attempt can succeed.
+fn is_transient(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Conflict)
 }
 

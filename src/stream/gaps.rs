@@ -1,5 +1,5 @@
-//! Stretches that the broker no longer had: shown to operators, and written down beside the tables so that they
-//! are not forgotten by a restart.
+//! Gaps, the ranges that the broker no longer had: shown to operators, and stored beside the tables so that they
+//! survive a restart.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,31 +13,31 @@ pub(crate) struct Gaps {
     board: Arc<Board>,
     system: &'static str,
     group: String,
-    /// What is not written down yet.
-    unwritten: Mutex<Option<Vec<Gap>>>,
-    /// Held while writing, so that an older list never overwrites a newer one.
+    /// All gaps, if the stored list is older.
+    unsaved: Mutex<Option<Vec<Gap>>>,
+    /// Held during a write, so that an older list never overwrites a newer one.
     writing: tokio::sync::Mutex<()>,
 }
 
 impl Gaps {
     pub(crate) fn new(lake: Arc<Lake>, board: Arc<Board>, system: &'static str, group: String) -> Gaps {
-        Gaps { lake, board, system, group, unwritten: Mutex::new(None), writing: tokio::sync::Mutex::new(()) }
+        Gaps { lake, board, system, group, unsaved: Mutex::new(None), writing: tokio::sync::Mutex::new(()) }
     }
 
-    /// Shows a gap; [`Gaps::store`] writes it down.
+    /// Shows a gap; [`Gaps::store`] stores it.
     pub(crate) fn note(&self, gap: Gap) {
         metrics::counter!("mqlake_follow_gaps_total", "group" => self.group.clone()).increment(1);
         let all = self.board.gap(gap);
-        *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner) = Some(all);
+        *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = Some(all);
     }
 
-    /// Writes down what is not written yet; after a failure the next call tries again.
+    /// Stores new gaps; after a failure the next call tries again.
     pub(crate) async fn store(&self) {
         let _writing = self.writing.lock().await;
-        let Some(gaps) = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let Some(gaps) = self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         if let Err(error) = self.put(gaps.clone()).await {
-            tracing::warn!(group = self.group, %error, "gaps could not be written down yet");
-            self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(gaps);
+            tracing::warn!(group = self.group, %error, "gaps could not be stored yet");
+            self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(gaps);
         }
     }
 

@@ -1,8 +1,8 @@
-//! The import loop: a thread reads and replays a log, this task encodes and commits behind it, for any system.
+//! The import loop of all systems: a thread reads and replays a log, while this task encodes and commits its batches.
 //!
-//! Tables are committed one after the other in the order of the log's definition, after the state that belongs to the
-//! position. A crash between two of them leaves tables at different positions; the next run begins at the lowest, and
-//! replay drops what a table has. Nothing here opens a log.
+//! The state at a position is stored first, then the tables are committed one after the other, in the order of the log's
+//! definition. A crash between two commits leaves tables at different positions. The next run begins at the lowest, and
+//! replay drops the rows that a table already has (PROJECTION). Nothing here opens a log.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::lake::{Lake, StreamId};
 use crate::rows::DayRule;
 
-/// Rows up to a position, with what is needed to go on there.
+/// Rows up to a position, with the state from which replay continues there.
 struct Flush {
     batch: Box<dyn Batch>,
     state: Option<Bytes>,
@@ -30,45 +30,45 @@ struct EncodedFlush {
     to: u64,
 }
 
-/// Where a reader hands its batches over. It waits while one is on its way.
+/// The channel through which a reader passes on its batches. It holds one batch: a reader waits while it is full.
 pub(crate) struct Flushes(mpsc::Sender<Flush>);
 
 impl Flushes {
-    /// Hands over the rows up to a position.
+    /// Passes on the rows up to a position.
     ///
     /// # Errors
-    /// If committing failed; its error is the one that is shown.
+    /// If committing failed. The import returns the error of the commit instead of this one.
     pub(crate) fn send(&self, batch: Box<dyn Batch>, state: Option<Bytes>, to: u64) -> Result<()> {
         let stopped = |_| Error::Invariant("reading stopped because committing failed".to_owned());
         self.0.blocking_send(Flush { batch, state, to }).map_err(stopped)
     }
 }
 
-/// Reads a log for an import, from where it was opened to its end. Blocking, on a thread of its own.
+/// Reads a log for an import, from the position at which it was opened to its end. It blocks, on a thread of its own.
 pub(crate) trait LogReader: Send + 'static {
-    /// What is known at the end of the log.
+    /// Result of reading the whole log.
     type Outcome: Send;
 
-    /// Reads, replays, and hands over each batch that is large enough.
+    /// Reads and replays; passes on each batch that is large enough.
     ///
     /// # Errors
-    /// What makes reading impossible, with the place in the log.
+    /// If the log cannot be read further, with the place in the log.
     fn read(self, flushes: &Flushes) -> Result<Self::Outcome>;
 }
 
-/// What an import of one log did.
+/// Result of an import of one log.
 pub(crate) struct Imported<T> {
-    /// What the reader tells.
+    /// Result of the reader.
     pub(crate) outcome: T,
     /// Commits made.
     pub(crate) commits: u64,
 }
 
 impl Lake {
-    /// Reads a log to its end and commits what it brings; `tables` are moved along.
+    /// Reads a log to its end and commits its rows; updates the positions in `tables`.
     ///
     /// # Errors
-    /// What reading or committing met; what was committed before stays.
+    /// The first error of reading or committing. Earlier commits stay.
     pub(crate) async fn import_log<R: LogReader>(
         &self,
         reader: R,

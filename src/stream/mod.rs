@@ -6,12 +6,12 @@
 //! import: log reader ─► encode ahead ─► lake
 //! ```
 //!
-//! A system brings what turns its records into rows ([`Replay`]), what reads its logs ([`LogReader`]) and what follows its
-//! brokers ([`Follower`]); all else is here, once. A [`Pipeline`] is one stream that is followed: its source appends to the
-//! spool, a thread replays the spool and makes rows visible, a task commits them. Each side goes on while the next stands
-//! still: queries while the broker is away, receiving while the store is. Nothing here knows a broker or answers queries.
+//! A system implements [`Replay`] (its records become rows), [`LogReader`] (import of its logs) and [`Follower`] (following
+//! its brokers). Everything else is here, once. A [`Pipeline`] is one followed stream: its source appends to the spool, a
+//! thread replays the spool and makes rows visible, and a task commits them. Each stage continues while the next one is
+//! blocked: queries while the broker is away, receiving while the store is. Nothing here knows a broker or answers queries.
 //!
-//! What holds whatever crashes: **SPOOL-DURABLE** (spool), **SPOOL-BEFORE-COMMIT** (flush), **EXACTLY-ONCE**
+//! Invariants that survive every crash: **SPOOL-DURABLE** (spool), **SPOOL-BEFORE-COMMIT** (flush), **EXACTLY-ONCE**
 //! (lake::table), **VISIBLE-ONCE** (query::catalog), **PROJECTION** (import).
 
 mod commit;
@@ -43,4 +43,4 @@ pub(crate) use replay::{Batch, Pending, Replay};
 pub use request::Skipped;
 pub(crate) use request::check_group;
 pub use status::{Board, SourceStatus, StreamState};
-pub(crate) use system::{Follower, GroupPlace, Orders, QueueReset, Sender, System};
+pub(crate) use system::{Follower, GroupPosition, Orders, QueueReset, Sender, System};

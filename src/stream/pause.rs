@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Pauses that double from one failure to the next, with jitter, so that many clients do not come back together.
+/// Pauses that double with each failure, with jitter, so that many clients do not retry at the same time.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     least: Duration,
@@ -20,9 +20,9 @@ impl Backoff {
         let whole = self.next;
         self.next = (whole * 2).min(self.most);
         let half = whole / 2;
-        // a random id is at hand; pauses need no better source of chance
-        let chance = uuid::Uuid::new_v4().as_u128() % 1000;
-        half + half.mul_f64(chance as f64 / 1000.0)
+        // a random uuid is random enough for jitter
+        let random = uuid::Uuid::new_v4().as_u128() % 1000;
+        half + half.mul_f64(random as f64 / 1000.0)
     }
 
     pub(crate) fn reset(&mut self) {
@@ -30,7 +30,7 @@ impl Backoff {
     }
 }
 
-/// The pause of a stream: none while answers bring something, growing while they are empty.
+/// The pause of a stream after an empty answer. It doubles up to a limit, until an answer has data again.
 #[derive(Debug)]
 pub(crate) struct IdlePause {
     least: Duration,

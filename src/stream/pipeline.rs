@@ -1,7 +1,7 @@
-//! One stream of one broker group inside mqlake: its spool, the worker that replays it, the flusher that commits.
+//! One followed stream of one broker group: its spool, the worker that replays it, and the flusher that commits.
 //!
-//! Opening a pipeline reads what the tables have and what the spool holds, and finds where receiving goes on.
-//! It never talks to a broker.
+//! Opening a pipeline compares the positions of the tables with the spool, and so finds the position at which receiving
+//! continues. It never talks to a broker.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,25 +24,25 @@ use crate::error::{Error, Result};
 use crate::lake::{Lake, Log, Owner, StreamId};
 use crate::query::Catalog;
 
-/// Bytes of a frame and a new segment besides the payload, generously.
+/// Upper estimate of the bytes of a frame and a new segment without the payload.
 const FRAME_OVERHEAD: u64 = 128;
-/// Greatest distance between what two spools count; a power of two less one. A stream can begin anew a million times.
-const MOST_APART: u128 = (1 << 43) - 1;
-/// Cuts that wait for the flusher.
+/// Maximum random distance of [`begin_apart`]; a power of two minus one. Positions allow a million such steps.
+const MAX_DISTANCE: u128 = (1 << 43) - 1;
+/// Maximum cuts that wait for the flusher.
 const CUTS_AHEAD: usize = 1;
 
 type Task = JoinHandle<Result<()>>;
 
-/// What all pipelines of a process share.
+/// Shared by all pipelines of a process.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) lake: Arc<Lake>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) config: Arc<Config>,
     pub(crate) hot: Arc<HotBytes>,
-    /// Nothing more is to be received.
+    /// Cancelled to stop receiving.
     pub(crate) stop: CancellationToken,
-    /// What is not committed by now stays in the spool.
+    /// Cancelled to stop committing; uncommitted frames stay in the spool.
     pub(crate) give_up: CancellationToken,
 }
 
@@ -51,33 +51,33 @@ pub(crate) struct Pipeline {
     pub(crate) stream: StreamId,
     spool: Arc<Mutex<Spool>>,
     view: SpoolView,
-    most_spooled: u64,
-    /// The last frame with records, once it was looked for.
+    max_spooled: u64,
+    /// The last frame with records; `None` until it is received or looked up.
     last: Mutex<Option<OwnedFrame>>,
-    /// Held by an append for as long as it really runs, whoever waits for it.
+    /// Held by an append until it has finished, even if its caller was cancelled.
     appending: Arc<tokio::sync::Mutex<()>>,
     wake: Arc<Wake>,
     stop: Arc<AtomicBool>,
     board: Arc<Board>,
-    /// Where replay began, if anything was known then.
+    /// The position at which replay began, if the tables or the spool had one.
     begin: Option<u64>,
-    /// Up to here the tables stand at different positions and the spool does not help: offsets of single records
-    /// are needed.
+    /// Up to this position the tables are uneven and the spool has no frames, so each table drops records by their
+    /// offsets: the source must find the offset of every single record.
     pub(crate) exact_until: u64,
-    /// Worker and flusher, until it is closed.
+    /// Worker and flusher, until the pipeline is closed.
     tasks: Option<(Task, Task)>,
 }
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.wake.ring();
+        self.wake.notify();
     }
 }
 
 impl Pipeline {
-    /// Opens a stream. `replay` makes what turns its records into rows; it is told whether the spool holds what follows
-    /// the tables, and so whether positions of what is received mean the same as those of the tables.
+    /// Opens a stream. `replay` creates its [`Replay`]. Its argument is whether the spool continues where the tables end:
+    /// only then do positions of received frames mean the same as those of the tables.
     pub(crate) async fn open(
         shared: &Shared,
         board: &Arc<Board>,
@@ -97,10 +97,10 @@ impl Pipeline {
             tracing::info!(%stream, bytes = recovered.torn_bytes, "an unfinished write was cut off the spool");
         }
         let highest = tables.iter().filter_map(|table| table.position).max().unwrap_or(0);
-        // positions that count what was received begin anew behind all tables; offsets of a log stay what they are
+        // counted positions restart behind all tables, offsets of a log at the lowest table
         let is_counted = stream.log.is_received();
         let anew = if is_counted { lowest.map(|_| highest) } else { lowest };
-        // some tables may have their first commit already, and the spool be lost
+        // after a crash in the first commit only some tables have a position; if the spool is empty, too, it was lost
         let is_lost = is_counted && highest > 0 && spool.end().is_none();
         let is_spooled = covers(&spool, lowest) && !is_lost && (!is_counted || has_boundary(&spool, lowest)?);
         let mut begin = lowest;
@@ -148,7 +148,7 @@ impl Pipeline {
             cuts,
         };
         let runtime = tokio::runtime::Handle::current();
-        // a thread of its own: it lives as long as the stream and must not use up those for short work
+        // a thread of its own: it runs as long as the stream, and the blocking pool is for short work
         let (ended, worked) = tokio::sync::oneshot::channel();
         let name = format!("replay-{log}");
         std::thread::Builder::new()
@@ -165,7 +165,7 @@ impl Pipeline {
             stream,
             spool,
             view,
-            most_spooled: settings.max_bytes,
+            max_spooled: settings.max_bytes,
             last: Mutex::default(),
             appending: Arc::default(),
             wake,
@@ -181,22 +181,22 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// End of what is spooled: the offset to ask the broker for.
+    /// End of the spool: the offset at which receiving continues.
     pub(crate) fn received(&self) -> Option<u64> {
         self.view.end()
     }
 
-    /// Waits for an append that whoever began it no longer waits for.
+    /// Waits for an append whose caller was cancelled.
     pub(crate) async fn settle(&self) {
         drop(self.appending.lock().await);
     }
 
-    /// Whether the spool takes this much more.
+    /// Whether a payload of this size fits into the spool now.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.view.bytes() + bytes as u64 + FRAME_OVERHEAD <= self.most_spooled
+        self.view.bytes() + bytes as u64 + FRAME_OVERHEAD <= self.max_spooled
     }
 
-    /// Goes through what the spool holds behind the tables, in order, one frame at a time: it can be more than memory.
+    /// Folds the frames that the spool holds behind the tables, in order. Only one frame at a time is in memory.
     pub(crate) async fn fold_spooled<T: Send + 'static>(
         &self,
         mut folded: T,
@@ -217,7 +217,7 @@ impl Pipeline {
         .await?
     }
 
-    /// The last frame with records that was received, if it is known: after a start that of the spool.
+    /// The last received frame with records, if it is known: after a start the last one in the spool.
     pub(crate) async fn last_frame(&self) -> Result<Option<OwnedFrame>> {
         if let Some(last) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner) {
             return Ok(Some(last.clone()));
@@ -248,7 +248,7 @@ impl Pipeline {
         self.view.bytes()
     }
 
-    /// Takes what was received: from then on it counts as received.
+    /// Appends a frame to the spool. From then on it counts as received.
     ///
     /// # Errors
     /// [`Error::Limit`] if the spool is full, others if its disk fails.
@@ -258,9 +258,9 @@ impl Pipeline {
             let last = OwnedFrame { kind, from, to, payload: payload.clone() };
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
         }
-        let place = self.appending.clone().lock_owned().await;
+        let appending = self.appending.clone().lock_owned().await;
         tokio::task::spawn_blocking(move || {
-            let _place = place;
+            let _appending = appending;
             let mut spool = spool.lock().unwrap_or_else(PoisonError::into_inner);
             if spool.end().is_none() {
                 spool.reset(from)?;
@@ -269,37 +269,37 @@ impl Pipeline {
         })
         .await??;
         self.board.received(self.stream.log.name(), to);
-        self.wake.ring();
+        self.wake.notify();
         Ok(())
     }
 
-    /// Forces what was appended to disk.
+    /// Forces all appended frames to disk.
     pub(crate) async fn sync(&self) -> Result<()> {
         let spool = self.spool.clone();
         tokio::task::spawn_blocking(move || spool.lock().unwrap_or_else(PoisonError::into_inner).sync())
             .await?
     }
 
-    /// Whether replay or commits have ended, which only happens after a failure.
+    /// Whether replay or commits have ended. Before [`Pipeline::close`] that only happens after a failure.
     pub(crate) fn is_broken(&self) -> bool {
         self.tasks.as_ref().is_none_or(|(worker, flusher)| worker.is_finished() || flusher.is_finished())
     }
 
-    /// Replays what is spooled, commits it and ends.
+    /// Replays and commits the rest of the spool, and ends.
     ///
     /// # Errors
-    /// What made the worker or the flusher end.
+    /// The failure that ended the worker or the flusher.
     pub(crate) async fn close(mut self) -> Result<()> {
         self.stop.store(true, Ordering::Relaxed);
-        self.wake.ring();
+        self.wake.notify();
         let Some((worker, flusher)) = self.tasks.take() else { return Ok(()) };
-        // both have to end: whoever comes next may sweep what a flusher has not committed yet
+        // both have to end: the next writer sweeps files that a flusher has not committed yet
         let (worked, flushed) = tokio::join!(worker, flusher);
         worked?.and(flushed?)
     }
 }
 
-/// Whether the spool holds, without a break, what follows a position.
+/// Whether the spool holds everything that follows a position.
 fn covers(spool: &Spool, lowest: Option<u64>) -> bool {
     match (spool.start().zip(spool.end()), lowest) {
         (None, lowest) => lowest.is_none(),
@@ -308,26 +308,26 @@ fn covers(spool: &Spool, lowest: Option<u64>) -> bool {
     }
 }
 
-/// Whether a frame begins at a position, or will: else it is one of another process, which has counted other bytes.
+/// Whether a frame begins at a position, or the spool ends there. If not, another process counted the position.
 fn has_boundary(spool: &Spool, position: Option<u64>) -> Result<bool> {
     let Some(position) = position.filter(|position| spool.end() != Some(*position)) else { return Ok(true) };
     let first = spool.reader(position)?.next()?;
     Ok(first.is_some_and(|frame| frame.from == position))
 }
 
-/// Begins to count far behind what was counted before, at a random place: two servers that both receive from a broker
-/// count different bytes, so neither may take a position of the other for one of its own.
+/// Skips a random distance before counting continues. Two servers that receive from the same broker count different
+/// bytes, so neither may mistake a position of the other for its own.
 fn begin_apart(spool: &mut Spool, highest: u64) -> Result<u64> {
     let start = spool.end().unwrap_or(highest);
     if spool.end().is_none() {
         spool.reset(start)?;
     }
-    let apart = (uuid::Uuid::new_v4().as_u128() & MOST_APART) as u64 + 1;
-    spool.append(&Frame { kind: GAP, from: start, to: start + apart, payload: &[] })?;
+    let distance = (uuid::Uuid::new_v4().as_u128() & MAX_DISTANCE) as u64 + 1;
+    spool.append(&Frame { kind: GAP, from: start, to: start + distance, payload: &[] })?;
     Ok(start)
 }
 
-/// Where the worker begins.
+/// The spool of a worker, and the position at which it begins.
 struct Start {
     view: SpoolView,
     begin: Option<u64>,
@@ -347,7 +347,7 @@ struct WorkerParts {
 }
 
 fn run_worker(start: Start, parts: WorkerParts, runtime: tokio::runtime::Handle) -> Result<()> {
-    // a spool without any frame has no position yet
+    // a new spool has no position before its first frame
     let begin = loop {
         if let Some(begin) = start.begin.or_else(|| start.view.start()) {
             break begin;

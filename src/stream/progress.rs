@@ -1,18 +1,18 @@
-//! How far an ingestion is, for whoever shows it.
+//! Progress of an import or of upkeep, for a display.
 //!
-//! It goes through phases. Those that read logs count bytes of logs from where reading begins, others bytes of files; each
-//! says how many there are.
+//! It goes through phases. Phases that read logs count bytes of logs from the position where reading begins, others count
+//! bytes of files. Each phase has its own total.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Progress of one ingestion; shared between the worker and a display.
+/// Progress of one command, shared between its work and a display.
 #[derive(Debug, Default)]
 pub struct Progress {
     /// Bytes of logs read so far.
     pub bytes_read: Arc<AtomicU64>,
     total: AtomicU64,
-    /// Bytes of files worked through in a phase that reads no log.
+    /// Bytes of files processed in a phase that reads no log.
     worked: AtomicU64,
     is_reading: AtomicBool,
     phase: Mutex<&'static str>,
@@ -26,7 +26,7 @@ impl Progress {
         self.bytes_read.load(Ordering::Relaxed)
     }
 
-    /// How far the phase is.
+    /// Bytes processed in this phase.
     #[must_use]
     pub fn position(&self) -> u64 {
         match self.is_reading.load(Ordering::Relaxed) {
@@ -35,36 +35,36 @@ impl Progress {
         }
     }
 
-    /// How far the phase goes, as far as known.
+    /// Bytes to process in this phase, as far as known.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed).max(self.position())
     }
 
-    /// What is being done.
+    /// Name of the phase.
     #[must_use]
     pub fn phase(&self) -> &'static str {
         self.phase.lock().map_or("", |phase| *phase)
     }
 
-    /// Whether the ingestion is over.
+    /// Whether all phases are over.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.finished.load(Ordering::Relaxed)
     }
 
-    /// A log is to be read whose rest has so many bytes.
+    /// Adds the bytes of a log that are still to be read to the total.
     pub(crate) fn add_total(&self, bytes: u64) {
         self.total.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// A phase begins that reads logs.
+    /// Begins a phase that reads logs.
     pub(crate) fn enter(&self, name: &'static str) {
         self.is_reading.store(true, Ordering::Relaxed);
         self.name(name);
     }
 
-    /// A phase begins that works through so many bytes of files.
+    /// Begins a phase that processes so many bytes of files.
     pub fn enter_work(&self, name: &'static str, bytes: u64) {
         self.worked.store(0, Ordering::Relaxed);
         self.total.store(bytes, Ordering::Relaxed);
@@ -72,7 +72,7 @@ impl Progress {
         self.name(name);
     }
 
-    /// So many bytes of files are done.
+    /// Adds processed bytes of files.
     pub fn worked(&self, bytes: u64) {
         self.worked.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -83,7 +83,7 @@ impl Progress {
         }
     }
 
-    /// All is done.
+    /// Ends the last phase.
     pub fn finish(&self) {
         self.finished.store(true, Ordering::Relaxed);
     }
@@ -94,9 +94,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_phase_has_its_own_bar() {
+    fn each_phase_has_its_own_total() {
         let progress = Progress::default();
-        // reading goes on at the end of an earlier import: the bar is of the rest
+        // an earlier import has read the beginning of the log: the total is the rest
         progress.enter("messages");
         progress.add_total(300);
         progress.bytes_read.fetch_add(300, Ordering::Relaxed);

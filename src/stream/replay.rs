@@ -1,7 +1,7 @@
-//! The seam between the engine and a system: what turns records into rows, and what the rows are committed as.
+//! The seam between the engine and a system: how records become rows, and how rows become tables.
 //!
-//! A system implements these for each of its logs; the engine knows no more of it. Every implementation is pure: the same
-//! frames give the same rows. Nothing here reads a file, a clock or the lake.
+//! A system implements these traits for each of its logs; the engine knows nothing else of a system. Every implementation
+//! is pure: the same frames give the same rows. Nothing here reads a file, a clock or the lake.
 
 use bytes::Bytes;
 
@@ -11,26 +11,26 @@ use crate::rows::{BatchContext, Rows};
 
 /// Turns the records of one stream into rows.
 pub(crate) trait Replay: Send {
-    /// Replays a frame of the spool; returns the number of records in it that could not be used.
+    /// Replays a frame of the spool; returns how many of its records could not be used.
     ///
     /// # Errors
     /// [`crate::error::Error::Invariant`] for a frame that does not belong to the stream.
     fn frame(&mut self, frame: &OwnedFrame) -> Result<u64>;
 
-    /// What was replayed and not taken yet.
+    /// Size of the rows that were replayed and not taken yet.
     fn pending(&self) -> Pending;
 
-    /// Hands the rows over and begins anew.
+    /// Returns the pending rows and begins a new batch.
     fn take(&mut self) -> Box<dyn Batch>;
 
-    /// What is needed, beside the position, to go on behind the last frame; `None` if the position tells all.
+    /// The state with which replay continues after the last frame; `None` if the position is enough.
     ///
     /// # Errors
     /// If the state cannot be encoded.
     fn state(&self) -> Result<Option<Bytes>>;
 }
 
-/// How much waits to be taken.
+/// Size of the pending rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pending {
     /// Rows.
@@ -46,11 +46,11 @@ impl Pending {
     }
 }
 
-/// Rows of a stretch of one stream.
+/// Rows of a range of one stream.
 pub(crate) trait Batch: Send + Sync {
-    /// The rows, table by table, in the order of the log's tables.
+    /// The rows of each table, in the order of the log's tables.
     fn tables(&self) -> Vec<Box<dyn Rows + '_>>;
 
-    /// What the rows refer to.
+    /// The names and constants to which the rows refer.
     fn context<'a>(&'a self, broker_group: &'a str) -> BatchContext<'a>;
 }

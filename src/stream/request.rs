@@ -1,15 +1,15 @@
-//! What imports and followers of any system have in common: names that can be used, and damage that was passed over.
+//! Shared by imports and followers of all systems: valid names of broker groups, and skipped damage.
 
 use crate::error::{Error, Result};
 
-/// A stretch that was passed over.
+/// A damaged range that was skipped.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Skipped {
     /// The segment file.
     pub file: String,
-    /// First offset passed over.
+    /// First skipped offset.
     pub from: u64,
-    /// Offset at which reading went on.
+    /// Offset at which reading continued.
     pub to: u64,
     /// What was wrong.
     pub reason: String,

@@ -1,4 +1,4 @@
-//! What operators see of a source: state, positions, lag, gaps and alarms. Only told, never decided upon.
+//! The status of a source for operators: state, positions, lag, gaps and alarms. It is shown, never used for decisions.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
@@ -9,55 +9,55 @@ use serde::Serialize;
 
 use crate::lake::Gap;
 
-/// Gaps remembered per source.
-const MOST_GAPS: usize = 100;
-/// Events of one kind that are shown.
-const MOST_EVENTS: usize = 8;
-/// Events remembered.
-const MOST_KEPT: usize = 256;
-/// Maxima remembered per stream, to tell the lag in seconds.
-const MOST_MAXIMA: usize = 3600;
+/// Maximum gaps kept per source.
+const MAX_GAPS: usize = 100;
+/// Maximum events of one subject that are shown.
+const MAX_SHOWN_EVENTS: usize = 8;
+/// Maximum events kept per source.
+const MAX_EVENTS: usize = 256;
+/// Maximum ends of a broker's log kept per stream, to compute the lag in seconds.
+const MAX_ENDS: usize = 3600;
 
-/// A source as it is now.
+/// The current status of a source.
 #[derive(Debug, Clone, Serialize)]
 pub struct SourceStatus {
-    /// Its label, which stays the same.
+    /// Its label, which never changes.
     pub name: String,
-    /// Broker group, once the metaserver told it.
+    /// Broker group, once it is known.
     pub broker_group: Option<String>,
     /// `connecting`, `following`, `waiting` (with `problem`) or `stopped`.
     pub state: &'static str,
     /// Why it is not following, and what to do.
     pub problem: Option<String>,
-    /// Sync address of the slave.
+    /// Address from which it is followed.
     pub address: Option<String>,
     /// Streams.
     pub streams: Vec<StreamState>,
-    /// Stretches that the broker no longer had.
+    /// Ranges that the broker no longer had.
     pub gaps: Vec<Gap>,
-    /// What an operator has to look at, by subject.
+    /// Problems that need an operator, by subject.
     pub alarms: BTreeMap<Cow<'static, str>, String>,
 }
 
-/// A stream as it is now. Offsets are those of the broker's log.
+/// The current status of a stream. Positions are offsets of the broker's log, or count received bytes.
 #[derive(Debug, Clone, Serialize)]
 pub struct StreamState {
-    /// `message` or `action`.
+    /// Name of the log.
     pub log: &'static str,
-    /// End of what was received and spooled.
+    /// End of the received and spooled bytes.
     pub received: Option<u64>,
-    /// End of what queries see.
+    /// End of the bytes whose rows are visible to queries.
     pub visible: Option<u64>,
-    /// End of what every table of the stream has.
+    /// End of the bytes whose rows are committed to every table of the stream.
     pub committed: Option<u64>,
-    /// End of the broker's log as last heard.
+    /// End of the broker's log in its last answer.
     pub broker_end: Option<u64>,
-    /// Bytes of the broker's log that queries do not see yet.
+    /// Bytes of the broker's log whose rows are not visible yet.
     pub lag_bytes: Option<u64>,
-    /// Messages of the broker that were not received when it last answered, where the broker counts them.
+    /// Messages that the broker had and that were not received at its last answer, for brokers that count messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag_messages: Option<u64>,
-    /// Age of the oldest known byte that queries do not see yet.
+    /// Age of the oldest known byte whose row is not visible yet.
     pub lag_seconds: Option<f64>,
     /// Bytes in the spool.
     pub spooled_bytes: u64,
@@ -77,9 +77,9 @@ pub struct Board(Mutex<State>);
 struct State {
     status: SourceStatus,
     times: BTreeMap<&'static str, Times>,
-    /// What happened and is over, but has to be known.
+    /// Past events that are still shown as alarms.
     events: VecDeque<Event>,
-    /// Whether who asks is refused as a whole.
+    /// Whether the brokers reject our identity or credentials.
     is_refused: bool,
 }
 
@@ -95,7 +95,7 @@ struct Times {
     answer: Option<Instant>,
     commit: Option<Instant>,
     maxima: VecDeque<(Instant, u64)>,
-    /// Whether the end of the broker's log was told since the source follows.
+    /// Whether the broker has reported the end of its log since the source was last connected.
     is_current: bool,
 }
 
@@ -123,7 +123,7 @@ impl Board {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The source as it is now.
+    /// The current status.
     #[must_use]
     pub fn status(&self) -> SourceStatus {
         let now = Instant::now();
@@ -137,7 +137,7 @@ impl Board {
             stream.last_commit_seconds = age(times.commit);
             (stream.lag_bytes, stream.lag_seconds) = (None, None);
             if !is_following {
-                // whatever the broker has by now, nobody knows it
+                // what the broker has now is unknown
                 stream.lag_messages = None;
             }
             let (Some(end), visible) = (stream.broker_end, stream.visible.unwrap_or(0)) else { continue };
@@ -153,7 +153,7 @@ impl Board {
         events.retain(|event| event.until > now);
         let mut status = status.clone();
         for about in events.iter().map(|event| event.about) {
-            status.alarms.entry(about.into()).or_insert_with(|| told(events, about));
+            status.alarms.entry(about.into()).or_insert_with(|| event_text(events, about));
         }
         status
     }
@@ -164,14 +164,14 @@ impl Board {
         self.lock().status.name.clone()
     }
 
-    /// Whether it follows, or says why not.
+    /// Whether it is followed, or has a problem that says why not.
     #[must_use]
     pub fn is_explained(&self) -> bool {
         let state = self.lock();
         state.status.state == "following" || state.status.problem.is_some()
     }
 
-    /// Why nothing at all can be followed, if the source is refused as who it says it is.
+    /// The problem, if the brokers reject our identity or credentials.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
         let state = self.lock();
@@ -200,20 +200,20 @@ impl Board {
         state.times.values_mut().for_each(|times| times.is_current = false);
     }
 
-    /// Who asks is not let in: nobody but an operator can help.
+    /// The brokers reject our identity or credentials: only an operator can help.
     pub(crate) fn refused(&self, what: String) {
         self.problem("waiting", what);
         self.lock().is_refused = true;
     }
 
-    /// Something happened that is over but has to be known: it is an alarm for a while, with its time.
+    /// Records a past event: it is shown as an alarm for `alarm_for`, with its time.
     pub(crate) fn event(&self, about: &'static str, what: String, alarm_for: Duration) {
         tracing::error!(about, "{what}");
         let time = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         let Some(until) = Instant::now().checked_add(alarm_for) else { return };
         let mut state = self.lock();
         state.events.push_back(Event { about, what: format!("{time} {what}"), until });
-        let excess = state.events.len().saturating_sub(MOST_KEPT);
+        let excess = state.events.len().saturating_sub(MAX_EVENTS);
         state.events.drain(..excess);
     }
 
@@ -233,16 +233,21 @@ impl Board {
 
     pub(crate) fn clear_alarm(&self, about: &str) {
         if self.lock().status.alarms.remove(about).is_some() {
-            tracing::info!(about, "over");
+            tracing::info!(about, "the alarm is over");
         }
     }
 
     pub(super) fn gap(&self, gap: Gap) -> Vec<Gap> {
-        tracing::error!(stream = gap.stream, gap.from, gap.to, "the broker no longer has this stretch");
+        tracing::error!(
+            stream = gap.stream,
+            gap.from,
+            gap.to,
+            "the broker no longer has this range of the log"
+        );
         let mut state = self.lock();
         let gaps = &mut state.status.gaps;
         gaps.push(gap);
-        let excess = gaps.len().saturating_sub(MOST_GAPS);
+        let excess = gaps.len().saturating_sub(MAX_GAPS);
         gaps.drain(..excess);
         gaps.clone()
     }
@@ -288,11 +293,11 @@ impl Board {
         self.stream(log, |stream, _| stream.visible = Some(position));
     }
 
-    pub(super) fn committed(&self, log: &'static str, position: u64, by_now: bool) {
+    pub(super) fn committed(&self, log: &'static str, position: u64, is_new: bool) {
         self.stream(log, |stream, times| {
             stream.committed = Some(position);
             stream.visible = Some(stream.visible.map_or(position, |visible| visible.max(position)));
-            if by_now {
+            if is_new {
                 times.commit = Some(Instant::now());
             }
         });
@@ -306,7 +311,7 @@ impl Board {
         self.stream(log, |stream, _| stream.lag_messages = messages);
     }
 
-    /// End of what queries see of a stream.
+    /// End of the visible bytes of a stream.
     pub(crate) fn visible_end(&self, log: &'static str) -> Option<u64> {
         let state = self.lock();
         state.status.streams.iter().find(|stream| stream.log == log)?.visible
@@ -323,20 +328,20 @@ impl Board {
             if times.maxima.back().is_none_or(|(_, known)| *known < end) {
                 times.maxima.push_back((Instant::now(), end));
             }
-            if times.maxima.len() > MOST_MAXIMA {
+            if times.maxima.len() > MAX_ENDS {
                 times.maxima.remove(1);
             }
         });
     }
 }
 
-/// The events of a kind, the newest first.
-fn told(events: &VecDeque<Event>, about: &'static str) -> String {
+/// The text of an alarm: the events of a subject, the newest first.
+fn event_text(events: &VecDeque<Event>, about: &'static str) -> String {
     let all: Vec<&str> =
         events.iter().rev().filter(|event| event.about == about).map(|event| event.what.as_str()).collect();
-    let mut text = all.iter().take(MOST_EVENTS).copied().collect::<Vec<_>>().join("; ");
-    if all.len() > MOST_EVENTS {
-        text.push_str(&format!("; and {} before", all.len() - MOST_EVENTS));
+    let mut text = all.iter().take(MAX_SHOWN_EVENTS).copied().collect::<Vec<_>>().join("; ");
+    if all.len() > MAX_SHOWN_EVENTS {
+        text.push_str(&format!("; and {} before", all.len() - MAX_SHOWN_EVENTS));
     }
     text
 }
@@ -379,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_until_somebody_is_let_in() {
+    fn a_refusal_is_shown_until_a_broker_accepts() {
         let board = Board::new("test".to_owned());
         board.refused("who are you".to_owned());
         assert_eq!(board.refusal().as_deref(), Some("who are you"));

@@ -1,7 +1,7 @@
-//! The seam between the program and a system: what it is called, what follows its brokers, and what they can be asked.
+//! The seam between the program and a system: its name, its followers, and the requests and orders to its brokers.
 //!
-//! [`crate::brokers::ALL`] lists the systems; everything else knows them only through these traits. A default answers for
-//! systems that have nothing to say.
+//! [`crate::brokers::ALL`] lists the systems; everything else knows them only through these traits. Methods that a system
+//! does not need have defaults.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use crate::query::lookup::StoredMessage;
 
 /// A message queue whose history is kept.
 pub(crate) trait System: Send + Sync {
-    /// Value of the column `system`, folder of sidecars and spools, first part of stream names.
+    /// Its name: the value of the column `system`, the folder of sidecars and spools, the first part of stream names.
     fn name(&self) -> &'static str;
 
     /// The streams that a broker group can have.
@@ -27,40 +27,40 @@ pub(crate) trait System: Send + Sync {
     /// How its messages are found in the tables.
     fn conventions(&self) -> &dyn Conventions;
 
-    /// What follows all configured sources; `None` if there are none.
+    /// The follower of all configured sources; `None` if there are none.
     ///
     /// # Errors
     /// [`crate::error::Error::Config`] if keys, certificates or clients cannot be used.
     fn follower(&self, config: &Config) -> Result<Option<Box<dyn Follower>>>;
 }
 
-/// All sources of a system that are followed. Nothing ends the process: what goes wrong is shown and tried again.
+/// All followed sources of a system. Its failures never end the process: they are shown in the status and retried.
 #[async_trait]
 pub(crate) trait Follower: Send + Sync {
     /// Name of the system.
     fn system(&self) -> &'static str;
 
-    /// Begins to follow each source, until a stop is asked for and what was received is committed.
+    /// Starts to follow each source. The tasks end after a stop was requested and everything received is committed.
     fn start(&self, shared: &Shared) -> Vec<JoinHandle<()>>;
 
-    /// The sources as they are now, broker by broker where they are known.
+    /// The current status of the sources, per broker once the brokers are known.
     fn status(&self) -> Vec<SourceStatus>;
 
-    /// Why a source cannot be followed until an operator does something: it does not let in who is asking.
+    /// The error of a source that rejects our identity or credentials, so that only an operator can help.
     fn refusal(&self) -> Option<String> {
         None
     }
 
-    /// Whether every source follows or says why not.
+    /// Whether every source is followed or its status has a reason why not.
     fn is_explained(&self) -> bool;
 
-    /// The content of a message as the brokers have it now; `None` if they do not tell.
+    /// The current content of a message in the brokers; `None` if no broker returns it.
     async fn content(&self, _broker_group: &str, _subject: &str, _sequence: i64) -> Option<Bytes> {
         None
     }
 
-    /// Where a group stands in the queues of a topic, as the brokers say now; what does not answer is left out.
-    async fn group_places(&self, _topic: &str, _group: &str) -> Vec<GroupPlace> {
+    /// The current positions of a group in the queues of a topic, without the brokers that do not answer.
+    async fn group_positions(&self, _topic: &str, _group: &str) -> Vec<GroupPosition> {
         Vec::new()
     }
 
@@ -70,11 +70,11 @@ pub(crate) trait Follower: Send + Sync {
     }
 }
 
-/// Orders that change a broker. Reached only where an operator allowed them.
+/// Orders that change a broker. Only reachable where an operator enabled them.
 #[async_trait]
 pub(crate) trait Orders: Send + Sync {
-    /// Sets a group to a time in every queue of a topic; a negative one means the end. `targets` are the offsets of that
-    /// time (broker, queue, offset), for brokers that leave a reset to consumers and have none online.
+    /// Sets a group to a time in every queue of a topic; a negative time means the end. `targets` are the offsets of that
+    /// time (broker, queue, offset). They are used where a broker leaves the reset to its consumers and none is online.
     async fn reset(
         &self,
         topic: &str,
@@ -87,15 +87,15 @@ pub(crate) trait Orders: Send + Sync {
     /// Sets a group to an offset of one queue: broker, queue, offset. `None` if the broker is not followed.
     async fn reset_queue(&self, topic: &str, group: &str, to: (&str, i32, i64)) -> Option<QueueReset>;
 
-    /// Something that sends messages to a topic.
+    /// A sender of messages to a topic.
     ///
     /// # Errors
-    /// [`crate::error::Error::Usage`] if nothing is followed that could be sent to, [`crate::error::Error::Peer`] if no
-    /// broker has the topic.
+    /// [`crate::error::Error::Usage`] if no cluster is followed to which it could be sent, [`crate::error::Error::Peer`] if
+    /// no broker has the topic.
     async fn sender(&self, topic: &str) -> Result<Box<dyn Sender>>;
 }
 
-/// Sends messages to one topic, broker by broker in turn.
+/// Sends messages to one topic, round robin over its brokers.
 #[async_trait]
 pub(crate) trait Sender: Send {
     /// Sends a message under a new unique key; returns its new offset id.
@@ -105,9 +105,9 @@ pub(crate) trait Sender: Send {
     async fn send(&mut self, unique_key: &str, message: &StoredMessage, body: Vec<u8>) -> Result<String>;
 }
 
-/// Where a group stands in a queue, and what the broker still has of it.
+/// The position of a group in a queue, and the beginning of the queue.
 #[derive(Debug, Clone)]
-pub(crate) struct GroupPlace {
+pub(crate) struct GroupPosition {
     /// Broker.
     pub(crate) broker: String,
     /// Queue.
@@ -118,12 +118,12 @@ pub(crate) struct GroupPlace {
     pub(crate) min_offset: Option<i64>,
 }
 
-/// What a reset did to a queue.
+/// Result of a reset for one queue.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct QueueReset {
     /// Broker.
     pub(crate) broker: String,
-    /// Queue; absent if the broker refused as a whole.
+    /// Queue; absent if the broker refused the whole request.
     pub(crate) queue_id: Option<i32>,
     /// Offset before.
     pub(crate) before: Option<i64>,

@@ -1,26 +1,26 @@
-//! A bell for a thread that waits for work of an async task.
+//! A signal from async tasks to a thread that waits for work.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Rung by one side, awaited by the other; a ring that nobody awaits is kept.
+/// A notification that one thread waits for. It is kept until the next wait if nobody waits yet.
 #[derive(Debug, Default)]
 pub(super) struct Wake {
-    rung: Mutex<bool>,
-    bell: Condvar,
+    is_notified: Mutex<bool>,
+    changed: Condvar,
 }
 
 impl Wake {
-    pub(super) fn ring(&self) {
-        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.bell.notify_one();
+    pub(super) fn notify(&self) {
+        *self.is_notified.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_one();
     }
 
-    /// Waits for a ring, at most this long.
+    /// Waits for a notification, at most this long.
     pub(super) fn wait(&self, most: Duration) {
-        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.bell.wait_timeout_while(rung, most, |rung| !*rung);
-        let (mut rung, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        *rung = false;
+        let is_notified = self.is_notified.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(is_notified, most, |is_notified| !*is_notified);
+        let (mut is_notified, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        *is_notified = false;
     }
 }

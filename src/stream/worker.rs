@@ -1,7 +1,7 @@
-//! From spool to hot rows: one thread a stream tails its spool, replays frames and makes rows visible.
+//! From spool to hot rows: one thread per stream tails its spool, replays frames and makes rows visible.
 //!
-//! It decides when a commit is due and hands what belongs to it to the flusher; it commits nothing itself. While
-//! memory for hot rows is used up it stands still, and the spool takes what arrives.
+//! It decides when a commit is due and passes the cut to the flusher; it commits nothing itself. While the memory for
+//! hot rows is used up it waits, and received frames stay in the spool.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,17 +25,17 @@ use crate::lake::{EncodedFile, Lake, LakeFile, Level, MergeKey, Owner, Run, Stre
 use crate::query::{Catalog, HotFile};
 use crate::rows::Rows;
 
-/// Rows turned into a hot file at most.
+/// Maximum rows of a hot file when it is published.
 const PUBLISH_ROWS: usize = 256 * 1024;
-/// Bytes of ids and contents turned into a hot file at most.
+/// Maximum bytes of ids and contents of a hot file when it is published.
 const PUBLISH_BYTES: usize = 16 << 20;
-/// Small hot files of about the same size from which they are merged.
+/// Hot files of one size class at which they are merged.
 const MERGE_FILES: usize = 8;
-/// Compression of rows that are encoded again soon.
+/// Compression level of files that are soon encoded again.
 const HOT_ZSTD_LEVEL: i32 = 1;
-/// Least time between two looks at the spool without a ring.
+/// Shortest wait for a notification before the spool is polled again.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
-/// How long to wait for room when memory is used up.
+/// Pause while the memory for hot rows is used up.
 const FULL_PAUSE: Duration = Duration::from_millis(50);
 
 /// Replays one stream.
@@ -65,17 +65,17 @@ struct SinceCut {
 }
 
 impl Worker {
-    /// Runs until it is told to stop and the spool is replayed to its end, or the flusher is gone.
+    /// Runs until a stop is requested and the spool is replayed to its end, or until the flusher has ended.
     ///
     /// # Errors
-    /// What makes replay impossible: a spool that cannot be read, columns that do not fit.
+    /// Failures that make replay impossible: a spool that cannot be read, columns that do not fit.
     pub(super) fn run(mut self) -> Result<()> {
         let mut since = SinceCut::new(&self.hot);
         let mut published = Instant::now();
         loop {
             let is_stopping = self.stop.load(Ordering::Relaxed);
             if self.hot.used() >= usize_of(self.settings.hot_bytes) {
-                // what is not replayed stays in the spool
+                // frames that are not replayed stay in the spool
                 if !self.cut(&mut since, is_stopping)? || is_stopping {
                     return Ok(());
                 }
@@ -115,7 +115,7 @@ impl Worker {
                 || since.began.is_some_and(|began| began.elapsed() >= self.settings.flush_every))
     }
 
-    /// Makes what was replayed visible.
+    /// Makes the replayed rows visible.
     fn publish(&mut self, since: &mut SinceCut) -> Result<()> {
         let Some(to) = since.to else { return Ok(()) };
         let Pending { rows, .. } = self.replay.pending();
@@ -135,7 +135,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Encodes all pending rows, one file a table and day.
+    /// Encodes all pending rows, one file per table and day.
     fn encode(&mut self) -> Result<Vec<(&'static TableDef, NaiveDate, EncodedFile)>> {
         let days = self.lake.days(self.lake.store.now());
         let batch = self.replay.take();
@@ -147,7 +147,7 @@ impl Worker {
         Ok(files)
     }
 
-    /// Merges small hot files, so that a lookup meets few of them and the flusher has less to do.
+    /// Merges small hot files, so that lookups read fewer files and the flusher has fewer to merge.
     fn merge_small(&mut self, since: &mut SinceCut) -> Result<()> {
         loop {
             let Some(alike) = alike(&since.files) else { return Ok(()) };
@@ -158,7 +158,7 @@ impl Worker {
             let table = self.lake.table(def)?.clone();
             let lake = self.lake.clone();
             let merged = self.runtime.block_on(async { lake.merge(&table, &runs)?.all().await })?;
-            let before: usize = runs.iter().flatten().map(|file| usize_of_bytes(file)).sum();
+            let before: usize = runs.iter().flatten().map(|file| bytes_in_memory(file)).sum();
             let new: Vec<HotFile> = merged
                 .into_iter()
                 .map(|file| {
@@ -166,7 +166,7 @@ impl Worker {
                     HotFile { def, stream: self.stream.clone(), to, file }
                 })
                 .collect();
-            let after: usize = new.iter().map(|hot| usize_of_bytes(&hot.file)).sum();
+            let after: usize = new.iter().map(|hot| bytes_in_memory(&hot.file)).sum();
             since.share.set(since.share.bytes.saturating_sub(before) + after);
             since.files.retain(|hot| !runs.iter().flatten().any(|source| Arc::ptr_eq(source, &hot.file)));
             since.files.extend(new.iter().cloned());
@@ -174,28 +174,28 @@ impl Worker {
         }
     }
 
-    /// Hands over what belongs to a commit. While the flusher is busy it waits only if `must_wait`; `false` if the
-    /// flusher is gone.
+    /// Passes a cut to the flusher. While the flusher is busy this waits only if `must_wait`, else the cut is left for
+    /// later. `false` if the flusher has ended.
     fn cut(&mut self, since: &mut SinceCut, must_wait: bool) -> Result<bool> {
         if since.to.is_none() {
             return Ok(!self.cuts.is_closed());
         }
         let sender = self.cuts.clone();
-        let place = if must_wait {
+        let permit = if must_wait {
             self.runtime.block_on(sender.reserve_owned()).ok()
         } else {
             match sender.try_reserve_owned() {
-                Ok(place) => Some(place),
+                Ok(permit) => Some(permit),
                 Err(mpsc::error::TrySendError::Full(_)) => return Ok(true),
                 Err(mpsc::error::TrySendError::Closed(_)) => None,
             }
         };
-        let Some(place) = place else { return Ok(false) };
+        let Some(permit) = permit else { return Ok(false) };
         self.publish(since)?;
         let state = self.replay.state()?;
         let all = std::mem::replace(since, SinceCut::new(&self.hot));
         if let Some(cut) = all.into_cut(state) {
-            place.send(cut);
+            permit.send(cut);
         }
         Ok(true)
     }
@@ -212,7 +212,7 @@ impl SinceCut {
     }
 }
 
-/// Small files of one table and day of about the same size, if there are enough of them to merge.
+/// Small files of one table, day and size class, if there are enough of them to merge.
 fn alike(files: &[HotFile]) -> Option<Vec<HotFile>> {
     let mut classes: std::collections::BTreeMap<(&str, MergeKey, u32), Vec<&HotFile>> = Default::default();
     for hot in files.iter().filter(|hot| hot.file.stats.rows < LARGE_ROWS) {
@@ -226,7 +226,7 @@ fn alike(files: &[HotFile]) -> Option<Vec<HotFile>> {
     None
 }
 
-/// Settings of a file that is merged into another soon: quick, with filters no larger than needed.
+/// Settings of a file that is soon merged into another: fast compression, small bloom filters.
 fn fitting(rows: &dyn Rows, settings: &config::Lake) -> config::Lake {
     let mut fitting = settings.clone();
     if (rows.len() as u64) < LARGE_ROWS {
@@ -236,7 +236,7 @@ fn fitting(rows: &dyn Rows, settings: &config::Lake) -> config::Lake {
     fitting
 }
 
-fn usize_of_bytes(file: &LakeFile) -> usize {
+fn bytes_in_memory(file: &LakeFile) -> usize {
     file.bytes.as_ref().map_or(0, Bytes::len)
 }
 

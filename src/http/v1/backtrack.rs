@@ -71,7 +71,7 @@ pub(super) async fn preview(app: &App, mut params: Params) -> Result<Preview, Re
     let mut live = Vec::new();
     if let Some(follow) = &app.follow {
         let whole = system.conventions().whole_group(&group, &topic);
-        let places = follow.group_places(system.name(), &topic, &whole).await.into_iter();
+        let places = follow.group_positions(system.name(), &topic, &whole).await.into_iter();
         live.extend(
             places.map(|place| (place.broker, place.queue_id, place.consumer_offset, place.min_offset)),
         );

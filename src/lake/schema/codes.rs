@@ -1,5 +1,5 @@
-//! Codes in the tables: what `system`, `kind` and `key_kind` can be. They are part of the tables' contract, so they live
-//! with the schema and never change their meaning.
+//! Codes in the tables: the values of `system`, `kind` and `key_kind`. They are part of the tables' contract, so they
+//! stand with the schema and never change their meaning.
 
 /// Value of the column `system` for QMQ.
 pub const SYSTEM_QMQ: &str = "qmq";
@@ -7,11 +7,11 @@ pub const SYSTEM_QMQ: &str = "qmq";
 /// Value of the column `system` for RocketMQ.
 pub const SYSTEM_ROCKETMQ: &str = "rocketmq";
 
-/// As whose the files of upkeep count, which belong to no system: those of a broker group that cannot be.
+/// System and reserved broker group name under which upkeep writes files.
 pub const UPKEEP: (&str, &str) = (SYSTEM_QMQ, "(upkeep)");
 
-/// Names of the codes in `message.kind`.
-pub const KIND_NAMES: [&str; 12] = [
+/// Names of the codes in `message.kind`: the code is the index.
+const KIND_NAMES: [&str; 12] = [
     "normal",
     "retry",
     "dead",
@@ -32,21 +32,21 @@ pub fn kind_name(code: i64) -> &'static str {
     usize::try_from(code).ok().and_then(|code| KIND_NAMES.get(code)).copied().unwrap_or("unknown")
 }
 
-/// What a key is.
+/// Kind of a key in `message_key`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 #[repr(i8)]
 pub enum KeyKind {
-    /// A key that the application gave.
+    /// A key set by the application.
     Key = 0,
-    /// The id that clients show.
+    /// The unique id, which clients show.
     MessageId = 1,
-    /// The own id of a message that was sent in a batch.
+    /// The id of a single message in a batch.
     OwnId = 2,
-    /// Address and physical offset.
+    /// The offset id: address and physical offset.
     OffsetId = 3,
     /// A key in a trace event; the row names no stored message.
     Trace = 4,
-    /// Hash of topic and key from an index file whose record is gone; the row names no stored message.
+    /// Hash of topic and key from an index file whose record no longer exists; the row names no stored message.
     Hash = 5,
 }
 

@@ -1,8 +1,8 @@
 //! The tables: columns, types, sort order, encodings and indexes, in one place.
 //!
-//! `schemas/<table>.md` is the contract for users; a test holds [`tables`] to it. Nothing here touches
-//! storage. Column types are few on purpose (strings, small integers, milliseconds in UTC, one list and
-//! one map of strings), so that every engine reads the files the same way.
+//! `schemas/<table>.md` is the contract for users; a test compares [`tables`] with it. Nothing here touches
+//! storage. There are few column types on purpose (strings, integers, milliseconds in UTC, lists and maps of
+//! strings), so that every engine reads the files the same way.
 
 pub mod codes;
 pub mod namespace;
@@ -116,7 +116,7 @@ pub enum Encoding {
     DeltaText,
     /// `PLAIN`.
     Plain,
-    /// `PLAIN` without bounds, in small pages: long values of which a look-up reads a row or two.
+    /// `PLAIN` without bounds, in small pages: long values of which a lookup reads a row or two.
     Document,
 }
 
@@ -147,20 +147,20 @@ pub struct SortKey {
 /// One table.
 #[derive(Debug)]
 pub struct TableDef {
-    /// Name: of the folder and in SQL.
+    /// Name of the folder, and of the table in SQL.
     pub name: &'static str,
-    /// Columns in the files, in order; the partition column [`DAY_COLUMN`] comes last in SQL and is in no file.
+    /// Columns of the files, in order. The partition column [`DAY_COLUMN`] is in no file; in SQL it comes last.
     pub columns: &'static [Column],
     /// Order of rows inside a file.
     pub sort: &'static [SortKey],
     /// The column that gives a row's day.
     pub time_column: &'static str,
-    /// Whether look-ups take single rows with many of their columns: pages are small, numbers not compressed.
+    /// Whether lookups read single rows with many of their columns: then pages are small, and numbers are not compressed.
     pub is_read_by_row: bool,
-    /// Whether one value of the order can have rows of any time: however many rows come at once, the files of a day
-    /// are merged when it is settled, so that such rows lie in one place.
+    /// Whether the files of a day are always merged when it is settled, however large they are. Set for tables whose
+    /// first sort column repeats over the whole day, so that the rows of one value lie in one place (ONE-RUN).
     pub is_merged_by_day: bool,
-    /// Bytes of a row on disk, roughly: for sizing files.
+    /// Approximate bytes of a row on disk, for sizing files.
     pub row_bytes_hint: usize,
 }
 
@@ -168,12 +168,6 @@ static FILE_SCHEMAS: LazyLock<Vec<(&'static str, SchemaRef)>> =
     LazyLock::new(|| TABLES.iter().map(|def| (def.name, Arc::new(def.build_file_schema()))).collect());
 
 impl TableDef {
-    /// The table of that name.
-    #[must_use]
-    pub fn by_name(name: &str) -> Option<&'static TableDef> {
-        TABLES.iter().copied().find(|def| def.name == name)
-    }
-
     /// Arrow schema of the files.
     #[must_use]
     pub fn file_schema(&self) -> SchemaRef {
@@ -194,7 +188,7 @@ impl TableDef {
 
     /// Columns of the Delta table, the partition column last.
     #[must_use]
-    pub fn delta_columns(&self) -> Vec<StructField> {
+    pub(super) fn delta_columns(&self) -> Vec<StructField> {
         let mut fields: Vec<StructField> = self
             .columns
             .iter()

@@ -1,13 +1,13 @@
 //! Names of topics and groups with a namespace in front: `MQ_INST_1_x%orders`, also behind the prefix of a retry or
-//! dead-letter topic (RocketMQ formats: names to leave out).
+//! dead-letter topic. RocketMQ only.
 //!
 //! Brokers know the whole name. Clients write traces without the namespace, so the same group has two names; [`bare`]
-//! is what both have in common. Nothing here knows which namespaces exist.
+//! gives the same result for both. Nothing here knows which namespaces exist.
 
 const SEPARATOR: char = '%';
-/// What the topic of a group's retries begins with.
+/// Prefix of the topic with a group's retries.
 pub const RETRY_PREFIX: &str = "%RETRY%";
-/// What the topic of a group's dead letters begins with.
+/// Prefix of the topic with a group's dead letters.
 pub const DEAD_PREFIX: &str = "%DLQ%";
 
 /// A name cut into prefix, namespace with its separator, and the rest.
@@ -15,20 +15,21 @@ fn parts(name: &str) -> (&str, &str, &str) {
     let prefix =
         [RETRY_PREFIX, DEAD_PREFIX].into_iter().find(|prefix| name.starts_with(prefix)).unwrap_or("");
     let rest = name.strip_prefix(prefix).unwrap_or(name);
-    // a name that begins with the sign is one of the system, such as that of a light queue
+    // a name that begins with the separator belongs to the broker, such as that of a light queue
     match rest.find(SEPARATOR).filter(|at| *at > 0).and_then(|at| rest.split_at_checked(at + 1)) {
         Some((namespace, rest)) => (prefix, namespace, rest),
         None => (prefix, "", rest),
     }
 }
 
-/// The name without its namespace, as clients write it into traces; of a retry or dead-letter topic without the prefix.
+/// The name without its namespace, as clients write it into traces. The prefix of a retry or dead-letter topic is
+/// removed, too.
 #[must_use]
 pub fn bare(name: &str) -> &str {
     parts(name).2
 }
 
-/// Whether two names mean the same: they are equal, or one has a namespace in front that the other lacks.
+/// Whether two names mean the same topic or group: they are equal, or only one of them has a namespace.
 #[must_use]
 pub fn is_same(left: &str, right: &str) -> bool {
     if left == right {
@@ -38,7 +39,7 @@ pub fn is_same(left: &str, right: &str) -> bool {
     (prefix, name) == (other_prefix, other) && (namespace.is_empty() != other_namespace.is_empty())
 }
 
-/// The whole name of a group that consumes a topic: without a namespace of its own it has that of the topic.
+/// The whole name of a group that consumes a topic: a group without a namespace gets the namespace of the topic.
 #[must_use]
 pub fn group_of_topic(group: &str, topic: &str) -> String {
     let (_, namespace, _) = parts(topic);

@@ -1,4 +1,4 @@
-//! The eight tables, column by column. Only definitions: what the types mean is in [`super`].
+//! The eight tables, column by column. Only definitions; the types are explained in [`super`].
 
 use super::{Column, ColumnType, Encoding, SortKey, TableDef};
 
@@ -39,7 +39,7 @@ pub static MESSAGE: TableDef = TableDef {
         column("create_time", Time, Delta),
         nullable(column("store_time", Time, Delta)),
         nullable(column("tags", TextList, Dictionary)),
-        // of RocketMQ
+        // RocketMQ only, up to `properties`
         nullable(column("queue_id", Int32, Delta)),
         nullable(column("origin_subject", Text, Dictionary)),
         nullable(column("own_id", Text, DeltaText)),
@@ -143,7 +143,7 @@ pub static CONTENT: TableDef = TableDef {
     row_bytes_hint: 200,
 };
 
-/// One row: pull sequences of one ack that no known pull covers.
+/// One row: a range of pull sequences of one ack that no known pull covers.
 pub static UNRESOLVED_ACK: TableDef = TableDef {
     name: "unresolved_ack",
     columns: &[
@@ -228,7 +228,7 @@ pub static TRACE: TableDef = TableDef {
     row_bytes_hint: 40,
 };
 
-/// One row: how far one group was in one queue at one moment, or what the queue held.
+/// One row: the position of one group in one queue at one time, or the bounds of the queue.
 pub static CONSUMER_PROGRESS: TableDef = TableDef {
     name: "consumer_progress",
     columns: &[

@@ -1,7 +1,7 @@
-//! A time limit on every call of an object store, so that one that hangs is an error and not a wait for ever.
+//! A time limit on every call of an object store, so that a call that hangs becomes an error.
 //!
-//! The error names the store and the setting. Nothing is retried here, and a call that was given up may still have its
-//! effect: whoever writes finds that out by looking.
+//! The error names the store and the setting. Nothing is retried here, and a call that timed out may still take effect:
+//! a writer has to read the store to know.
 
 use std::fmt;
 use std::ops::Range;
@@ -18,14 +18,14 @@ use object_store::{
     ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
 
-/// Bytes that may take a second more: a large object over a slow line is not a store that hangs.
+/// Bytes that extend the limit by a second: a large object on a slow connection must not count as a store that hangs.
 const BYTES_PER_SECOND: u64 = 1 << 20;
 
-/// A store whose calls end in time.
+/// A store with a time limit on its calls.
 #[derive(Debug, Clone)]
 pub(super) struct Limited {
     pub(super) inner: Arc<dyn ObjectStore>,
-    /// How the store is called in errors.
+    /// Name of the store in errors.
     pub(super) name: Arc<str>,
     pub(super) limit: Duration,
 }
@@ -46,7 +46,7 @@ impl Limited {
         tokio::time::timeout(self.limit, call).await.unwrap_or_else(|_| Err(self.hung()))
     }
 
-    /// As [`Limited::in_time`], for writing this many bytes.
+    /// As [`Limited::in_time`], with more time for a transfer of this many bytes.
     async fn write_in_time<T>(
         &self,
         bytes: usize,
@@ -56,7 +56,7 @@ impl Limited {
         tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(self.hung()))
     }
 
-    /// A stream each of whose items comes in time; it ends with the first that does not.
+    /// A stream with the time limit on each item. It ends with the first item that is late.
     fn each_in_time<T: Send + 'static>(
         &self,
         items: BoxStream<'static, Result<T>>,
@@ -72,7 +72,7 @@ impl Limited {
                 }
             }
         })
-        // some callers ask once more after the end
+        // some callers poll once more after the end
         .fuse()
         .boxed()
     }
@@ -98,7 +98,7 @@ impl ObjectStore for Limited {
         let mut found = self.in_time(self.inner.get_opts(from, options)).await?;
         found.payload = match found.payload {
             GetResultPayload::Stream(parts) => GetResultPayload::Stream(self.each_in_time(parts)),
-            // a local file that is open already
+            // an open local file: reading it is no call of the store
             file => file,
         };
         Ok(found)
@@ -139,7 +139,7 @@ impl ObjectStore for Limited {
     }
 }
 
-/// An upload whose parts are taken in time.
+/// An upload with the time limit on each part.
 #[derive(Debug)]
 struct Upload {
     inner: Box<dyn MultipartUpload>,

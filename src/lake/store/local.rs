@@ -1,8 +1,8 @@
-//! A local directory as an object store that keeps its word: what it acknowledges survives a power loss.
+//! A local directory as an object store in which every acknowledged write survives a power loss.
 //!
-//! `object_store` leaves written files in the system's memory. Here a file's bytes are forced before it gets its
-//! name, and the folder after that, so that neither a commit nor what it names can come back empty. It caches nothing
-//! and retries nothing: a failed force is a failed write.
+//! `object_store` leaves written files in the page cache. Here a file's bytes are forced to disk before the file gets
+//! its name, and its folder is forced after that, so that neither a commit nor a file that it names can be empty after a
+//! power loss. It caches nothing and retries nothing: a failed force is a failed write.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -57,7 +57,7 @@ async fn blocking<T: Send + 'static>(
     })
 }
 
-/// A name beside the target that listings leave out.
+/// A temporary name beside the target. Listings skip names of this form.
 fn staged_name(path: &FilePath) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!("#{}", uuid::Uuid::new_v4().as_u128()));
@@ -74,7 +74,7 @@ fn write(path: &FilePath, payload: &PutPayload, is_new: bool) -> io::Result<()> 
         payload.iter().try_for_each(|part| file.write_all(part))?;
         file.sync_all()?;
         drop(file);
-        // a link, unlike a rename, refuses a name that is taken
+        // unlike a rename, a link fails if the name is taken
         if is_new { fs::hard_link(&staged, path) } else { fs::rename(&staged, path) }
     };
     let outcome = stage();
@@ -149,7 +149,7 @@ impl ObjectStore for DurableLocal {
     }
 }
 
-/// A file written in parts, forced when it is complete.
+/// A file written in parts, forced to disk when it is complete.
 #[derive(Debug)]
 struct Upload {
     inner: Box<dyn MultipartUpload>,
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_name_is_given_once_and_nothing_else_is_left() {
+    async fn a_name_is_created_once_and_no_staged_file_is_left() {
         let home = tempfile::tempdir().unwrap();
         let store = DurableLocal::new();
         let folder = Path::from_absolute_path(home.path()).unwrap();

@@ -1,8 +1,8 @@
-//! The object store under the lake: a local directory or any URL that `object_store` knows.
+//! The object store under the lake: a local directory, S3, or memory.
 //!
 //! Everything above works on [`Store`] and never on a local path. **ACKNOWLEDGED-IS-DURABLE**: what a store has
-//! acknowledged survives a power loss, in the order of the acknowledgements; of a local directory [`local`] sees to it.
-//! Every call ends in time ([`limited`]).
+//! acknowledged survives a power loss, in the order of the acknowledgements. For local directories [`local`] guarantees
+//! that; other stores are trusted. Every call has a time limit ([`limited`]).
 
 mod limited;
 mod local;
@@ -38,24 +38,24 @@ pub struct Store {
     /// The lake's folder inside `objects`.
     pub root: Path,
     local: Option<PathBuf>,
-    /// Options it was opened with, if its URL and they are all that another process needs.
+    /// Options it was opened with; `None` if another process cannot open it with its URL and options.
     options: Option<BTreeMap<String, String>>,
     clock: Clock,
-    /// Set once the store is known to refuse a name that is taken.
+    /// Set once the store has been seen to refuse a write under an existing name.
     refuses_taken_names: Arc<OnceCell<()>>,
 }
 
-/// What tells the time.
+/// A source of the current time.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
 
 impl Clock {
-    /// A clock that asks `now`.
+    /// A clock that calls `now`.
     pub fn new(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Clock {
         Clock(Arc::new(now))
     }
 
-    /// The present moment.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         (self.0)()
@@ -85,7 +85,7 @@ impl Store {
         Store::of(data, options, true)
     }
 
-    /// As [`Store::open`], without touching anything: a directory that is missing may come later.
+    /// As [`Store::open`], but creates nothing: a missing directory may appear later.
     ///
     /// # Errors
     /// [`Error::Config`] if the URL or an option is not understood.
@@ -114,7 +114,7 @@ impl Store {
         }
     }
 
-    /// A lake at `url` inside a given store; for tests and embedding.
+    /// A lake at `url` inside of a given store; for tests and embedding.
     ///
     /// # Errors
     /// [`Error::Config`] if the URL's path is not an object path.
@@ -129,20 +129,20 @@ impl Store {
         Store { objects, url, root, local, options: None, clock, refuses_taken_names: Arc::default() }
     }
 
-    /// With another clock than the machine's.
+    /// The same store with another clock than the machine's.
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Store {
         Store { clock, ..self }
     }
 
-    /// With a time limit on every call.
+    /// The same store with a time limit on every call.
     #[must_use]
-    pub fn with_limit(self, limit: Duration) -> Store {
+    pub(super) fn with_limit(self, limit: Duration) -> Store {
         let name = self.url.as_str().into();
         Store { objects: Arc::new(Limited { inner: self.objects, name, limit }), ..self }
     }
 
-    /// The present moment.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
@@ -151,7 +151,7 @@ impl Store {
     fn open_directory(directory: &std::path::Path, may_create: bool) -> Result<Store> {
         let failed = |what: &str, error: std::io::Error| {
             let what = format!("data: {}: cannot {what} the directory: {error}", directory.display());
-            // a path that cannot be right is a wrong setting; a disk that fails can come back
+            // an impossible path is a wrong setting; a disk that fails can recover
             if is_wrong_path(error.kind()) { Error::Config(what) } else { Error::store(what, error) }
         };
         if may_create {
@@ -190,7 +190,7 @@ impl Store {
         Ok(Store { options: Some(options.clone()), ..store })
     }
 
-    /// What another process needs to open the same store: its URL and options. `None` if only this one has it.
+    /// URL and options with which another process opens the same store; `None` if only this process can use it.
     #[must_use]
     pub fn address(&self) -> Option<(String, BTreeMap<String, String>)> {
         Some((self.url.to_string(), self.options.clone()?))
@@ -202,20 +202,20 @@ impl Store {
         self.root.clone().join(table)
     }
 
-    /// Path in the file system of something below the lake's folder, if the store is a local directory.
+    /// File system path of an object below the lake's folder, if the store is a local directory.
     #[must_use]
-    pub fn local_path(&self, relative: &str) -> Option<PathBuf> {
+    pub(super) fn local_path(&self, relative: &str) -> Option<PathBuf> {
         let base = self.local.as_ref()?;
         Some(base.join(self.root.as_ref()).join(relative))
     }
 
-    /// What paths of objects are relative to in the file system, if the store is one.
+    /// The directory to which object paths are relative, if the store is a local directory.
     #[must_use]
     pub fn local_base(&self) -> Option<&std::path::Path> {
         self.local.as_deref()
     }
 
-    /// Writes an object, for good: see ACKNOWLEDGED-IS-DURABLE.
+    /// Writes an object durably: see ACKNOWLEDGED-IS-DURABLE.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -227,23 +227,8 @@ impl Store {
             .map_err(|error| Error::store(format!("writing {path}"), error))
     }
 
-    /// Writes an object whose name is not taken; `false` if it is.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn put_new(&self, path: &Path, bytes: Bytes) -> Result<bool> {
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.objects.put_opts(path, PutPayload::from_bytes(bytes), options).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
-                Ok(false)
-            }
-            Err(error) => Err(Error::store(format!("writing {path}"), error)),
-        }
-    }
-
-    /// Forces a local object to disk again, after a write of it failed and yet it is there; does nothing for other
-    /// stores. An object that is gone meanwhile needs no force.
+    /// Forces a local object to disk that exists although writing it returned an error. Does nothing for other stores,
+    /// or if the object no longer exists.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -258,11 +243,11 @@ impl Store {
         }
     }
 
-    /// Makes sure, once, that the store refuses to write a name that is taken (`If-None-Match`). Commits rest on
-    /// that: where it is ignored two writers overwrite each other's commits.
+    /// Checks once that the store refuses to write an existing name (`If-None-Match`). Commits depend on it: in a store
+    /// that ignores the condition two writers overwrite each other's commits.
     ///
     /// # Errors
-    /// [`Error::Config`] if the store takes it, [`Error::Store`] if it does not answer.
+    /// [`Error::Config`] if the store writes it nevertheless, [`Error::Store`] if it does not answer.
     pub async fn check_refuses_taken_names(&self) -> Result<()> {
         if self.local.is_some() {
             return Ok(());
@@ -276,11 +261,12 @@ impl Store {
         let options = || PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         let refused = |how: &str| {
             Error::Config(format!(
-                "data: {} {how}: without writes that are refused if the name is taken (If-None-Match) two writers would                  overwrite each other's commits, and rows would be lost. Use a store that supports them",
+                "data: {} {how}: without writes that are refused if the name is taken (If-None-Match) two writers would \
+                 overwrite each other's commits, and rows would be lost. Use a store that supports them",
                 self.url
             ))
         };
-        // a second answer to the first write can say that its name is taken: by itself
+        // if the client repeated the first write, its answer can say that the name is taken, by the write itself
         match self.objects.put_opts(&path, "1".into(), options()).await {
             Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
             Err(object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. }) => {
@@ -317,7 +303,7 @@ fn is_wrong_path(kind: std::io::ErrorKind) -> bool {
     )
 }
 
-/// An error if the endpoint is not one that requests can be sent to: that would show as a store that is away.
+/// Fails if no request can be sent to the endpoint, which would otherwise look like a store that is unavailable.
 fn check_endpoint(builder: &AmazonS3Builder) -> Result<()> {
     let allow_http = AmazonS3ConfigKey::Client(object_store::ClientConfigKey::AllowHttp);
     let may_be_plain = builder

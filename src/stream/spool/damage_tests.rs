@@ -20,7 +20,7 @@ fn change(path: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
     fs::write(path, bytes).unwrap();
 }
 
-/// Opens the folder, checks that a prefix of `frames` is left and that appending goes on from there.
+/// Opens the folder, checks that a prefix of `frames` is left and that appending continues there.
 fn check_prefix(folder: &Path, frames: &[OwnedFrame]) -> (usize, Recovered) {
     let mut spool = Spool::open(folder, SMALL).unwrap();
     let recovered = spool.recovered().clone();

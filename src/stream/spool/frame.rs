@@ -1,19 +1,19 @@
-//! The bytes of one frame: its header, its checksum, and what makes a header unacceptable.
+//! The bytes of one frame: its header, its checksum, and the checks of a header.
 //!
-//! It never touches a file and never reads past the bytes it is given.
+//! It never touches a file and never reads past its input.
 
 use super::Frame;
 
 /// Largest payload of one frame: 64 MiB.
 pub const MAX_PAYLOAD_BYTES: usize = 64 << 20;
 
-/// Bytes of a frame before its payload.
+/// Size of a frame header.
 pub(super) const FRAME_HEADER_BYTES: usize = 29;
 
-/// First bytes of each frame. They let recovery look for sound frames behind damage.
+/// First bytes of each frame, by which recovery searches for sound frames behind damage.
 pub(super) const FRAME_MAGIC: [u8; 4] = *b"FRM1";
 
-/// A decoded frame header whose checksum is not yet compared.
+/// A decoded frame header. Its checksum is not verified yet, see [`FrameHeader::fits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FrameHeader {
     pub(super) payload_bytes: usize,
@@ -24,7 +24,7 @@ pub(super) struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// Decodes the first bytes of `bytes`; the error says what does not fit.
+    /// Decodes a header at the start of `bytes`; the error says what is wrong.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
         Self::fields(bytes).ok_or_else(|| "ends inside a frame header".to_owned())?
     }
@@ -49,7 +49,7 @@ impl FrameHeader {
         Some(Ok(Self { payload_bytes, kind, from, to, crc }))
     }
 
-    /// Whether the checksum belongs to this header and `payload`.
+    /// Whether the checksum of this header and `payload` is right.
     pub(super) fn fits(&self, payload: &[u8]) -> bool {
         let frame = Frame { kind: self.kind, from: self.from, to: self.to, payload };
         payload.len() == self.payload_bytes && crc(&fields(&frame), payload) == self.crc

@@ -1,7 +1,7 @@
 //! Tailing a spool: frame after frame from a position, across segments, while the writer appends.
 //!
-//! A reader never sees unpublished bytes, never hands out a frame whose checksum fails, and never skips
-//! over frames that went missing.
+//! A reader never sees unpublished bytes, never returns a frame whose checksum fails, and never silently skips
+//! deleted frames.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use crate::error::{Error, Result};
 
 /// Reads the frames of a spool in their order. Made by [`Spool::reader`](super::writer::Spool::reader).
 ///
-/// It keeps its segment open, so it reads on to the end of a segment that is deleted meanwhile.
+/// It keeps its segment open, so it can finish a segment that is deleted in the meantime.
 #[derive(Debug)]
 pub struct SpoolReader {
     shared: Arc<Shared>,
     generation: u64,
-    /// Frames that end at or before this position are passed over.
+    /// Frames that end at or before this position are skipped.
     from: u64,
-    /// Where the last frame seen ended.
+    /// End of the last frame that was read.
     position: Option<u64>,
     current: Option<Current>,
 }
@@ -96,7 +96,7 @@ impl SpoolReader {
     /// Opens the segment that holds `from`; false if there is no segment yet.
     fn enter_first(&mut self) -> Result<bool> {
         let shared = Arc::clone(&self.shared);
-        // Held until the file is open: names of files change only while it is locked.
+        // held until the file is open: files are only renamed or deleted under this lock
         let state = shared.lock();
         let Some(first) = state.segments.first() else { return Ok(false) };
         let Some(segment) = state.segments.iter().rfind(|segment| segment.start <= self.from) else {
@@ -105,7 +105,7 @@ impl SpoolReader {
                 self.from, first.start
             )));
         };
-        // Nothing appended so far ends after `from`: there is no need to read it only to pass it over.
+        // all frames appended so far end at or before `from`: begin at the end instead of skipping each of them
         let caught_up = state.end.filter(|end| *end <= self.from);
         let at = if caught_up.is_some() { segment.bytes() } else { SEGMENT_HEADER_BYTES };
         let cursor = Cursor::open(&segment.path, at)?;
@@ -123,7 +123,7 @@ impl SpoolReader {
             return Ok(false);
         };
         if cursor.position() < segment.bytes() {
-            // Frames came before the new segment began; with a new one there, they are the last.
+            // frames were appended since the last read; now that a next segment exists, they are the last
             return Ok(true);
         }
         let position = self.position.unwrap_or(segment.start);

@@ -1,7 +1,7 @@
-//! Making the files of a folder a sound spool again after a crash or damage.
+//! Recovery: restores a sound spool from the files of a folder after a crash or damage.
 //!
-//! It keeps the longest sound run of frames from the oldest segment on and discards the rest. It never
-//! discards because a file could not be read: that is an error of its own.
+//! It keeps all frames up to the first that is not sound, and discards the rest. A file that cannot be read is an error
+//! and never a reason to discard.
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ use super::segment::{Cursor, Decoded, SEGMENT_HEADER_BYTES, SegmentHeader, Step,
 use super::{Damage, Recovered, segment};
 use crate::error::{Error, Result};
 
-/// Bytes of frames checked while looking for a sound frame behind a bad one. Payloads can be made to look
-/// like many frames; the search decides only how the loss is reported.
+/// Maximum bytes of frames checked in the search for a sound frame behind a bad one, since a payload can look like many
+/// frames. The search only decides how the loss is reported.
 const SEARCH_BYTES: usize = 256 << 20;
 
-/// A segment all of whose bytes are sound.
+/// A segment whose bytes are all sound.
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) start: u64,
@@ -23,7 +23,7 @@ pub(super) struct Kept {
     pub(super) bytes: u64,
 }
 
-/// What a folder holds after recovery.
+/// The content of a folder after recovery.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) generation: u64,
@@ -32,7 +32,7 @@ pub(super) struct Found {
     pub(super) recovered: Recovered,
 }
 
-/// A segment file before its frames are looked at.
+/// A segment file before its frames are checked.
 struct Candidate {
     start: u64,
     path: PathBuf,
@@ -41,14 +41,14 @@ struct Candidate {
     header: Option<SegmentHeader>,
 }
 
-/// Where the sound part of a segment ends, and why if that is before its last byte.
+/// The end of the sound part of a segment, and the reason if that is before its last byte.
 struct Walk {
     sound_bytes: u64,
     end: u64,
     bad: Option<String>,
 }
 
-/// Checks all segments of `folder` and cuts off what is not sound.
+/// Checks all segments of `folder` and discards everything from the first unsound byte.
 pub(super) fn recover(folder: &Path) -> Result<Found> {
     segment::clear(folder)?;
     let mut files = candidates(folder)?;
@@ -59,7 +59,7 @@ pub(super) fn recover(folder: &Path) -> Result<Found> {
     for (index, file) in files.iter().enumerate() {
         let walk = walk(file, found.end)?;
         if let Some(reason) = walk.bad {
-            // A crash can only shorten the newest segment. Anything else is damage.
+            // a crash can only truncate the newest segment; anything else is damage
             let torn = index == last && !sound_frame_follows(file, walk.sound_bytes)?;
             let later = files.get(index + 1..).unwrap_or_default();
             let rest = file.bytes.saturating_sub(walk.sound_bytes);
@@ -113,7 +113,7 @@ fn candidate(start: u64, path: PathBuf) -> Result<Candidate> {
     Ok(Candidate { start, path, bytes, header })
 }
 
-/// Finishes a reset that was interrupted after its new segment was there.
+/// Finishes a reset that was interrupted after its new segment was installed.
 fn drop_older_generations(files: &mut Vec<Candidate>, newest: u64) -> Result<()> {
     let is_older = |file: &Candidate| file.header.is_some_and(|header| header.generation < newest);
     for file in files.iter().filter(|file| is_older(file)) {
@@ -158,7 +158,7 @@ fn sound_frame_follows(file: &Candidate, position: u64) -> Result<bool> {
             return Ok(false);
         }
         let Some(at) = bytes.windows(FRAME_MAGIC.len()).position(|window| window == FRAME_MAGIC) else {
-            // The magic may begin in the last bytes shown.
+            // the magic may begin in the last bytes of this chunk
             let done = bytes.len() - (FRAME_MAGIC.len() - 1);
             cursor.advance(done);
             continue;
@@ -193,7 +193,7 @@ fn report(
     recovered.damage = Some(Damage { path: file.path.clone(), position, discarded_bytes, reason });
 }
 
-/// Deletes from the newest segment backwards, so that a crash in between leaves the damage in place.
+/// Deletes from the newest segment backwards, so that after a crash in between the damage is found again.
 fn discard(folder: &Path, file: &Candidate, keep: u64, later: &[Candidate]) -> Result<()> {
     for file in later.iter().rev() {
         segment::delete(folder, &file.path)?;

@@ -1,6 +1,6 @@
-//! Segment files: their header, their creation, deletion, and reading them frame by frame.
+//! Segment files: their header, creating, deleting, and reading them frame by frame.
 //!
-//! It knows one file at a time and never decides what a bad frame means for the spool.
+//! Each function works on one file; none decides what a bad frame means for the spool.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -28,11 +28,11 @@ pub(super) struct SegmentHeader {
     pub(super) start: u64,
 }
 
-/// What the bytes where a header belongs turned out to be.
+/// Result of decoding a segment header.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decoded {
     Sound(SegmentHeader),
-    /// Sound, but of a version with this number.
+    /// A sound header of this unknown version.
     Unknown(u32),
     Damaged,
 }
@@ -71,12 +71,12 @@ impl SegmentHeader {
     }
 }
 
-/// The file of the segment that starts at `start`.
+/// Path of the segment that starts at `start`.
 pub(super) fn path_of(folder: &Path, start: u64) -> PathBuf {
     folder.join(format!("{start:020}{SUFFIX}"))
 }
 
-/// The start position a file name stands for, if it is the name of a segment.
+/// The start position in a file name, if it is the name of a segment.
 pub(super) fn start_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(SUFFIX)?;
     let plain = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
@@ -85,7 +85,7 @@ pub(super) fn start_of(name: &str) -> Option<u64> {
 
 /// Writes a segment without frames under a temporary name and syncs it.
 ///
-/// The rename is left to [`install`], so that a segment is never seen without a whole header.
+/// [`install`] renames it, so that no segment ever exists without a whole header.
 pub(super) fn prepare(folder: &Path, header: SegmentHeader) -> Result<File> {
     let path = folder.join(NEW_FILE);
     clear(folder)?;
@@ -98,7 +98,7 @@ pub(super) fn prepare(folder: &Path, header: SegmentHeader) -> Result<File> {
     write().map_err(|source| failed(&path, "begin a segment", &source))
 }
 
-/// Gives the prepared segment its name, replacing a segment of the same start. The directory is not synced.
+/// Renames the prepared segment, replacing a segment with the same start. The directory is not synced.
 pub(super) fn install(folder: &Path, start: u64) -> Result<PathBuf> {
     let path = path_of(folder, start);
     fs::rename(folder.join(NEW_FILE), &path)
@@ -106,7 +106,7 @@ pub(super) fn install(folder: &Path, start: u64) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Removes what an interrupted [`prepare`] left behind.
+/// Removes the file that an interrupted [`prepare`] left behind.
 pub(super) fn clear(folder: &Path) -> Result<()> {
     let path = folder.join(NEW_FILE);
     match fs::remove_file(&path) {
@@ -135,7 +135,7 @@ pub(super) fn cut(file: &File, path: &Path, bytes: u64) -> Result<()> {
         .map_err(|source| failed(path, "cut off the tail", &source))
 }
 
-/// The error of a failed file operation, with what to do.
+/// The error of a failed file operation, with advice for the operator.
 pub(super) fn failed(path: &Path, doing: &str, source: &io::Error) -> Error {
     let advice = match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
@@ -149,14 +149,14 @@ pub(super) fn failed(path: &Path, doing: &str, source: &io::Error) -> Error {
     Error::input(path, format!("cannot {doing}: {source}; {advice}"))
 }
 
-/// What comes next in a segment.
+/// The next part of a segment.
 #[derive(Debug)]
 pub(super) enum Step<'a> {
     /// A frame with the right checksum.
     Frame(FrameHeader, &'a [u8]),
-    /// All bytes are read.
+    /// The end of the readable bytes.
     End,
-    /// Bytes that are no frame.
+    /// Bytes that are no sound frame, with the reason.
     Bad(String),
 }
 
@@ -166,13 +166,13 @@ pub(super) struct Cursor {
     file: File,
     path: PathBuf,
     buffer: Vec<u8>,
-    /// Bytes of the buffer that are done with.
+    /// Bytes of the buffer that are consumed.
     head: usize,
     position: u64,
 }
 
 impl Cursor {
-    /// Opens a segment to read it from byte `position` on.
+    /// Opens a segment to read it from byte `position`.
     pub(super) fn open(path: &Path, position: u64) -> Result<Self> {
         let open = || {
             let mut file = File::open(path)?;
@@ -183,12 +183,12 @@ impl Cursor {
         Ok(Self { file, path: path.to_owned(), buffer: Vec::new(), head: 0, position })
     }
 
-    /// Byte of the file that [`peek`](Self::peek) looks at.
+    /// Position in the file at which [`peek`](Self::peek) reads.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// The frame at the position, looking at no byte of the file from `limit` on.
+    /// The frame at the position. Reads no byte of the file at or after `limit`.
     pub(super) fn peek(&mut self, limit: u64) -> Result<Step<'_>> {
         if self.position >= limit {
             return Ok(Step::End);
@@ -206,14 +206,14 @@ impl Cursor {
         })
     }
 
-    /// Moves on by `bytes`, which [`peek`](Self::peek) or [`bytes`](Self::bytes) showed.
+    /// Advances by `bytes`, which [`peek`](Self::peek) or [`bytes`](Self::bytes) must have returned before.
     pub(super) fn advance(&mut self, bytes: usize) {
         let bytes = bytes.min(self.buffer.len() - self.head);
         self.head += bytes;
         self.position += bytes as u64;
     }
 
-    /// The bytes from the position on: `wanted` or more, fewer only if `limit` or the file ends before.
+    /// The bytes at the position: at least `wanted`, unless `limit` or the end of the file comes first.
     pub(super) fn bytes(&mut self, wanted: usize, limit: u64) -> Result<&[u8]> {
         let unread = limit.saturating_sub(self.position + (self.buffer.len() - self.head) as u64);
         if self.buffer.len() - self.head < wanted && unread > 0 {
@@ -226,11 +226,11 @@ impl Cursor {
         self.buffer.drain(..self.head);
         self.head = 0;
         if wanted <= CHUNK {
-            // One huge frame must not keep its memory for good.
+            // do not keep the memory of one huge frame
             self.buffer.shrink_to(4 * CHUNK);
         }
         let have = self.buffer.len();
-        // A length out of a damaged header must not allocate more than the file can hold.
+        // a length from a damaged header must not allocate more than the rest of the file
         let more = unread.min((wanted.max(CHUNK) - have) as u64);
         self.buffer.reserve(usize::try_from(more).unwrap_or(CHUNK));
         let read = (&self.file).take(more).read_to_end(&mut self.buffer);
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_header_of_another_version_is_told_apart() {
+    fn a_sound_header_of_another_version_is_recognized() {
         let mut bytes = SegmentHeader { generation: 0, start: 9 }.encode();
         bytes[11] = 2;
         let crc = crc32fast::hash(&bytes[..28]).to_be_bytes();

@@ -1,6 +1,6 @@
-//! What the writer publishes and readers look at: which segments there are and how far they are whole.
+//! State that the writer shares with readers: the segments, and how many bytes of each are whole frames.
 //!
-//! It holds no frame and no open file.
+//! It holds neither frames nor open files.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// One segment file as readers see it.
 #[derive(Debug)]
 pub(super) struct Segment {
-    /// Counts segments in their order; never used twice while the spool is open.
+    /// Increases from segment to segment; never used twice while the spool is open.
     pub(super) id: u64,
     /// Position at which its first frame begins.
     pub(super) start: u64,
@@ -22,15 +22,15 @@ impl Segment {
         Self { id, start, path, published: AtomicU64::new(bytes) }
     }
 
-    /// Bytes of the file that are whole frames. A reader looks at no byte behind them.
+    /// Bytes of the file that are whole frames. Readers never read beyond them.
     pub(super) fn bytes(&self) -> u64 {
         self.published.load(Ordering::Acquire)
     }
 }
 
-/// The segments at one moment, oldest first.
+/// The segments, oldest first.
 ///
-/// Locked while a file gets or loses its name, so that a reader that holds it opens the right file.
+/// Locked while a file gets or loses its name, so that a reader that holds the lock opens the right file.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) segments: Vec<Arc<Segment>>,
@@ -41,7 +41,7 @@ pub(super) struct State {
 /// The published state of a spool.
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// Changes with each reset. Only written while `state` is locked.
+    /// Increases with each reset. Only written while `state` is locked.
     generation: AtomicU64,
     state: Mutex<State>,
 }
@@ -55,7 +55,7 @@ impl Shared {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// The state. Each change to it is complete before anything can fail, so a poisoned lock is usable.
+    /// The locked state. No change to it can fail halfway, so a poisoned lock is usable.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,7 +68,7 @@ impl Shared {
         state.end = Some(end);
     }
 
-    /// Replaces everything by one segment of a new generation; returns the segments that were there.
+    /// Replaces all segments by one of a new generation; returns the old ones.
     pub(super) fn replace(&self, state: &mut State, generation: u64, segment: Segment) -> Vec<Arc<Segment>> {
         self.generation.store(generation, Ordering::Release);
         let before = std::mem::take(&mut state.segments);
@@ -78,7 +78,7 @@ impl Shared {
 }
 
 impl State {
-    /// Adds a segment without frames, in place of one with the same file; returns how many it replaced.
+    /// Adds a segment without frames, replacing one with the same path; returns how many it replaced.
     pub(super) fn add(&mut self, segment: Arc<Segment>) -> usize {
         let before = self.segments.len();
         self.segments.retain(|other| other.path != segment.path);
@@ -89,9 +89,9 @@ impl State {
         replaced
     }
 
-    /// Takes the oldest segment off the list if it ends at or before `position`.
+    /// Removes the oldest segment from the list if it ends at or before `position`.
     pub(super) fn pop_below(&mut self, position: u64) -> Option<Arc<Segment>> {
-        // A segment ends where the next one starts.
+        // a segment ends where the next one starts
         self.segments.get(1).filter(|next| next.start <= position)?;
         let oldest = self.segments.remove(0);
         self.count();

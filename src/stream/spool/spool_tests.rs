@@ -40,7 +40,7 @@ pub(super) fn segment_files(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// Frames `[10 i, 10 i + 10)` with 100 bytes each: two of them fit a segment of [`SMALL`].
+/// Frames `[10 i, 10 i + 10)` with 100 bytes each: two of them fit into a segment of [`SMALL`].
 pub(super) fn tens(count: u64) -> Vec<OwnedFrame> {
     (0..count).map(|i| frame(10 * i, 10 * i + 10, &[i as u8; 100])).collect()
 }
@@ -211,7 +211,7 @@ fn a_reader_goes_on_after_a_file_was_replaced_by_one_of_its_name() {
 }
 
 #[test]
-fn a_second_opener_is_told_who_is_in_the_way() {
+fn a_second_open_fails_and_names_the_cause() {
     let folder = TempDir::new().unwrap();
     let spool = Spool::open(folder.path(), SMALL).unwrap();
     let error = Spool::open(folder.path(), SMALL).unwrap_err();
@@ -261,7 +261,7 @@ fn a_reader_ahead_of_the_spool_waits_for_its_position() {
 }
 
 #[test]
-fn a_reader_of_a_new_spool_is_told_when_it_begins_too_late() {
+fn a_reader_of_a_new_spool_fails_if_its_position_is_too_low() {
     let folder = TempDir::new().unwrap();
     let mut spool = Spool::open(folder.path(), SMALL).unwrap();
     let mut reader = spool.reader(5).unwrap();
@@ -319,7 +319,7 @@ fn a_reader_tails_across_rotations_and_removals_while_the_writer_appends() {
     let settings = SpoolSettings { segment_bytes: 50_000, max_bytes: 400_000 };
     let mut spool = Spool::open(folder.path(), settings).unwrap();
     let mut reader = spool.reader(0).unwrap();
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     let tail = thread::spawn(move || {
         let mut i = 0;
         while i < FRAMES {
@@ -327,7 +327,7 @@ fn a_reader_tails_across_rotations_and_removals_while_the_writer_appends() {
                 Some(read) => {
                     assert_eq!(read, make(i));
                     i += 1;
-                    tell.send(i).unwrap();
+                    sender.send(i).unwrap();
                 }
                 None => thread::sleep(Duration::from_micros(50)),
             }
@@ -337,7 +337,7 @@ fn a_reader_tails_across_rotations_and_removals_while_the_writer_appends() {
     for i in 0..FRAMES {
         let next = make(i);
         while !spool.has_room(next.payload.len() as u64) {
-            let position = told.recv_timeout(Duration::from_secs(60)).unwrap();
+            let position = receiver.recv_timeout(Duration::from_secs(60)).unwrap();
             removed += spool.remove_below(position).unwrap();
         }
         append(&mut spool, &next).unwrap();

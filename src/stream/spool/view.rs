@@ -1,4 +1,4 @@
-//! What a spool holds, for those who do not write it.
+//! A read-only view of a spool.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use super::reader::SpoolReader;
 use super::shared::Shared;
 use crate::error::Result;
 
-/// A look at a spool from another thread than the one that appends. Cheap to clone.
+/// A view of a spool for threads that do not append. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct SpoolView(pub(super) Arc<Shared>);
 
 impl SpoolView {
-    /// `from` of the oldest frame kept; the same as [`end`](Self::end) if no frame is kept.
+    /// `from` of the oldest kept frame; equal to [`end`](Self::end) if no frame is kept.
     #[must_use]
     pub fn start(&self) -> Option<u64> {
         self.0.lock().segments.first().map(|segment| segment.start)
@@ -29,7 +29,7 @@ impl SpoolView {
         self.0.lock().bytes
     }
 
-    /// A reader whose first frame is the first one with `to > from`, which may be appended later.
+    /// A reader that begins with the first frame with `to > from`, which may be appended later.
     ///
     /// # Errors
     ///

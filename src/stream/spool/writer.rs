@@ -1,6 +1,6 @@
 //! The one writer of a spool: appending, syncing, rotating, deleting.
 //!
-//! It never leaves a half written frame in front of a whole one and never grows the spool above its limit.
+//! It never leaves a partial frame before a whole one, and never lets the spool grow above its limit.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
@@ -25,9 +25,9 @@ pub struct Spool {
     pub(super) active: Option<Active>,
     next_id: u64,
     recovered: Recovered,
-    /// What the disk holds is unknown: nothing is taken any more.
+    /// Set after a failed sync: the content of the disk is unknown, and no frame is accepted.
     failed: bool,
-    /// Keeps other processes out for as long as it is open.
+    /// Locked against other processes while the spool is open.
     _lock: File,
 }
 
@@ -37,14 +37,14 @@ pub(super) struct Active {
     pub(super) file: File,
     segment: Arc<Segment>,
     synced_bytes: u64,
-    /// The file may hold a part of a frame behind the published bytes.
+    /// Whether the file may have a partial frame behind the published bytes.
     torn: bool,
 }
 
 impl Spool {
-    /// Opens the spool in `folder`, which is made if missing, and recovers what a crash left.
+    /// Opens the spool in `folder`, which is created if missing, and recovers it after a crash.
     ///
-    /// All kept bytes are read once. See [`recovered`](Self::recovered) for what was cut off.
+    /// It reads the whole spool. See [`recovered`](Self::recovered) for what was cut off.
     ///
     /// # Errors
     ///
@@ -61,7 +61,7 @@ impl Spool {
         create_folder(folder)?;
         let lock = lock(folder)?;
         let Found { generation, segments, end, recovered } = recover(folder)?;
-        // A killed process may not have got to sync these.
+        // a process may have been killed before it synced these
         segment::sync_folder(folder)?;
         let mut state = State { end, ..State::default() };
         for kept in segments {
@@ -82,15 +82,15 @@ impl Spool {
         })
     }
 
-    /// Appends a frame, visible to readers at once. It survives a killed process, not yet a power loss.
+    /// Appends a frame. Readers see it at once. It survives a killed process, but not yet a power loss.
     ///
     /// # Errors
     ///
     /// `Error::Invariant` if the frame does not begin at [`end`](Self::end), `Error::Usage` if its payload
     /// is too large for a frame, `Error::Config` if it is too large for the limit of this spool even when
     /// that is empty, `Error::Limit` if there is no room now (wait for [`remove_below`](Self::remove_below)),
-    /// `Error::Input` if it cannot be written. The spool is as before after each of them, only after a
-    /// failed sync of a full segment it takes nothing more, see [`sync`](Self::sync).
+    /// `Error::Input` if it cannot be written. None of them changes the spool, except that after a failed sync
+    /// of a full segment it accepts no more frames, see [`sync`](Self::sync).
     pub fn append(&mut self, frame: &Frame<'_>) -> Result<()> {
         self.check_usable()?;
         self.check(frame)?;
@@ -105,12 +105,12 @@ impl Spool {
         Ok(())
     }
 
-    /// Makes all frames appended so far survive a power loss. Does nothing if they already do.
+    /// Syncs all appended frames, so that they survive a power loss. Does nothing if they are synced.
     ///
     /// # Errors
     ///
-    /// `Error::Input` if the disk refuses. The spool then takes nothing more: open it again, and ask the
-    /// broker again from its [`end`](Self::end).
+    /// `Error::Input` if the disk fails. The spool then accepts no more frames: open it again, and receive
+    /// again from its [`end`](Self::end).
     pub fn sync(&mut self) -> Result<()> {
         self.check_usable()?;
         let Some(active) = &mut self.active else { return Ok(()) };
@@ -131,7 +131,7 @@ impl Spool {
         self.view.end()
     }
 
-    /// `from` of the oldest frame kept; the same as [`end`](Self::end) if no frame is kept.
+    /// `from` of the oldest kept frame; equal to [`end`](Self::end) if no frame is kept.
     #[must_use]
     pub fn start(&self) -> Option<u64> {
         self.view.start()
@@ -143,7 +143,7 @@ impl Spool {
         self.view.bytes()
     }
 
-    /// What [`open`](Self::open) had to cut off.
+    /// What [`open`](Self::open) cut off.
     #[must_use]
     pub fn recovered(&self) -> &Recovered {
         &self.recovered
@@ -155,7 +155,7 @@ impl Spool {
         self.view.clone()
     }
 
-    /// A reader whose first frame is the first one with `to > from`, which may be appended later.
+    /// A reader that begins with the first frame with `to > from`, which may be appended later.
     ///
     /// # Errors
     ///
@@ -164,14 +164,13 @@ impl Spool {
         self.view.reader(from)
     }
 
-    /// Deletes the segments all of whose frames end at or before `position`; returns how many.
+    /// Deletes the segments whose frames all end at or before `position`; returns how many.
     ///
-    /// A newest segment that is covered goes too; an empty one takes its place and keeps
-    /// [`end`](Self::end).
+    /// If the newest segment is covered, too, an empty one replaces it and keeps [`end`](Self::end).
     ///
     /// # Errors
     ///
-    /// `Error::Input` if a file cannot be made or deleted. Call again later.
+    /// `Error::Input` if a file cannot be created or deleted. Call again later.
     pub fn remove_below(&mut self, position: u64) -> Result<usize> {
         self.check_usable()?;
         let Some(end) = self.end() else { return Ok(0) };
@@ -183,7 +182,7 @@ impl Spool {
             let mut state = self.view.0.lock();
             let Some(oldest) = state.pop_below(position) else { return Ok(removed) };
             if let Err(error) = segment::delete(&self.folder, &oldest.path) {
-                // Back onto the list if it is still there, so that the next call tries again.
+                // back onto the list if the file still exists, so that the next call tries again
                 if oldest.path.exists() {
                     state.bytes += oldest.bytes();
                     state.segments.insert(0, oldest);
@@ -194,12 +193,12 @@ impl Spool {
         }
     }
 
-    /// Forgets all frames; the next one has to begin at `position`. Takes effect as a whole or not at all,
-    /// also in a crash. Readers made before fail from now on.
+    /// Drops all frames; the next one has to begin at `position`. The reset is atomic, also in a crash. Readers
+    /// that were created before it fail afterwards.
     ///
     /// # Errors
     ///
-    /// `Error::Input` if the new segment cannot be made.
+    /// `Error::Input` if the new segment cannot be created.
     pub fn reset(&mut self, position: u64) -> Result<()> {
         self.check_usable()?;
         let generation = self.view.0.generation() + 1;
@@ -214,7 +213,7 @@ impl Spool {
         let now = state.segments.last().map(|newest| newest.path.clone());
         drop(state);
         for old in before.iter().filter(|old| Some(&old.path) != now.as_ref()) {
-            // The next open deletes what is left over of an older generation.
+            // the next open deletes files of older generations
             if let Err(error) = fs::remove_file(&old.path) {
                 tracing::warn!(path = %old.path.display(), %error, "a segment from before a reset is left over");
             }
@@ -263,7 +262,7 @@ impl Spool {
         Ok(())
     }
 
-    /// A new segment is always counted in, so that whether a frame fits does not depend on rotation.
+    /// Always counts a new segment header, so that the answer does not depend on rotation.
     fn fits(&self, used: u64, payload_bytes: u64) -> bool {
         let more = frame_bytes(payload_bytes).saturating_add(SEGMENT_HEADER_BYTES);
         used.saturating_add(more) <= self.settings.max_bytes
@@ -271,12 +270,12 @@ impl Spool {
 
     fn needs_segment(&self, bytes: u64, from: u64) -> bool {
         let Some(active) = &self.active else { return true };
-        // Two segments cannot start at the same position: they would have the same name.
+        // two segments cannot start at the same position: they would have the same name
         let full = active.segment.bytes().saturating_add(bytes) > self.settings.segment_bytes;
         full && active.has_frames() && active.segment.start < from
     }
 
-    /// Begins the next segment; returns how many segments its file replaced.
+    /// Begins the next segment; returns how many segments of the same name it replaced.
     fn begin_segment(&mut self, start: u64) -> Result<usize> {
         self.repair()?;
         self.sync()?;
@@ -284,7 +283,7 @@ impl Spool {
         let file = segment::prepare(&self.folder, SegmentHeader { generation, start })?;
         let mut state = self.view.0.lock();
         let path = segment::install(&self.folder, start)?;
-        // From here on an error leaves open which of the two is the newest segment after a power loss.
+        // after an error here it is unknown which of the two segments is the newest after a power loss
         segment::sync_folder(&self.folder).inspect_err(|_| self.failed = true)?;
         let segment = Arc::new(Segment::new(self.next_id, start, path, SEGMENT_HEADER_BYTES));
         let replaced = state.add(Arc::clone(&segment));
@@ -332,7 +331,7 @@ impl Active {
         Err(failed(&self.segment.path, "append to the segment", &source))
     }
 
-    /// Cuts off what a failed write left.
+    /// Cuts off the partial frame that a failed write left.
     fn repair(&mut self) -> Result<()> {
         if self.torn {
             let cut = self.file.set_len(self.segment.bytes());
@@ -351,7 +350,7 @@ impl Active {
             self.synced_bytes = bytes;
             return Ok(());
         };
-        // A second sync would succeed although the bytes are lost, so they must not be found again.
+        // a second sync could succeed although the bytes are lost, so they must not be found again
         if let Err(error) = segment::cut(&self.file, &self.segment.path, self.synced_bytes) {
             tracing::warn!(%error, "frames that were not synced are left in the spool");
         }
@@ -367,7 +366,7 @@ fn no_segment() -> Error {
     Error::Invariant("a spool has no segment to append to".to_owned())
 }
 
-/// Makes the folder and syncs the directories that got a new entry by that.
+/// Creates the folder and syncs the directories that got a new entry.
 fn create_folder(folder: &Path) -> Result<()> {
     let missing: Vec<&Path> = folder.ancestors().take_while(|path| !path.exists()).collect();
     fs::create_dir_all(folder).map_err(|source| failed(folder, "make the folder", &source))?;

@@ -85,7 +85,7 @@ impl ActionReplay {
         let ActionBatch { names, places, records, unresolved } = batch;
         let (subject, group, consumer) = (action.subject, action.consumer_group, action.consumer_id);
         let place = places.of(subject, names);
-        let (group_number, consumer_number) = (names.number(group), names.number(consumer));
+        let (group_number, consumer_number) = (names.id(group), names.id(consumer));
         let time = action.timestamp_ms;
         let mut record = |code: i8, messages: (i64, i64)| {
             if offset >= *record_floor {

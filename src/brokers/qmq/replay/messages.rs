@@ -148,7 +148,7 @@ impl MessageReplay {
         let MessageBatch { names, places, .. } = &mut self.batch;
         let place = places.of(item.record.subject, names);
         self.tags.clear();
-        self.tags.extend(item.payload.tags().map(|tag| names.number(tag)));
+        self.tags.extend(item.payload.tags().map(|tag| names.id(tag)));
         let row = MessageRow {
             place,
             sequence: item.record.sequence,
@@ -163,7 +163,7 @@ impl MessageReplay {
             ContentPolicy::None => false,
         };
         if keep_content && offset >= self.floors.content {
-            let payload_subject = names.number(item.payload.subject);
+            let payload_subject = names.id(item.payload.subject);
             self.batch.contents.push(&content_of(&row, &item.payload, payload_subject), self.max_body);
         }
         push(&mut self.batch, &mut self.counts, self.floors, offset, &row);
@@ -237,7 +237,7 @@ fn push(
         batch.dead.push(row);
     }
     if offset >= floors.record {
-        let nobody = batch.names.number(b"");
+        let nobody = batch.names.id(b"");
         let time = row.create_time_ms.saturating_add(DEAD_MARKER_DELAY_MS);
         let sequences = (row.sequence, row.sequence);
         batch.markers.push(row.place, sequences, row.place.consumer_group, ACTION_DEAD, time, nobody);

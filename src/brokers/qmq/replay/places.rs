@@ -30,8 +30,8 @@ impl Places {
         let name = SubjectName::parse(&String::from_utf8_lossy(subject));
         let place = Place {
             kind: name.kind,
-            subject: names.number(name.subject.as_bytes()),
-            consumer_group: name.consumer_group.map_or(NO_NAME, |group| names.number(group.as_bytes())),
+            subject: names.id(name.subject.as_bytes()),
+            consumer_group: name.consumer_group.map_or(NO_NAME, |group| names.id(group.as_bytes())),
         };
         self.0.insert(subject.into(), place);
         place

@@ -7,7 +7,7 @@ use crate::brokers::rocketmq::wire::codes::response;
 use crate::brokers::rocketmq::wire::writes::{ResetTo, SendMessage};
 use crate::error::{Error, Result};
 use crate::query::lookup::StoredMessage;
-use crate::stream::{GroupPlace, QueueReset};
+use crate::stream::{GroupPosition, QueueReset};
 
 /// Code of a broker that leaves a reset to consumers, of a group that has none online.
 const CONSUMER_NOT_ONLINE: i32 = 206;
@@ -19,7 +19,7 @@ fn failed(broker: &str, error: String) -> QueueReset {
 
 impl RocketMqCluster {
     /// Where a group stands in a topic, as the brokers say now; what does not answer is left out.
-    pub(crate) async fn group_places(&self, topic: &str, group: &str) -> Vec<GroupPlace> {
+    pub(crate) async fn group_positions(&self, topic: &str, group: &str) -> Vec<GroupPosition> {
         let mut places = Vec::new();
         for (name, broker) in self.brokers() {
             let address = broker.address.borrow().clone();
@@ -29,7 +29,7 @@ impl RocketMqCluster {
                 let stored = offsets.offsets.iter().find(|stored| {
                     stored.topic == topic && stored.group == group && stored.queue_id == row.queue.queue_id
                 });
-                places.push(GroupPlace {
+                places.push(GroupPosition {
                     broker: name.clone(),
                     queue_id: row.queue.queue_id,
                     consumer_offset: stored.map(|stored| stored.offset),
@@ -49,7 +49,7 @@ impl RocketMqCluster {
         force: bool,
         targets: &[(String, i32, i64)],
     ) -> Vec<QueueReset> {
-        let before = self.group_places(topic, group).await;
+        let before = self.group_positions(topic, group).await;
         let old = |broker: &str, queue: i32| {
             let place = before.iter().find(|place| place.broker == broker && place.queue_id == queue);
             place.and_then(|place| place.consumer_offset)
@@ -112,7 +112,7 @@ impl RocketMqCluster {
         (broker, queue_id, offset): (&str, i32, i64),
     ) -> Option<QueueReset> {
         let address = self.brokers().get(broker)?.address.borrow().clone();
-        let before = self.group_places(topic, group).await;
+        let before = self.group_positions(topic, group).await;
         let place = before.iter().find(|place| place.broker == broker && place.queue_id == queue_id);
         let writes = Writes::new(&self.client);
         let done = writes.reset_offset(&address, topic, group, ResetTo::Offset { queue_id, offset }).await;

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lake::schema::SYSTEM_ROCKETMQ;
 use crate::query::lookup::StoredMessage;
-use crate::stream::{Follower, GroupPlace, Orders, QueueReset, Sender, Shared, SourceStatus};
+use crate::stream::{Follower, GroupPosition, Orders, QueueReset, Sender, Shared, SourceStatus};
 
 /// All configured clusters.
 pub(crate) struct Clusters(Vec<RocketMqCluster>);
@@ -44,10 +44,10 @@ impl Follower for Clusters {
         self.0.iter().all(RocketMqCluster::is_explained)
     }
 
-    async fn group_places(&self, topic: &str, group: &str) -> Vec<GroupPlace> {
+    async fn group_positions(&self, topic: &str, group: &str) -> Vec<GroupPosition> {
         let mut places = Vec::new();
         for cluster in &self.0 {
-            places.extend(cluster.group_places(topic, group).await);
+            places.extend(cluster.group_positions(topic, group).await);
         }
         places
     }

@@ -15,7 +15,7 @@ use crate::brokers::rocketmq::replay::{QueueOffsets, QueuePlace, Stretch};
 use crate::brokers::rocketmq::store::log::{CommitLog, Error, Event, Item, WalkOptions, Walker};
 use crate::codec::Sum;
 use crate::error::Result;
-use crate::lake::{KnownRecords, LostQueue, RecordPrint};
+use crate::lake::{KnownRecords, LostQueue, RecordFingerprint};
 
 /// Where to go on.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Known {
         if !self.records.is_loaded(offset) {
             self.runtime.block_on(self.records.load(offset))?;
         }
-        let print = RecordPrint {
+        let print = RecordFingerprint {
             store_time: record.store_timestamp,
             queue_id: record.queue_id,
             body_crc: record.body_crc,

@@ -175,8 +175,8 @@ impl RocketMqBatch {
         with_keys: bool,
     ) -> (u64, u64) {
         let RocketMqBatch { names, traces, keys, .. } = self;
-        let client_host = carrier.client_host.map_or(NO_NAME, |host| names.number(host.as_bytes()));
-        let subject = carrier.subject.map_or(NO_NAME, |subject| names.number(subject.as_bytes()));
+        let client_host = carrier.client_host.map_or(NO_NAME, |host| names.id(host.as_bytes()));
+        let subject = carrier.subject.map_or(NO_NAME, |subject| names.id(subject.as_bytes()));
         let of = Carrier { id: carrier.id, subject, client_host, store_time_ms: carrier.store_time_ms };
         let (mut events, mut undecoded) = (0, 0);
         for item in decode(body, Limits::default()) {
@@ -201,7 +201,7 @@ impl RocketMqBatch {
                 let (EventKind::Pub | EventKind::EndTransaction, Some(id)) = (event.kind, row.msg_id) else {
                     continue;
                 };
-                let topic = names.number(event.topic.as_deref().unwrap_or_default().as_bytes());
+                let topic = names.id(event.topic.as_deref().unwrap_or_default().as_bytes());
                 for key in split_keys(event.keys.as_deref().unwrap_or_default()).take(MAX_KEYS) {
                     keys.push(&KeyRow {
                         key,
@@ -225,7 +225,7 @@ impl RocketMqBatch {
         self.keys.push(&KeyRow {
             key,
             kind: KeyKind::Hash,
-            subject: self.names.number(b""),
+            subject: self.names.id(b""),
             message_id: offset_id,
             queue_id: -1,
             sequence: -1,
@@ -237,8 +237,8 @@ impl RocketMqBatch {
 
     /// Adds a sample of progress; without a group, of what the queue held.
     pub fn progress(&mut self, sample: &ProgressSample<'_>) {
-        let subject = self.names.number(sample.topic.as_bytes());
-        let consumer_group = self.names.number(sample.group.unwrap_or("").as_bytes());
+        let subject = self.names.id(sample.topic.as_bytes());
+        let consumer_group = self.names.id(sample.group.unwrap_or("").as_bytes());
         self.progress.push(ProgressRow {
             subject,
             consumer_group,
@@ -408,19 +408,19 @@ impl RocketMqReplay {
         let own_id = own.filter(|own| Some(*own) != unique).unwrap_or("");
         let origin = copy.origin_topic.as_deref().filter(|origin| *origin != topic && !is_trace);
         let row = StoredRow {
-            subject: names.number(topic.as_bytes()),
+            subject: names.id(topic.as_bytes()),
             kind: kind_code(kind),
-            consumer_group: copy.group.as_deref().map_or(NO_NAME, |group| names.number(group.as_bytes())),
-            origin_subject: origin.map(|origin| names.number(origin.as_bytes())),
+            consumer_group: copy.group.as_deref().map_or(NO_NAME, |group| names.id(group.as_bytes())),
+            origin_subject: origin.map(|origin| names.id(origin.as_bytes())),
             queue_id: record.queue_id,
             sequence: message.queue_offset,
             message_id,
             own_id,
             store_time_ms: record.store_timestamp,
             born_time_ms: record.born_timestamp,
-            born_host: names.number(record.born_host.to_string().as_bytes()),
-            store_host: names.number(record.store_host.to_string().as_bytes()),
-            tag: property(names::TAGS).map_or(NO_NAME, |tag| names.number(tag.as_bytes())),
+            born_host: names.id(record.born_host.to_string().as_bytes()),
+            store_host: names.id(record.store_host.to_string().as_bytes()),
+            tag: property(names::TAGS).map_or(NO_NAME, |tag| names.id(tag.as_bytes())),
             body_size: match body_state {
                 BodyState::Undecodable | BodyState::Truncated => NO_NUMBER,
                 _ => i32::try_from(message.body.len()).unwrap_or(i32::MAX),

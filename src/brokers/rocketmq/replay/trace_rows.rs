@@ -79,7 +79,7 @@ pub(crate) struct TraceRows {
 impl TraceRows {
     /// Adds an event of a carrier.
     pub(crate) fn push(&mut self, carrier: &Carrier<'_>, row: TraceRow<'_>, names: &mut Names) {
-        let mut name = |text: Option<&str>| text.map_or(NO_NAME, |text| names.number(text.as_bytes()));
+        let mut name = |text: Option<&str>| text.map_or(NO_NAME, |text| names.id(text.as_bytes()));
         let place = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
         match row {
             TraceRow::Event(MessageEvent { event, place: bean, msg_id, offset_msg_id }) => {
