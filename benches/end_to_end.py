@@ -240,14 +240,14 @@ class Duck:
     """DuckDB over the live files, one connection."""
 
     def __init__(self, files, threads):
-        # only now: memory of this process must not count for the import
+        # imported only now, because memory of this process must not count for the import
         import duckdb
 
         self.version = duckdb.__version__
         self.threads = threads
         self.files = files
         self.connection = duckdb.connect(config={"threads": threads})
-        # caches that only some versions have, under one of these names
+        # some versions have a cache, under one of these names
         for setting in ("enable_object_cache", "parquet_metadata_cache"):
             try:
                 self.connection.execute(f"SET {setting} = true")
@@ -320,7 +320,7 @@ class IdLookup(Operation):
 
 class NewestPage(Operation):
     parameters = ("subject", "after", "before")
-    # in whole seconds: later than the first, up to the last inclusive
+    # in whole seconds: after the first, up to and including the last
     sql = (
         "SELECT message_id, sequence, epoch_ms(create_time), broker_group FROM {source} "
         "WHERE subject = {subject} AND kind = 0 "

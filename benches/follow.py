@@ -174,7 +174,7 @@ def measure_sync(work, store):
     )
     null_seconds = max(null["index"]["seconds"], null["action"]["seconds"])
     ends = peer.status()
-    # a broker has its checkpoint at hand; the peer makes it when it is asked first
+    # a broker keeps its checkpoint; the peer makes it at the first request
     Index(peer.sync).checkpoint()
     began = time.monotonic()
     server = Server(work, peer)

@@ -1,7 +1,6 @@
 //! Micro benchmarks of the hot paths: `cargo bench --bench micro`.
 //!
-//! Decoding and ack resolution, the loops that run once a record. What users feel is measured by
-//! `benches/end_to_end.py`.
+//! Decoding and ack resolution, the loops that run once a record. `benches/end_to_end.py` measures what users notice.
 
 #![allow(missing_docs)]
 

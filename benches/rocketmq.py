@@ -8,7 +8,7 @@
 import  A generated commit log of messages and traces is imported into an empty lake.
 traces  The same with traces only, which shows what a trace event costs.
 keys    A real broker gets messages, mqlake imports the broker's own store and serves it. Both are asked for the same
-        keys, each over one open connection, one question at a time, in turns: the broker with the request its own
+        keys, each over one open connection, one question at a time, alternately: the broker with the request its own
         tools make, mqlake over HTTP, without bodies and with them. The broker always sends bodies. Answers must agree.
         Times end with the last byte; answers are taken apart later.
 scale   Key lookups in mqlake alone, over generated logs of growing size.
@@ -208,7 +208,7 @@ def compare(options, broker, server, keys, hits):
     names = [keys.key(hits, number) for number in numbers]
     warm, timed_keys = split(options, names)
     paths = {way: {key: messages_path(rocketmq_broker.TOPIC, key, way) for key in names} for way in ("plain", "bodies")}
-    # in turns, so that what else the machine does disturbs all alike
+    # alternately, so that other load of the machine affects all in the same way
     asks = {"rocketmq": broker.query}
     for way in paths:
         asks[f"mqlake_{way}"] = lambda key, way=way: server.get(paths[way][key])
@@ -227,7 +227,7 @@ def measure_scale(options):
     rows = []
     store = options.work / "rocketmq-store"
     for messages in options.sizes:
-        # bodies play no part in a lookup, so small ones do
+        # bodies do not matter for a lookup, so small ones suffice
         made = generate(options, store, messages, traces=0, body_bytes=60)
         imported = run_import(options, store, made)
         remove(store)
@@ -267,7 +267,7 @@ def rows_of(body):
 
 
 def split(options, questions):
-    """Those to warm up with, and those to measure; no question is asked twice unless there are too few."""
+    """The questions for warming up, and those to measure. No question is repeated unless there are too few."""
     if len(questions) < options.requests + options.warm_up:
         return questions, questions[-options.requests:]
     return questions[:options.warm_up], questions[options.warm_up:]
@@ -338,7 +338,7 @@ class Server:
                 self.process.wait()
 
     def get(self, path):
-        """One request; as lean as the broker's client, so that both times are those of the servers."""
+        """One request, as lean as the broker's client, so that both times are those of the servers."""
         self.connection.sendall(f"GET {path} HTTP/1.1\r\nHost: mqlake\r\n\r\n".encode())
         answer = bytearray()
         while (end := answer.find(b"\r\n\r\n")) < 0:

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SUITE = ROOT / "tests" / "interop" / "rocketmq"
 BROKER = "broker-a"
-# that of the pom, and of the oracle of the suite
+# the version in the pom and in the oracle of the suite
 VERSION = "5.3.3"
 TOPIC = "bench"
 QUEUES = 8
@@ -25,9 +25,9 @@ QUEUES = 8
 SEND_MESSAGE_V2 = 310
 QUERY_MESSAGE = 12
 NOTHING_FOUND = 22
-# most that a broker gives
+# the most that a broker returns
 MOST_HITS = 64
-# requests that are sent before their answers are read
+# requests sent before their answers are read
 WINDOW = 500
 BODY = json.dumps({"orderNo": "0000000000", "customer": "nobody", "lines": [{"sku": "A-1", "count": 1}] * 5}).encode()
 # settings of the suite that make files small

@@ -8,7 +8,7 @@ use mqlake::brokers::rocketmq::format::record::Record;
 use mqlake::brokers::rocketmq::format::record_encode::{encode, encode_blank};
 
 const BUFFER_BYTES: usize = 1 << 20;
-/// Bytes that stay free behind the last record of a file, for the marker.
+/// Bytes reserved after the last record of a file, for the marker.
 const MARKER_BYTES: u64 = 8;
 
 /// A commit log to append to.
@@ -18,7 +18,7 @@ pub(crate) struct CommitLog {
     file_bytes: u64,
     /// Offset of the file being written.
     base: u64,
-    /// Bytes used of it.
+    /// Bytes used in that file.
     used: u64,
     file: BufWriter<File>,
     /// The record being written.
@@ -26,7 +26,7 @@ pub(crate) struct CommitLog {
 }
 
 impl CommitLog {
-    /// Begins a log.
+    /// Creates a log.
     ///
     /// # Errors
     /// Those of the file system, also if there is a log already.
@@ -36,7 +36,7 @@ impl CommitLog {
         Ok(CommitLog { folder: folder.to_owned(), file_bytes, base: 0, used: 0, file, bytes: Vec::new() })
     }
 
-    /// Appends a record, whose position is the end of the log whatever it says.
+    /// Appends a record at the end of the log, whatever position it carries.
     ///
     /// # Errors
     /// Those of the file system, and if the record is larger than a file.
@@ -71,7 +71,7 @@ impl CommitLog {
         Ok(())
     }
 
-    /// Brings the last file to its full size, which a broker gives it from the start, and tells where the log ends.
+    /// Extends the last file to its full size, as a broker does from the start, and returns the end of the log.
     ///
     /// # Errors
     /// Those of the file system.

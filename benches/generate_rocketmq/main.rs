@@ -4,12 +4,12 @@
 //! cargo run --release --example generate_rocketmq -- --out DIR --messages 2000000 --traces 100000
 //! ```
 //!
-//! It is a commit log and nothing else: no consume queues, no index, no settings. Messages of a few topics, the first
-//! much busier than the last, have a unique key, a tag and two keys each: `order-…`, which no other message has, and
-//! `customer-…`, which up to 64 messages of the same topic have, spread over the whole log. Between them stand trace
-//! messages of [`traffic::CONTEXTS`] contexts each, from producers and from consumers. The same options give the same
-//! bytes, and memory does not grow with the number of messages. What was written is printed as JSON and stored as
-//! `summary.json` beside the log, with keys to ask for.
+//! It is only a commit log: no consume queues, no index, no settings. There are a few topics, the first much busier
+//! than the last. A message has a unique key, a tag and two keys: `order-…`, which no other message has, and
+//! `customer-…`, which up to 64 messages of the same topic share, spread over the whole log. Between them are trace
+//! messages of [`traffic::CONTEXTS`] contexts each, from producers and consumers. The same options give the same bytes,
+//! and memory does not grow with the number of messages. A summary with sample keys is printed as JSON and stored as
+//! `summary.json` beside the log.
 
 mod log;
 mod names;
@@ -69,9 +69,9 @@ struct Options {
 /// A kind of keys.
 #[derive(Debug, Clone, Copy)]
 enum KeyKind {
-    /// Of one message.
+    /// A key of one message.
     Order,
-    /// Of up to 64.
+    /// A key of up to 64 messages.
     Customer,
 }
 
@@ -91,7 +91,7 @@ fn run(options: &Options) -> io::Result<()> {
     let mut traffic = Traffic::new(options);
     let total = options.messages + options.traces;
     for place in 0..total {
-        // as many traces as belong before the next place
+        // the traces that come before the next message
         if (place + 1) * options.traces / total > place * options.traces / total {
             traffic.trace(place, &mut log)?;
         } else {
@@ -116,7 +116,7 @@ fn run(options: &Options) -> io::Result<()> {
     writeln!(io::stdout(), "{text}")
 }
 
-/// Keys to ask for, each at most once, with their topic and number of messages.
+/// Distinct sample keys with their topic and number of messages.
 fn samples(options: &Options, names: &Names, kind: KeyKind) -> Vec<Value> {
     let keys = match kind {
         KeyKind::Order => options.messages,
@@ -126,7 +126,7 @@ fn samples(options: &Options, names: &Names, kind: KeyKind) -> Vec<Value> {
     let mut rng = SmallRng::seed_from_u64(options.seed ^ 0x6b65_7973);
     (0..wanted)
         .map(|sample| {
-            // one of each of as many stretches as are wanted
+            // one from each of equally long ranges
             let stretch = sample * keys / wanted..(sample + 1) * keys / wanted;
             let number = rng.random_range(stretch);
             let (key, messages) = match kind {

@@ -1,4 +1,4 @@
-//! What messages are called: topics, keys and unique keys, all from the number of the message.
+//! Names for messages: topics, keys and unique keys, all derived from the number of the message.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -7,19 +7,19 @@ use mqlake::brokers::rocketmq::format::message_id::UniqueId;
 
 use crate::Options;
 
-/// Most messages of a customer.
+/// Maximum messages of a customer.
 const MESSAGES_OF_CUSTOMER: u64 = 64;
 /// Producer processes.
 const PRODUCERS: u64 = 60;
 const DAY_MS: u32 = 86_400_000;
 
-/// All names. Messages are numbered from 0 and go round the customers, who are numbered, too.
+/// All names. Messages are numbered from 0 and assigned to numbered customers in rotation.
 #[derive(Debug)]
 pub(crate) struct Names {
     messages: u64,
     customers: u64,
     topics: Vec<String>,
-    /// By customer, modulo its length: busy topics take more of it.
+    /// Topic by customer, modulo its length. Busy topics occur more often.
     shares: Vec<usize>,
     seed: u64,
 }
@@ -54,7 +54,7 @@ impl Names {
         self.messages / self.customers + u64::from(customer < self.messages % self.customers)
     }
 
-    /// The place of the topic of a message, or of a customer.
+    /// Index of the topic of a message, or of a customer.
     pub(crate) fn topic_of(&self, number: u64) -> usize {
         let share = (number % self.customers) % self.shares.len().max(1) as u64;
         usize::try_from(share).ok().and_then(|share| self.shares.get(share)).copied().unwrap_or(0)
@@ -65,7 +65,7 @@ impl Names {
         self.topics.get(self.topic_of(number)).map_or("", String::as_str)
     }
 
-    /// The key that only this message has. It has nothing to do with the order of messages.
+    /// The key that only this message has. It does not depend on the order of messages.
     pub(crate) fn order(&self, number: u64) -> String {
         format!("order-{:016x}", scattered(number ^ self.seed.rotate_left(32)))
     }
@@ -75,7 +75,7 @@ impl Names {
         format!("customer-{:016x}", scattered((number % self.customers) ^ self.seed))
     }
 
-    /// The unique key of a message made at `born_ms`. Traces take numbers behind those of messages.
+    /// The unique key of a message made at `born_ms`. Traces take numbers after those of messages.
     pub(crate) fn unique_key(&self, number: u64, born_ms: i64) -> String {
         let producer = number % PRODUCERS;
         let span_ms = DateTime::from_timestamp_millis(born_ms).map_or(0, |time| {
@@ -98,7 +98,7 @@ impl Names {
     }
 }
 
-/// A number that no other number becomes, far from those of its neighbours (a bijection: shifts and odd factors).
+/// Scatters numbers: a bijection by shifts and odd factors, under which neighbours end up far apart.
 fn scattered(number: u64) -> u64 {
     let mixed = (number ^ number >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);

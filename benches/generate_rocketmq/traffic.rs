@@ -1,4 +1,4 @@
-//! The messages and trace messages, made one by one.
+//! Makes the messages and trace messages one by one.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -27,7 +27,7 @@ const TRACES_OF_GROUP: u64 = 3;
 /// Queues of a topic.
 const QUEUES: i64 = 4;
 const DAY_MS: i64 = 86_400_000;
-/// Text that bodies are cut from. Large, so that compression does not find the same piece again.
+/// Length of the text that bodies are cut from: large, so that compression does not find repeated pieces.
 const TEXT_BYTES: usize = 8 << 20;
 const TAGS: [&str; 4] = ["created", "paid", "sent", "returned"];
 const REGION: &str = "DefaultRegion";
@@ -42,9 +42,9 @@ pub(crate) struct Traffic {
     body_bytes: usize,
     start_ms: i64,
     length_ms: i64,
-    /// Places in the log.
+    /// Number of records in the log.
     places: u64,
-    /// Numbers of messages, those included that only traces tell of.
+    /// Number of messages, including those that only traces report.
     numbers: u64,
     /// Messages between the first of one group of traces and the first of the next.
     stride: u64,
@@ -55,7 +55,7 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// Nothing sent yet.
+    /// Traffic before the first message.
     pub(crate) fn new(options: &Options) -> Traffic {
         let names = Names::new(options);
         let mut rng = SmallRng::seed_from_u64(options.seed);
@@ -77,7 +77,7 @@ impl Traffic {
         }
     }
 
-    /// When something happens at one of so many places, in milliseconds since the Unix epoch.
+    /// The time at `place` of `places`, in milliseconds since the Unix epoch.
     fn time_ms(&self, place: u64, places: u64) -> i64 {
         let share = place as f64 / places.max(1) as f64;
         self.start_ms + (share * self.length_ms as f64) as i64
@@ -88,7 +88,7 @@ impl Traffic {
         self.time_ms(place, self.places)
     }
 
-    /// When a message is made. Known for all numbers, so that traces can tell of messages further on.
+    /// When a message is made. Known for all numbers, so that traces can report later messages.
     fn born_ms(&self, number: u64) -> i64 {
         self.time_ms(number, self.numbers)
     }
@@ -117,13 +117,13 @@ impl Traffic {
         append(log, &record, &keys, &id, Some(tag(number)))
     }
 
-    /// Appends the next trace message: in turn one about sends, and two about deliveries of the same messages.
+    /// Appends the next trace message, in rotation: one about sends, then two about deliveries of the same messages.
     pub(crate) fn trace(&mut self, place: u64, log: &mut CommitLog) -> io::Result<()> {
-        let (group, turn) = (self.traced / TRACES_OF_GROUP, self.traced % TRACES_OF_GROUP);
+        let (group, index) = (self.traced / TRACES_OF_GROUP, self.traced % TRACES_OF_GROUP);
         self.traced += 1;
         let first = group * self.stride;
         let half = CONTEXTS / 2;
-        let about = match turn {
+        let about = match index {
             0 => first..first + CONTEXTS,
             1 => first..first + half,
             _ => first + half..first + CONTEXTS,
@@ -132,7 +132,7 @@ impl Traffic {
         let mut keys = String::new();
         for number in about {
             let (id, own) = (self.names.unique_key(number, self.born_ms(number)), self.keys(number));
-            if turn == 0 {
+            if index == 0 {
                 encode::encode(&mut body, &self.publication(number, &id, &own));
             } else {
                 self.delivery(number, &id, &own).iter().for_each(|event| encode::encode(&mut body, event));
@@ -205,7 +205,7 @@ impl Traffic {
     }
 }
 
-/// Completes a record with what all have, and appends it.
+/// Completes a record with the fields that all records share, and appends it.
 fn append(
     log: &mut CommitLog,
     record: &Record<'_>,

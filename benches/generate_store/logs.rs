@@ -13,9 +13,9 @@ use serde::Serialize;
 use crate::{MessageLog, Options};
 
 const BUFFER_BYTES: usize = 1 << 20;
-/// Text that attributes are cut from. Large, so that compression does not find the same piece again.
+/// Length of the text that attributes are cut from: large, so that compression does not find repeated pieces.
 const TEXT_BYTES: usize = 8 << 20;
-/// Longest value of an attribute that is cut from it.
+/// Maximum length of an attribute's value.
 const MAX_VALUE_BYTES: usize = 60_000;
 const EXPIRY_MS: i64 = 900_000;
 const TAGS: [&str; 4] = ["vip", "web", "app", "partner"];
@@ -36,7 +36,7 @@ pub(crate) struct Message<'a> {
     pub(crate) queue: &'a str,
     /// Position in the queue.
     pub(crate) sequence: i64,
-    /// Id.
+    /// Id of the message.
     pub(crate) id: &'a str,
     /// Producer's clock.
     pub(crate) create_ms: i64,
@@ -85,7 +85,7 @@ impl Logs {
         self.actions.append(&self.record, action.timestamp_ms)
     }
 
-    /// Writes what is buffered and tells the sizes.
+    /// Flushes the buffers and returns the sizes.
     pub(crate) fn finish(mut self) -> io::Result<Bytes> {
         Ok(Bytes { messages: self.messages.finish()?, actions: self.actions.finish()? })
     }
@@ -115,7 +115,7 @@ impl Format {
         }
     }
 
-    /// Bytes that must stay free behind a record, unless it fills the segment exactly.
+    /// Bytes reserved after a record, unless it fills the segment exactly.
     fn marker_bytes(self) -> usize {
         match self {
             Format::Index => 0,
@@ -124,14 +124,15 @@ impl Format {
         }
     }
 
-    /// What QMQ leaves in the `free` bytes of a segment that the `next` record does not fit in, without the zeros.
+    /// The bytes that QMQ writes into the `free` bytes of a segment if the `next` record does not fit, without the
+    /// zeros.
     fn rest(self, next: &[u8], now_ms: i64, free: usize) -> Vec<u8> {
         let mut rest = Vec::new();
         match self {
             Format::Index => {}
             Format::Message => message_log::encode_end_of_segment(&mut rest, now_ms, self.marker_bytes()),
             Format::Action => {
-                // the writer's buffer still holds the record that did not fit, behind the marker
+                // the writer's buffer still has the record that did not fit, after the marker
                 let left = next.iter().skip(self.marker_bytes()).copied().cycle();
                 let padding: Vec<u8> = left.take(free - self.marker_bytes()).collect();
                 action_log::encode_end_of_segment(&mut rest, &padding);
@@ -148,7 +149,7 @@ struct Segments {
     format: Format,
     /// Offset of the segment being written.
     base: u64,
-    /// Bytes used of it.
+    /// Bytes used in that segment.
     used: usize,
     file: Option<BufWriter<File>>,
 }
@@ -175,7 +176,7 @@ impl Segments {
         Ok(())
     }
 
-    /// Brings the segment to its full size and leaves it.
+    /// Extends the segment to its full size and closes it.
     fn end_segment(&mut self, next: &[u8], now_ms: i64, free: usize) -> io::Result<()> {
         if let Some(mut file) = self.file.take() {
             if free > 0 {
@@ -241,7 +242,7 @@ impl Contents {
         payload::encode_with_body(0, message.create_ms, sent_ms, message.queue, message.id, tags, &body)
     }
 
-    /// A piece of text, its size exponentially distributed.
+    /// A piece of text with exponentially distributed size.
     fn value(&mut self) -> &str {
         let bytes = (-self.mean_bytes * (1.0 - self.rng.random::<f64>()).ln()) as usize;
         let start = self.rng.random_range(0..=self.text.len().saturating_sub(MAX_VALUE_BYTES));

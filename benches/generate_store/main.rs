@@ -15,8 +15,8 @@
 //! | `messagelog/` | message records with content, with `--log message` |
 //! | `actionlog/` | pulls and acks |
 //!
-//! Full segments have their full size; the last one ends after its last record. What was written is printed as JSON
-//! and stored as `summary.json` beside the logs, with messages to ask for.
+//! Full segments have their full size; the last one ends after its last record. A summary with sample messages is
+//! printed as JSON and stored as `summary.json` beside the logs.
 
 mod logs;
 mod names;
@@ -43,7 +43,7 @@ struct Options {
     #[arg(long, value_name = "DIR")]
     #[serde(skip)]
     out: PathBuf,
-    /// Messages in all, retries and dead letters included
+    /// Total number of messages, with retries and dead letters
     #[arg(long, default_value_t = 5_000_000)]
     messages: u64,
     /// Which log holds the messages
@@ -114,7 +114,7 @@ fn run(options: &Options) -> io::Result<()> {
     writeln!(io::stdout(), "{text}")
 }
 
-/// Appending to the logs of an earlier run would make a log that no broker writes.
+/// Refuses a directory with logs: appending to them would make a log that no broker writes.
 fn refuse_existing(out: &Path) -> io::Result<()> {
     std::fs::create_dir_all(out)?;
     for folder in ["indexlog", "messagelog", "actionlog"] {

@@ -1,4 +1,4 @@
-//! Who takes part in the traffic: subjects, producer processes, consumer groups, and the message ids they make.
+//! Names in the traffic: subjects, producer processes, consumer groups, and message ids.
 
 use std::fmt::Write;
 
@@ -40,14 +40,14 @@ const EVENTS: [&str; 7] = ["created", "changed", "paid", "cancelled", "confirmed
 /// Applications that consume; each can consume many subjects.
 const APPS: usize = 40;
 
-/// A message id, not yet spelt out: `yyMMdd.HHmmss.ip.pid.counter`.
+/// The parts of a message id, `yyMMdd.HHmmss.ip.pid.counter`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MessageId {
     /// When the producer made it.
     pub(crate) made_ms: i64,
     /// The producer process.
     pub(crate) producer: u32,
-    /// Its own count of messages.
+    /// Counter of that process.
     pub(crate) count: u64,
 }
 
@@ -110,7 +110,7 @@ impl Names {
         id
     }
 
-    /// Spells an id out, replacing what `text` held.
+    /// Writes an id into `text`, replacing its content.
     pub(crate) fn spell(&mut self, id: MessageId, text: &mut String) {
         let local_ms = id.made_ms + ZONE_MS;
         let day = local_ms.div_euclid(DAY_MS);
@@ -131,7 +131,7 @@ impl Names {
     }
 }
 
-/// Combinations of words, in an order that has nothing to do with how busy a subject is.
+/// Combinations of words, in an order independent of how busy a subject is.
 fn subjects(wanted: usize, rng: &mut SmallRng) -> Vec<String> {
     let round = DOMAINS.len() * THINGS.len() * EVENTS.len();
     let mut names = Vec::with_capacity(wanted.next_multiple_of(round));

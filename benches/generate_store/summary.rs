@@ -1,4 +1,4 @@
-//! What was written: counts, and messages that a benchmark can ask for.
+//! The summary of a run: counts, and sample messages for benchmarks.
 
 use std::time::Duration;
 
@@ -29,13 +29,13 @@ pub(crate) struct Summary {
     /// Bytes of the logs.
     pub(crate) bytes: Bytes,
     samples: Vec<Sampled>,
-    /// Which of `samples` a subject belongs to.
+    /// Index into `samples`, by subject.
     sampled: Vec<Option<u8>>,
     wanted: usize,
     rng: SmallRng,
 }
 
-/// Some messages of one subject, each equally likely.
+/// A uniform sample of the messages of one subject.
 #[derive(Debug)]
 struct Sampled {
     name: &'static str,
@@ -45,12 +45,12 @@ struct Sampled {
 }
 
 impl Summary {
-    /// Nothing written yet; samples the busiest subject, one in the middle (by share) and the rarest.
+    /// An empty summary that samples the busiest subject, one in the middle (by share), and the rarest.
     pub(crate) fn new(options: &Options, subjects: &[String]) -> Summary {
         let mut samples: Vec<Sampled> = Vec::new();
         let mut sampled = vec![None; subjects.len()];
         let last = subjects.len().saturating_sub(1);
-        // with few subjects, one has two of the parts and keeps the first
+        // with few subjects, one subject can have two of these ranks and keeps the first
         for (name, rank) in [("hot", 0), ("rare", last), ("middle", subjects.len().isqrt())] {
             if let Some(place @ None) = sampled.get_mut(rank) {
                 *place = u8::try_from(samples.len()).ok();
@@ -72,7 +72,7 @@ impl Summary {
         }
     }
 
-    /// Messages of all kinds.
+    /// Number of messages of all kinds.
     pub(crate) fn total(&self) -> u64 {
         self.messages.iter().sum()
     }

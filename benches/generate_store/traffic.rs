@@ -1,4 +1,4 @@
-//! The simulation: what happens when, in the order of the broker's clock.
+//! The simulation: all events, in the order of the broker's clock.
 //!
 //! One event queue drives everything, so both logs come out in the order a broker would have written them. A real
 //! subject has a retry and a dead-letter queue per consumer group; groups pull from the real subject and from their
@@ -23,22 +23,22 @@ use crate::summary::Summary;
 const MS: f64 = 1_000.0;
 const SECOND: f64 = 1_000.0 * MS;
 const DAY: f64 = 86_400.0 * SECOND;
-/// The last minutes stay free, for actions to end on the last day too.
+/// The last minutes have no messages, so that all actions end on the last day.
 const QUIET_END: f64 = 300.0 * SECOND;
-/// How far the rate swings over a day.
+/// Amplitude of the rate over a day.
 const SWING: f64 = 0.5;
 /// The quietest hour is four hours before midnight UTC.
 const PHASE: f64 = PI / 3.0;
 
 const RETRY_SHARE: f64 = 0.01;
-/// Of the retries.
+/// Share of the retries that become dead letters.
 const DEAD_SHARE: f64 = 0.1;
 const LATE_ACK_SHARE: f64 = 0.0005;
 const SPLIT_ACK_SHARE: f64 = 0.2;
 const MAX_PULL: i64 = 50;
 const MAX_BURST: f64 = 1_000.0;
 
-/// What happens next.
+/// An event of the simulation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     /// A producer begins to send.
@@ -177,7 +177,7 @@ impl Traffic {
         self.subscriptions.push(Subscription { queue, app, next: of.next, is_waiting: false, consumers });
     }
 
-    /// Plays the traffic until every message is written, pulled and acknowledged.
+    /// Runs the traffic until every message is written, pulled and acknowledged.
     pub(crate) fn run(mut self, names: &mut Names, logs: &mut Logs, summary: &mut Summary) -> io::Result<()> {
         self.schedule_burst(summary.total());
         while let Some(Reverse((at_us, _, event))) = self.events.pop() {
@@ -207,12 +207,12 @@ impl Traffic {
         self.schedule(self.now_us + delay as i64, event);
     }
 
-    /// Exponentially distributed with the mean given.
+    /// An exponentially distributed number with the given mean.
     fn exponential(&mut self, mean: f64) -> f64 {
         -mean * (1.0 - self.rng.random::<f64>()).ln()
     }
 
-    /// Spreads what is left over the time that is left.
+    /// Spreads the remaining messages over the remaining time.
     fn schedule_burst(&mut self, written: u64) {
         let per_burst = self.burst * (1.0 + RETRY_SHARE * (1.0 + DEAD_SHARE));
         let left = (self.wanted.saturating_sub(written) as f64 / per_burst).max(1.0);
@@ -290,7 +290,7 @@ impl Traffic {
         (self.now_us / 1_000 - delay).max(self.start_us / 1_000)
     }
 
-    /// Writes a message, unless there are enough, and gives its sequence.
+    /// Writes a message, unless there are enough, and returns its sequence.
     fn store(
         &mut self,
         queue: usize,
@@ -366,7 +366,7 @@ impl Traffic {
         Ok(())
     }
 
-    /// Acknowledges a run whole or in two parts, never before what the consumer pulled earlier.
+    /// Acknowledges a run in one or two parts, never before earlier pulls of the consumer.
     fn plan_acks(&mut self, subscription: usize, consumer: usize, first: i64, last: i64) {
         let mut ranges = [Some((first, last)), None];
         if first < last && self.rng.random_bool(SPLIT_ACK_SHARE) {

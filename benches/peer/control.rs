@@ -1,4 +1,4 @@
-//! The control API of the example: what is visible, what was asked, and switches for what goes wrong.
+//! The control API of the example: what is visible, which requests came, and switches for faults.
 
 use super::peer::{Asked, Counters, HttpRequest, HttpResponse, Peer, now_ms, serve_http};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ fn number<T: FromStr>(request: &HttpRequest, name: &str) -> Option<T> {
     request.field(name)?.parse().ok()
 }
 
-/// The groups that a request is for: the one named, or all.
+/// The groups that a request concerns: the one named, or all.
 fn chosen(peer: &Peer, request: &HttpRequest) -> Vec<String> {
     let groups = peer.groups().into_iter();
     groups.filter(|name| request.field("bg").is_none_or(|chosen| chosen == name)).collect()
@@ -77,7 +77,7 @@ fn set(peer: &Peer, request: &HttpRequest) {
     });
 }
 
-/// Where everything is, for the first line on stdout and the status.
+/// All addresses, for the first line on stdout and the status.
 pub(super) fn addresses(peer: &Peer, control: &str) -> Value {
     let groups = peer.groups().into_iter().map(|name| {
         let (hostname, serve_port) = peer.identity(&name);

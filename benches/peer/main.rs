@@ -1,6 +1,6 @@
 //! The test peer as a program: a QMQ cluster for measurements and tests by hand, or a client that only reads.
 //!
-//! The first line on stdout is JSON and tells all addresses. It ends when it is killed.
+//! The first line on stdout is JSON with all addresses. The program runs until it is killed.
 #![allow(clippy::expect_used, clippy::indexing_slicing)]
 
 mod control;
@@ -30,16 +30,16 @@ struct Arguments {
     /// Part visible at the start; without --reveal it stays at that
     #[arg(long, value_name = "FRACTION")]
     start_at: Option<f64>,
-    /// Visible ends fall at arbitrary bytes
+    /// Visible data may end at any byte, not only between records
     #[arg(long)]
     torn: bool,
-    /// Chance of an answer to break off
+    /// Probability that an answer breaks off
     #[arg(long, value_name = "CHANCE", default_value_t = 0.0)]
     cut: f64,
-    /// Chance of code 51
+    /// Probability of code 51
     #[arg(long, value_name = "CHANCE", default_value_t = 0.0)]
     error: f64,
-    /// Chance of no answer
+    /// Probability of no answer
     #[arg(long, value_name = "CHANCE", default_value_t = 0.0)]
     silent: f64,
     /// Bytes of data in an answer
@@ -48,7 +48,7 @@ struct Arguments {
     /// Only this host name is recognised by the metaserver
     #[arg(long)]
     hostname: Option<String>,
-    /// Seed of all chances
+    /// Seed of all random decisions
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Reads from a sync server instead of serving

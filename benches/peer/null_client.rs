@@ -1,5 +1,5 @@
-//! A client that reads both streams of a sync server to their ends and looks at nothing but the frames: the upper
-//! bound for any client.
+//! A client that reads both streams of a sync server to their ends and decodes only the frames: the upper bound for any
+//! client.
 
 use super::peer::frame;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ pub(super) async fn run(address: &str, index_from: Option<i64>, action_from: Opt
     result
 }
 
-/// Reads one stream with one request in flight, until an answer brings nothing new.
+/// Reads one stream with one request in flight, until an answer has no new data.
 async fn drain(address: &str, sync_type: i8, from: i64) -> std::io::Result<Value> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;

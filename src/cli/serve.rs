@@ -17,7 +17,7 @@ use super::{open_existing_lake, open_lake};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::follow::Follow;
-use crate::http::{self, App, Clock, Door, install_metrics, router, tidy_metrics};
+use crate::http::{self, App, Clock, StartupRouter, install_metrics, router, tidy_metrics};
 use crate::lake::Lake;
 use crate::query::{Catalog, Program};
 
@@ -85,7 +85,7 @@ pub(super) async fn serve(
         sources = sources(&config),
         "serving"
     );
-    let door = Door::new(config.data.clone(), &config.http)?;
+    let startup = StartupRouter::new(config.data.clone(), &config.http)?;
     let asked = {
         let stop = stop.clone();
         async move {
@@ -93,11 +93,12 @@ pub(super) async fn serve(
             tracing::info!("stopping");
         }
     };
-    let mut server = tokio::spawn(http::serve(listener, door.clone().router(), config.http.clone(), asked));
+    let mut server =
+        tokio::spawn(http::serve(listener, startup.clone().router(), config.http.clone(), asked));
     let mut ready = Some(|| ready(address));
     let (explained, mut is_explained) = tokio::sync::mpsc::channel(1);
     let running = {
-        let opening = Running::start(&config, clock, &door, &explained);
+        let opening = Running::start(&config, clock, &startup, &explained);
         tokio::pin!(opening);
         loop {
             tokio::select! {
@@ -155,15 +156,15 @@ struct Running {
 }
 
 impl Running {
-    /// Opens the tables, starts following, and opens the door to requests. `explained` gets a message when the reason for
-    /// a delay is known.
+    /// Opens the tables, starts the followers, and passes the routes to `startup`. A message on `explained` reports
+    /// that the reason of a delay is known.
     async fn start(
         config: &Config,
         clock: Clock,
-        door: &Door,
+        startup: &StartupRouter,
         explained: &tokio::sync::mpsc::Sender<()>,
     ) -> Result<Running> {
-        let (lake, catalog) = open(config, door, explained).await?;
+        let (lake, catalog) = open(config, startup, explained).await?;
         let follow = Arc::new(Follow::start(Arc::new(config.clone()), lake, catalog.clone())?);
         let app = App::new(catalog, config.clone(), clock)?.with_follow(follow.clone());
         let app = Arc::new(app.with_sql_workers(this_program())?);
@@ -171,7 +172,7 @@ impl Running {
             sql.prepare();
         }
         let refresher = tokio::spawn(keep_fresh(app.clone(), config.http.refresh));
-        door.open(router(app.clone()));
+        startup.open(router(app.clone()));
         Ok(Running { follow, app, refresher })
     }
 
@@ -200,7 +201,7 @@ fn this_program() -> Program {
 /// Opens the tables. Retries while the store is unavailable or empty.
 async fn open(
     config: &Config,
-    door: &Door,
+    startup: &StartupRouter,
     explained: &tokio::sync::mpsc::Sender<()>,
 ) -> Result<(Arc<Lake>, Arc<Catalog>)> {
     let mut known = None;
@@ -218,7 +219,7 @@ async fn open(
             Ok(Err(error)) => error,
             Err(_) => Error::store("opening the tables", "no answer within http.timeout"),
         };
-        door.explain(&error);
+        startup.explain(&error);
         let _ = explained.try_send(());
         // another process may be creating the tables one by one, so the text for missing tables changes
         let what = match error {

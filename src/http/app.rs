@@ -19,32 +19,33 @@ pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 /// Everything a request needs.
 pub struct App {
-    /// Snapshots and files.
+    /// Pinned snapshots and cached files.
     pub catalog: Arc<Catalog>,
-    /// SQL of our own statements.
+    /// SQL for our own statements.
     pub sql: SqlEngine,
-    /// SQL of anybody's statements.
-    pub(super) isolated: Option<IsolatedSql>,
+    /// SQL for statements of users, in worker processes.
+    isolated: Option<IsolatedSql>,
     /// Settings.
     pub config: Config,
-    /// Zone of dates without a zone.
+    /// Time zone of dates that have none.
     pub zone: Tz,
     /// The current time.
     pub clock: Clock,
-    /// What follows running clusters, if anything does.
+    /// The followers of running clusters, if any are configured.
     pub follow: Option<Arc<Follow>>,
     /// Posted traces that wait for a commit.
     pub(super) traces: TraceInbox,
     pub(super) guard: Arc<Guard>,
-    /// Memory of rows that are read for answers.
+    /// Memory for rows that are read for answers.
     pub(super) rows: Budget,
-    /// Memory of answers: bodies of messages, and text until the client has it.
+    /// Memory for answers: message bodies, and text until the client has taken it.
     pub(super) answers: Budget,
-    /// Memory of request bodies.
+    /// Memory for request bodies.
     pub(super) bodies: Budget,
-    pub(super) places: Semaphore,
-    /// Why the store did not answer the last time; nothing if it did.
-    pub(super) unavailable: RwLock<Option<String>>,
+    /// Permits for lookups.
+    permits: Semaphore,
+    /// Error of the last look for new commits; `None` if it succeeded.
+    unavailable: RwLock<Option<String>>,
 }
 
 impl App {
@@ -54,8 +55,8 @@ impl App {
     /// [`crate::error::Error::Config`].
     pub fn new(catalog: Arc<Catalog>, config: Config, clock: Clock) -> Result<App> {
         let half = config.http.answer_memory.as_u64() / 2;
-        let most = usize::try_from(config.http.max_answer_bytes.as_u64()).unwrap_or(usize::MAX);
-        catalog.files.bound(config.http.max_lookup_rows, most.saturating_mul(4));
+        let max = usize::try_from(config.http.max_answer_bytes.as_u64()).unwrap_or(usize::MAX);
+        catalog.files.bound(config.http.max_lookup_rows, max.saturating_mul(4));
         Ok(App {
             guard: Arc::new(Guard::new(&config.http)?),
             rows: Budget::new("http.answer_memory", half),
@@ -63,7 +64,7 @@ impl App {
             bodies: Budget::new("http.body_memory", config.http.body_memory.as_u64()),
             sql: SqlEngine::new(catalog.clone(), config.sql.clone())?,
             zone: config.zone()?,
-            places: Semaphore::new(config.http.max_concurrency),
+            permits: Semaphore::new(config.http.max_concurrency),
             unavailable: RwLock::new(
                 (!catalog.is_open()).then(|| "the tables are not opened yet".to_owned()),
             ),
@@ -76,14 +77,14 @@ impl App {
         })
     }
 
-    /// With what follows running clusters: its state is told, and its slaves are asked for contents.
+    /// Adds the followers: their state is reported, and slaves are asked for message contents.
     #[must_use]
     pub fn with_follow(self, follow: Arc<Follow>) -> App {
         App { follow: Some(follow), ..self }
     }
 
-    /// With statements of `/api/sql` in processes of their own. Without, they run in this one, where nothing bounds
-    /// the memory of their expressions: for embedding only.
+    /// Runs statements of `/api/sql` in worker processes. Without this they run in this process, where nothing limits
+    /// the memory of their expressions; that is for embedding only.
     ///
     /// # Errors
     /// [`crate::error::Error::Config`] if there is no folder to spill to.
@@ -92,13 +93,13 @@ impl App {
         Ok(App { isolated: Some(isolated), ..self })
     }
 
-    /// The engine of `/api/sql`, if it runs statements in processes of their own.
+    /// The engine of `/api/sql`, if it runs statements in worker processes.
     #[must_use]
     pub fn isolated_sql(&self) -> Option<&IsolatedSql> {
         self.isolated.as_ref()
     }
 
-    /// Runs a statement of anybody; `request` is what the log calls it.
+    /// Runs a statement of a user. `request` identifies it in the log.
     ///
     /// # Errors
     /// Those of [`IsolatedSql::query`].
@@ -109,10 +110,10 @@ impl App {
         }
     }
 
-    /// Looks for new commits, and remembers whether the store answered.
+    /// Looks for new commits, and records whether the store answered.
     ///
     /// # Errors
-    /// [`crate::error::Error::Store`]; queries go on with what is known.
+    /// [`crate::error::Error::Store`]; queries go on with the snapshots they have.
     pub async fn refresh(&self) -> Result<()> {
         let refresh = tokio::time::timeout(self.config.http.timeout, self.catalog.refresh());
         let outcome = refresh.await.unwrap_or_else(|_| {
@@ -124,26 +125,26 @@ impl App {
         outcome
     }
 
-    /// Memory for reading so many messages; who reads few needs none.
+    /// Reserves memory for reading `rows` messages. A few messages need none.
     ///
     /// # Errors
     /// [`Error::Busy`].
-    pub(super) async fn room_for_rows(&self, rows: usize) -> Result<Held> {
+    pub(super) async fn memory_for_rows(&self, rows: usize) -> Result<Held> {
         self.rows.take(rows.saturating_mul(ROW_BYTES), self.config.http.timeout).await
     }
 
-    /// Most bytes of one answer.
+    /// Maximum bytes of one answer.
     pub(super) fn max_answer(&self) -> usize {
         usize::try_from(self.config.http.max_answer_bytes.as_u64()).unwrap_or(usize::MAX)
     }
 
-    /// A place among the lookups that run at once; others wait as long as a lookup may take.
+    /// A permit to run a lookup. Waits for it no longer than `http.timeout`.
     ///
     /// # Errors
     /// [`Error::Busy`].
-    pub(super) async fn place(&self) -> Result<SemaphorePermit<'_>> {
-        match tokio::time::timeout(self.config.http.timeout, self.places.acquire()).await {
-            Ok(Ok(place)) => Ok(place),
+    pub(super) async fn permit(&self) -> Result<SemaphorePermit<'_>> {
+        match tokio::time::timeout(self.config.http.timeout, self.permits.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
             _ => Err(Error::Busy(format!(
                 "{} lookups are running already (http.max_concurrency); try again later",
                 self.config.http.max_concurrency
@@ -157,12 +158,12 @@ impl App {
         self.unavailable().is_none()
     }
 
-    /// Why the last look for new commits failed, if it did.
+    /// Error of the last look for new commits, if it failed.
     #[must_use]
     pub fn unavailable(&self) -> Option<String> {
         self.unavailable.read().ok().and_then(|reason| reason.clone())
     }
 }
 
-/// Memory that a message takes up while it is read, bodies aside.
+/// Estimated memory of a message while it is read, without its body.
 const ROW_BYTES: usize = 4096;

@@ -1,7 +1,7 @@
-//! Bodies of requests: of which type, how long, how fast. A body is taken whole or not at all.
+//! Bodies of requests: checks their type, length and speed. A body is taken whole or not at all.
 //!
-//! A page of a stranger can make a browser send forms and plain text anywhere, but JSON only with the server's consent.
-//! So a route that changes something takes JSON unless it says otherwise ([`JsonBody`]).
+//! A page of another origin can make a browser send forms and plain text to any server, but JSON only with the server's
+//! consent. So a route that changes something takes JSON unless it says otherwise ([`JsonBody`]).
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use super::Problem;
 use super::app::App;
 use super::budget::Held;
 
-/// Most bytes of a JSON body.
+/// Maximum bytes of a JSON body.
 const MAX_JSON_BYTES: usize = 2 << 20;
 
-/// A body with the memory that it takes up.
+/// A body with the memory reserved for it.
 #[derive(Debug)]
 pub(super) struct Taken {
     /// Its bytes.
@@ -41,8 +41,8 @@ impl FromRequest<Arc<App>> for JsonBody {
     }
 }
 
-/// Takes the body of a request if it is of one of these types, no longer than `most` bytes and there in time.
-pub(super) async fn take(app: &App, request: Request, types: &[&str], most: usize) -> Result<Taken, Problem> {
+/// Takes the body of a request if it has one of these types, at most `max` bytes, and arrives in time.
+pub(super) async fn take(app: &App, request: Request, types: &[&str], max: usize) -> Result<Taken, Problem> {
     if !is_of_type(request.headers(), types) {
         let (one, rest) = types.split_first().map_or(("", types), |(one, rest)| (*one, rest));
         let others: String = rest.iter().map(|other| format!(" or {other}")).collect();
@@ -53,33 +53,34 @@ pub(super) async fn take(app: &App, request: Request, types: &[&str], most: usiz
         )
         .hint(format!("send one field Content-Type: {one}")));
     }
-    let told = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if told.is_some_and(|told: u64| told > most as u64) {
-        return Err(too_long(most));
+    let declared =
+        request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|declared: u64| declared > max as u64) {
+        return Err(too_long(max));
     }
-    read(app, request.into_body(), most).await
+    read(app, request.into_body(), max).await
 }
 
-/// Reads a body whole.
-pub(super) async fn read(app: &App, body: Body, most: usize) -> Result<Taken, Problem> {
-    read_up_to(app, &mut body.into_data_stream(), most).await?.ok_or_else(|| too_long(most))
+/// Reads a whole body.
+async fn read(app: &App, body: Body, max: usize) -> Result<Taken, Problem> {
+    read_up_to(app, &mut body.into_data_stream(), max).await?.ok_or_else(|| too_long(max))
 }
 
-/// Reads a body whole, or `None` if it is longer than `most`; then its rest is left in the stream.
+/// Reads a whole body. `None` if it is longer than `max`; the rest is left in the stream then.
 pub(super) async fn read_up_to(
     app: &App,
     frames: &mut BodyDataStream,
-    most: usize,
+    max: usize,
 ) -> Result<Option<Taken>, Problem> {
     let timeout = app.config.http.body_timeout;
     let deadline = Instant::now() + timeout;
-    let (mut gathered, mut held, mut room) = (Vec::new(), Vec::new(), 0);
+    let (mut gathered, mut held, mut reserved) = (Vec::new(), Vec::new(), 0);
     loop {
         let frame = tokio::time::timeout_at(deadline, frames.next()).await.map_err(|_| too_slow(app))?;
         let Some(frame) = frame else { break };
         let frame = match frame {
             Ok(frame) => frame,
-            // the connection has a timer of its own for routes that read without one
+            // `TimedBody` has the same time limit
             Err(_) if Instant::now() >= deadline => return Err(too_slow(app)),
             Err(error) => {
                 return Err(Problem::new(
@@ -90,27 +91,27 @@ pub(super) async fn read_up_to(
             }
         };
         let length = gathered.len() + frame.len();
-        if length > most {
+        if length > max {
             return Ok(None);
         }
-        while room < length {
-            let step = length.max(BODY_STEP).min(most.max(BODY_STEP)) - room;
+        while reserved < length {
+            let step = length.max(BODY_STEP).min(max.max(BODY_STEP)) - reserved;
             held.push(app.bodies.try_take(step)?);
-            room += step;
+            reserved += step;
         }
         gathered.extend_from_slice(&frame);
     }
     Ok(Some(Taken { bytes: gathered.into(), _held: held }))
 }
 
-/// Memory that the first bytes of a body reserve.
+/// Minimum memory that a body reserves at a time.
 const BODY_STEP: usize = 64 * 1024;
 
-fn too_long(most: usize) -> Problem {
+fn too_long(max: usize) -> Problem {
     Problem::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "bad-body",
-        format!("the body has more than {most} bytes; send it in parts"),
+        format!("the body has more than {max} bytes; send it in parts"),
     )
 }
 
@@ -125,7 +126,7 @@ fn too_slow(app: &App) -> Problem {
     )
 }
 
-/// Whether there is one content type, and it is one of these in UTF-8.
+/// Whether there is exactly one content type, and it is one of these in UTF-8.
 fn is_of_type(headers: &HeaderMap, types: &[&str]) -> bool {
     let mut fields = headers.get_all(CONTENT_TYPE).iter();
     let (Some(field), None) = (fields.next(), fields.next()) else { return false };

@@ -1,7 +1,6 @@
-//! Memory that requests share: who needs much of it waits, who needs little never does.
+//! Memory that requests share. A request that needs much waits for it; one that needs little never waits.
 //!
-//! What a request holds is counted by estimates beforehand and by true sizes afterwards; it is given back when the value
-//! is dropped.
+//! Memory is reserved by an estimate and reduced to the true size afterwards. It is released when the value is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,34 +10,34 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
 
-/// What takes up no more than this is not counted; the number of requests at once bounds it.
+/// Reservations up to this size are not counted, because the number of concurrent requests limits them.
 pub(super) const SMALL_BYTES: usize = 256 * 1024;
-/// Bytes of one permit.
+/// Bytes of one semaphore permit.
 const UNIT: usize = 1024;
 
 /// Requests of this process that wait for memory.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether somebody waits for memory that others hold.
+/// Whether a request waits for memory that others hold.
 pub(super) fn is_short() -> bool {
     WAITING.load(Ordering::Relaxed) > 0
 }
 
-/// Memory of one kind.
+/// A budget of memory for one purpose.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// The setting that bounds it.
+    /// Name of the setting that limits it.
     setting: &'static str,
     units: usize,
     free: Arc<Semaphore>,
 }
 
-/// Memory that is held.
+/// Reserved memory.
 #[derive(Debug, Default)]
 pub(super) struct Held(Option<OwnedSemaphorePermit>);
 
 impl Held {
-    /// Gives back what is more than `bytes`.
+    /// Releases what exceeds `bytes`.
     pub(super) fn shrink_to(&mut self, bytes: usize) {
         if bytes <= SMALL_BYTES {
             self.0 = None;
@@ -50,18 +49,18 @@ impl Held {
 }
 
 impl Budget {
-    /// Of so many bytes, as a setting says.
+    /// A budget of `bytes`, the value of `setting`.
     pub(super) fn new(setting: &'static str, bytes: u64) -> Budget {
         let units = usize::try_from(bytes).unwrap_or(usize::MAX) / UNIT;
         let units = units.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         Budget { setting, units, free: Arc::new(Semaphore::new(units)) }
     }
 
-    /// Memory for so many bytes, all there is at most; waits until others give it back.
+    /// Reserves memory for `bytes`, or the whole budget if that is less. Waits until others release it.
     ///
     /// # Errors
-    /// [`Error::Busy`] after `longest`.
-    pub(super) async fn take(&self, bytes: usize, longest: Duration) -> Result<Held> {
+    /// [`Error::Busy`] after `timeout`.
+    pub(super) async fn take(&self, bytes: usize, timeout: Duration) -> Result<Held> {
         if bytes <= SMALL_BYTES {
             return Ok(Held::default());
         }
@@ -70,13 +69,13 @@ impl Budget {
             return Ok(Held(Some(permit)));
         }
         let _waiting = Waiting::new();
-        match tokio::time::timeout(longest, self.free.clone().acquire_many_owned(units)).await {
+        match tokio::time::timeout(timeout, self.free.clone().acquire_many_owned(units)).await {
             Ok(Ok(permit)) => Ok(Held(Some(permit))),
             _ => Err(self.busy()),
         }
     }
 
-    /// As [`Budget::take`], of any size and without waiting.
+    /// As [`Budget::take`], without waiting, and counting small sizes, too.
     ///
     /// # Errors
     /// [`Error::Busy`].
@@ -85,7 +84,7 @@ impl Budget {
         permit.map(|permit| Held(Some(permit))).map_err(|_| self.busy())
     }
 
-    /// Bytes that are held.
+    /// Reserved bytes.
     pub(super) fn used_bytes(&self) -> usize {
         self.units.saturating_sub(self.free.available_permits()) * UNIT
     }
@@ -99,7 +98,7 @@ impl Budget {
     }
 }
 
-/// Somebody who waits.
+/// Counts a waiting request until it is dropped.
 struct Waiting(());
 
 impl Waiting {
@@ -122,7 +121,7 @@ mod tests {
     const MIB: usize = 1 << 20;
 
     #[tokio::test]
-    async fn large_ones_wait_and_small_ones_do_not() {
+    async fn large_reservations_wait_and_small_ones_do_not() {
         let budget = Budget::new("x.memory", 4 * MIB as u64);
         let soon = Duration::from_millis(1);
         let mut all = budget.take(100 * MIB, soon).await.unwrap();

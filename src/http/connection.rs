@@ -1,7 +1,6 @@
 //! What a connection waits for, and since when: for a head, for its next request, or for the client to take its answer.
 //!
-//! It measures and closes nothing by itself; [`super::server`] looks at all connections now and then. Reading and writing
-//! only note what they did.
+//! This module records times and closes nothing itself. [`super::server`] checks all connections periodically.
 
 use std::io;
 use std::pin::Pin;
@@ -20,21 +19,21 @@ use super::budget::Held;
 use super::observe::RequestTag;
 use crate::config;
 
-/// Bytes that a client must take for its time to begin anew.
+/// Bytes that a client must take for its write timeout to start again.
 const PROGRESS_BYTES: usize = 16 * 1024;
-/// Longest pause of a client while others wait for the memory of its answer.
+/// Write timeout while other requests wait for memory.
 const SHORT_OF_MEMORY: Duration = Duration::from_secs(2);
-/// Most bytes handed over at a time; what is handed over is no longer counted as held.
+/// Maximum bytes handed over at a time. Bytes that were handed over no longer count as reserved memory.
 const FRAME_BYTES: usize = 64 * 1024;
 
 /// Why a connection is closed before its client closes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Overdue {
-    /// No request came.
+    /// No request arrived.
     Idle,
-    /// The head of a request did not come whole.
+    /// The head of a request did not arrive completely.
     Head,
-    /// The client took nothing of its answer.
+    /// The client did not take its answer.
     Write,
 }
 
@@ -53,24 +52,24 @@ impl Overdue {
 #[derive(Debug)]
 pub(super) struct Connection {
     state: Mutex<State>,
-    /// Ends it at once.
+    /// Closes it immediately when cancelled.
     pub(super) close: CancellationToken,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Requests whose answers are not handed over yet.
+    /// Requests whose answers are not completely handed over.
     in_flight: usize,
-    /// Whether a request ever came.
-    was_asked: bool,
-    /// Whether bytes of the next head are there.
+    /// Whether it ever had a request.
+    had_request: bool,
+    /// Whether bytes of the next head have arrived.
     in_head: bool,
     /// When the wait for the next request or for the rest of its head began.
     since: Instant,
-    /// When the connection began to take no bytes, and how many it took since.
+    /// When writing began to block, and how many bytes were written since.
     blocked: Option<(Instant, usize)>,
-    /// Answers of which a part was handed over and no further one was asked for yet.
-    unasked: Vec<(u64, Instant)>,
+    /// Answers that handed over a part and were not polled for the next one yet, with the time since then.
+    unpolled: Vec<(u64, Instant)>,
     answers: u64,
 }
 
@@ -78,11 +77,11 @@ impl Connection {
     pub(super) fn new() -> Connection {
         let state = State {
             in_flight: 0,
-            was_asked: false,
+            had_request: false,
             in_head: false,
             since: Instant::now(),
             blocked: None,
-            unasked: Vec::new(),
+            unpolled: Vec::new(),
             answers: 0,
         };
         Connection { state: Mutex::new(state), close: CancellationToken::new() }
@@ -92,22 +91,22 @@ impl Connection {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request is here; it is worked on until the value is dropped.
+    /// A request has arrived. It is in progress until the value is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         let mut state = self.state();
         state.in_flight += 1;
-        state.was_asked = true;
+        state.had_request = true;
         state.in_head = false;
         InFlight(self.clone())
     }
 
-    /// Since when it waits for a request; `None` while it is asked.
+    /// Since when it waits for a request; `None` while a request is in progress.
     pub(super) fn waits_since(&self) -> Option<Instant> {
         let state = self.state();
         (state.in_flight == 0 && state.blocked.is_none()).then_some(state.since)
     }
 
-    /// Which time limit has passed, if one has.
+    /// The time limit that has passed, if any.
     pub(super) fn overdue(&self, now: Instant, limits: &config::Http, is_short: bool) -> Option<Overdue> {
         let state = self.state();
         let write_timeout = match is_short {
@@ -115,7 +114,7 @@ impl Connection {
             false => limits.write_timeout,
         };
         let waits =
-            state.blocked.iter().map(|(since, _)| since).chain(state.unasked.iter().map(|(_, since)| since));
+            state.blocked.iter().map(|(since, _)| since).chain(state.unpolled.iter().map(|(_, since)| since));
         if waits.into_iter().any(|since| now.saturating_duration_since(*since) > write_timeout) {
             return Some(Overdue::Write);
         }
@@ -123,7 +122,7 @@ impl Connection {
             return None;
         }
         let waited = now.saturating_duration_since(state.since);
-        match state.in_head || !state.was_asked {
+        match state.in_head || !state.had_request {
             true if waited > limits.head_timeout => Some(Overdue::Head),
             false if waited > limits.idle_timeout => Some(Overdue::Idle),
             _ => None,
@@ -134,8 +133,8 @@ impl Connection {
         let mut state = self.state();
         if state.in_flight == 0 && !state.in_head {
             state.in_head = true;
-            // the time of the first head is counted from the beginning of the connection
-            if state.was_asked {
+            // for the first head, time counts from the start of the connection
+            if state.had_request {
                 state.since = Instant::now();
             }
         }
@@ -157,7 +156,7 @@ impl Connection {
     }
 }
 
-/// A request that is worked on.
+/// A request in progress.
 #[derive(Debug)]
 pub(super) struct InFlight(Arc<Connection>);
 
@@ -171,7 +170,7 @@ impl Drop for InFlight {
     }
 }
 
-/// A stream that notes what is read and written.
+/// A stream that records reads and writes.
 #[derive(Debug)]
 pub(super) struct Watched<S> {
     stream: S,
@@ -229,7 +228,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 }
 
-/// The body of a request, which has to come in time.
+/// The body of a request, with a time limit.
 pub(super) struct TimedBody<B> {
     body: B,
     timeout: Duration,
@@ -271,10 +270,10 @@ where
     }
 }
 
-/// The body of an answer: notes whether the client goes on to take it, and gives its memory back at the end.
+/// The body of an answer. It records whether the client takes it, and releases its memory at the end.
 pub(super) struct WatchedBody {
     body: axum::body::Body,
-    /// What is left of the frame that was made last.
+    /// The rest of the last frame.
     left: Bytes,
     number: u64,
     in_flight: InFlight,
@@ -297,13 +296,13 @@ impl WatchedBody {
         WatchedBody { body, left: Bytes::new(), number, in_flight, tag, _held: held }
     }
 
-    fn is_asked(&self) {
+    fn was_polled(&self) {
         let number = self.number;
-        self.in_flight.0.state().unasked.retain(|(other, _)| *other != number);
+        self.in_flight.0.state().unpolled.retain(|(other, _)| *other != number);
     }
 
     fn hand_over(&self, bytes: Bytes) -> Frame<Bytes> {
-        self.in_flight.0.state().unasked.push((self.number, Instant::now()));
+        self.in_flight.0.state().unpolled.push((self.number, Instant::now()));
         Frame::data(bytes)
     }
 }
@@ -316,7 +315,7 @@ impl Body for WatchedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.is_asked();
+        self.was_polled();
         if self.left.is_empty() {
             let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
@@ -355,7 +354,7 @@ impl Body for WatchedBody {
 
 impl Drop for WatchedBody {
     fn drop(&mut self) {
-        self.is_asked();
+        self.was_polled();
     }
 }
 
@@ -377,9 +376,9 @@ mod tests {
             limits.write_timeout + Duration::from_secs(1),
         );
         assert_eq!(overdue(&connection, Duration::ZERO), None);
-        assert_eq!(overdue(&connection, head), Some("head"), "nothing was asked yet");
+        assert_eq!(overdue(&connection, head), Some("head"), "no request yet");
         let request = connection.begin();
-        assert_eq!(overdue(&connection, idle * 10), None, "a request is worked on");
+        assert_eq!(overdue(&connection, idle * 10), None, "a request is in progress");
         assert!(connection.waits_since().is_none());
         drop(request);
         assert_eq!(overdue(&connection, head), None);

@@ -1,11 +1,11 @@
-//! OWN-ORIGIN: whom this server answers while it has no users.
+//! **OWN-ORIGIN**: which requests this server answers as long as it has no authentication.
 //!
-//! A browser on a machine that reaches this server shows pages of strangers, too. Two checks keep those out. The name
-//! under which a request comes must be one of this server's, or a page whose name was made to point here (DNS
-//! rebinding) could read everything. And a request that can change something, or costs much, must not come from a page
-//! of another origin. Programs that are no browsers send none of these fields and notice nothing.
+//! A browser that can reach this server also shows pages of other sites. Two checks keep those out. First, the host
+//! name of a request must be one of this server's. Otherwise a page whose name was made to resolve to this server (DNS
+//! rebinding) could read everything. Second, a request that can change something, or costs much, must not come from a
+//! page of another origin. Clients that are not browsers do not send these fields and are not affected.
 //!
-//! It knows no users and looks at no body; what a body must say of itself is in [`super::body`].
+//! It authenticates nobody and reads no body; [`super::body`] checks content types.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,12 +23,12 @@ use crate::config;
 use crate::config::hosts::{Authority, Host, HostPattern, Origin};
 use crate::error::{Error, Result};
 
-/// Route of statements: a read, but one that can be made to cost much.
+/// Route of statements: reads, but possibly expensive ones.
 const SQL_ROUTE: &str = "/api/sql";
-/// Least time between two lines of the log about refused names.
+/// Minimum time between two log lines about refused names.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 
-/// Which names and origins are this server's.
+/// The names and origins of this server.
 #[derive(Debug)]
 pub(super) struct Guard {
     is_loopback: bool,
@@ -38,10 +38,10 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// As settings say.
+    /// A guard with the names and origins of the settings.
     ///
     /// # Errors
-    /// [`Error::Config`] for a name or an origin that is none.
+    /// [`Error::Config`] for an invalid name or origin.
     pub(super) fn new(http: &config::Http) -> Result<Guard> {
         let wrong = |name: &str, text: &str| Error::Config(format!("http.{name} has `{text}`"));
         let hosts =
@@ -56,10 +56,10 @@ impl Guard {
         })
     }
 
-    /// Whether a request is answered.
+    /// Checks whether a request may be answered.
     ///
     /// # Errors
-    /// The answer that it gets instead.
+    /// The problem with which it is refused.
     pub(super) fn admit(&self, request: &Request) -> std::result::Result<(), Problem> {
         let own = self.host_of(request)?;
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
@@ -72,20 +72,21 @@ impl Guard {
 
     fn is_own_host(&self, authority: &Authority) -> bool {
         let is_known = match &authority.host {
-            // reserved: no name server of the Internet can make it point elsewhere
+            // reserved: no public name server can make it resolve elsewhere
             Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),
             Host::Address(address) => self.is_own_address(*address),
         };
         is_known || self.hosts.iter().any(|pattern| pattern.matches(authority))
     }
 
-    /// An address cannot be made to point elsewhere. Which ones lead here only the network knows: balancers and
-    /// containers translate them.
+    /// A page cannot make an address lead elsewhere, so every address counts as this server's: load balancers and
+    /// containers translate addresses, so the server does not know its own. On a loopback listener only loopback
+    /// addresses count.
     fn is_own_address(&self, address: IpAddr) -> bool {
         !self.is_loopback || address.is_loopback()
     }
 
-    /// The name under which a request came; `None` if it has none, as from clients of HTTP/1.0.
+    /// The host of a request; `None` if it has none, as with HTTP/1.0 clients.
     fn host_of(&self, request: &Request) -> std::result::Result<Option<Authority>, Problem> {
         let mut fields = request.headers().get_all(HOST).iter();
         let (field, another) = (fields.next(), fields.next());
@@ -93,7 +94,7 @@ impl Guard {
             return Err(unreadable_host("the request has several Host fields"));
         }
         let mut found = None;
-        // a name in the request target, as HTTP/2 has it, counts more than the field
+        // a host in the request target, as in HTTP/2, takes precedence over the field
         let target = request.uri().authority().map(|authority| authority.as_str().as_bytes());
         for text in [field.map(axum::http::HeaderValue::as_bytes), target].into_iter().flatten() {
             let authority = std::str::from_utf8(text).ok().and_then(Authority::parse);
@@ -117,7 +118,7 @@ impl Guard {
 
     fn foreign_host(&self, host: &str) -> Problem {
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        // anybody can cause these lines
+        // rate-limited, because anybody can cause these lines
         if logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
             *logged = Some(Instant::now());
             let host = host.escape_debug().to_string();
@@ -135,7 +136,7 @@ impl Guard {
         .hint("ask by address or as localhost, or list the name in http.hosts of the server's settings")
     }
 
-    /// Whether a request that can change something or costs much may come from where it comes from.
+    /// Refuses a request that comes from a page of another origin.
     fn check_origin(&self, headers: &HeaderMap, own: Option<&Authority>) -> std::result::Result<(), Problem> {
         let mut fields = headers.get_all(ORIGIN).iter();
         let (field, another) = (fields.next(), fields.next());
@@ -153,7 +154,7 @@ impl Guard {
                 return Err(foreign_origin(format!("the request comes from a page of `{text}`")));
             }
         }
-        // other ports of one host are the same site, but other pages
+        // another port of the same host is the same site, but another origin
         let is_own_site = |site: &str| site == "same-origin" || site == "none";
         for site in headers.get_all("sec-fetch-site") {
             if !site.to_str().is_ok_and(is_own_site) {
@@ -175,7 +176,7 @@ fn foreign_origin(what: String) -> Problem {
         .hint("ask from a page of this server or from a program, or list the origin in http.origins of the server's settings")
 }
 
-/// Lets a request pass, or says why not.
+/// Middleware: passes a request on, or answers with the reason why it is refused.
 pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     match guard.admit(&request) {
         Ok(()) => next.run(request).await,
@@ -183,7 +184,8 @@ pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, nex
     }
 }
 
-/// Whether somebody followed a link: the answer is shown to them, and no page can make it in numbers unseen.
+/// Whether the request is a navigation, such as a followed link: its answer is shown to the user, so a page cannot send
+/// many of them unnoticed.
 fn is_visit(headers: &HeaderMap) -> bool {
     let is = |name: &str, value: &str| headers.get(name).is_some_and(|found| found == value);
     is("sec-fetch-mode", "navigate")

@@ -1,4 +1,4 @@
-//! JSON answers: short ones, and long ones within the limits of answers.
+//! JSON answers: short ones, and long ones within the limits for answers.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::budget::Held;
 use super::sized::Beginning;
 use crate::error::{Error, Result};
 
-/// A short JSON answer that ends with a line feed, as the original's do.
+/// A short JSON answer. It ends with a line feed, as in the original server.
 pub(super) fn json(value: &impl serde::Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(text) => of_json(text),
@@ -25,8 +25,8 @@ fn of_json(mut text: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
-/// As [`json`], of a value that can be long: within `http.max_answer_bytes` and `http.answer_memory`. `held` is memory
-/// that the answer has already.
+/// As [`json`], for a value that can be long: within `http.max_answer_bytes` and `http.answer_memory`. `held` is memory
+/// that was already reserved for the answer.
 ///
 /// # Errors
 /// [`Error::Limit`], [`Error::Busy`].

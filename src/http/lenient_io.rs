@@ -1,9 +1,9 @@
 //! Request lines with raw JSON in them.
 //!
-//! Clients of the original server may put `"`, `<` and `>` into a request target unescaped; its container took
-//! them, ours refuses them before any handler runs. This stream escapes these three bytes in request lines
-//! and changes nothing else. It follows a connection as long as requests have no body, which is all that the
-//! documented routes take; from the first request with a body on it passes everything through.
+//! Clients of the original server may put `"`, `<` and `>` into a request target unescaped. Its container accepted
+//! them, while ours refuses them before any handler runs. This stream escapes these three bytes in request lines and
+//! changes nothing else. It parses a connection as long as requests have no body, which holds for the documented
+//! routes. From the first request with a body on, it passes everything through.
 
 use std::io;
 use std::pin::Pin;
@@ -13,13 +13,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A connection that escapes raw JSON in request lines.
 #[derive(Debug)]
-pub struct LenientIo<S> {
+pub(super) struct LenientIo<S> {
     stream: S,
-    /// Longest request head that is looked at; a longer one is passed through.
+    /// Maximum length of a request head that is parsed; a longer one is passed through.
     max_head_bytes: usize,
     /// Bytes of a request head that is not complete yet.
     head: Vec<u8>,
-    /// How much of it has no end of a head.
+    /// Length of its beginning that was already searched for the end of the head.
     searched: usize,
     /// Bytes ready for the reader.
     ready: Vec<u8>,
@@ -28,8 +28,8 @@ pub struct LenientIo<S> {
 }
 
 impl<S> LenientIo<S> {
-    /// Over a stream; heads of more bytes than `max_head_bytes` are left to the server to refuse.
-    pub fn new(stream: S, max_head_bytes: usize) -> Self {
+    /// Wraps a stream. Heads longer than `max_head_bytes` are passed through; the server refuses them.
+    pub(super) fn new(stream: S, max_head_bytes: usize) -> Self {
         LenientIo {
             stream,
             max_head_bytes,
@@ -41,17 +41,17 @@ impl<S> LenientIo<S> {
         }
     }
 
-    /// Takes new bytes and makes every complete head ready.
+    /// Adds new bytes, and moves every complete head to `ready`.
     fn feed(&mut self, bytes: &[u8]) {
         self.head.extend_from_slice(bytes);
         while !self.pass_through {
             if self.head.starts_with(b"PRI * ") {
-                // HTTP/2 without negotiation: not ours to read
+                // HTTP/2 with prior knowledge has no request lines
                 self.pass_through = true;
                 break;
             }
             let Some(end) = head_end(&self.head, self.searched) else {
-                // the end can begin with the last bytes that are there
+                // the end of the head can begin with the last bytes so far
                 self.searched = self.head.len().saturating_sub(2);
                 break;
             };
@@ -68,7 +68,7 @@ impl<S> LenientIo<S> {
     }
 }
 
-/// Position behind the empty line that ends a head; lines may end without a carriage return.
+/// Offset after the empty line that ends a head. Lines may end without a carriage return.
 fn head_end(head: &[u8], searched: usize) -> Option<usize> {
     let feeds =
         head.iter().enumerate().skip(searched).filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
@@ -127,7 +127,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for LenientIo<S> {
             let mut chunk = ReadBuf::new(&mut space);
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut chunk))?;
             if chunk.filled().is_empty() {
-                // the peer is done; what it left unfinished is the server's to judge
+                // end of the stream: the server decides about an unfinished head
                 self.pass_through = true;
                 let mut head = std::mem::take(&mut self.head);
                 self.ready.append(&mut head);
@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(through(&[first, second]).await, wanted);
     }
 
-    /// However the bytes arrive, the end of a head is found.
+    /// The end of a head is found however the bytes are split.
     #[tokio::test]
     async fn a_head_may_come_byte_by_byte() {
         let request: &[u8] = b"GET /\" HTTP/1.1\r\nhost: x\r\n\r\n";

@@ -1,5 +1,5 @@
-//! Prometheus metrics: requests by route and status, and the state of tables, caches and this process. Every metric has a
-//! line in [`HELP`] that says what it counts and in which unit.
+//! Prometheus metrics: requests by route and status, and the state of tables, caches and this process. Every metric has
+//! a line in [`HELP`] with its meaning and unit.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -15,11 +15,11 @@ use crate::stream::SourceStatus;
 
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// Upper bounds of the latency histogram, seconds.
+/// Upper bounds of the latency histogram in seconds.
 const LATENCY_BUCKETS: [f64; 12] =
     [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 
-/// What a metric is.
+/// Type of a metric.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Counter,
@@ -27,7 +27,7 @@ enum Kind {
     Histogram,
 }
 
-/// Every metric with what it says; those of the process are in [`process`].
+/// Type, name and help text of every metric; those of the process are in [`process`].
 const HELP: &[(Kind, &str, &str)] = &[
     (Kind::Gauge, "mqlake_build_info", "Always 1; the label has the version."),
     (Kind::Counter, "mqlake_http_requests_total", "Requests answered, by route and status."),
@@ -75,7 +75,7 @@ const HELP: &[(Kind, &str, &str)] = &[
         "Age in seconds of the oldest known byte that is not visible yet.",
     ),
     (Kind::Gauge, "mqlake_follow_last_commit_seconds", "Seconds since the last commit of this process."),
-    (Kind::Counter, "mqlake_upkeep_failures_total", "Turns of upkeep that failed."),
+    (Kind::Counter, "mqlake_upkeep_failures_total", "Runs of upkeep that failed."),
 ];
 
 /// Starts recording; later calls do nothing.
@@ -83,7 +83,7 @@ const HELP: &[(Kind, &str, &str)] = &[
 /// # Errors
 /// [`Error::Config`] if another recorder is installed.
 pub fn install() -> Result<()> {
-    // two that come at once must not both install
+    // concurrent calls must not both install
     static INSTALLING: Mutex<()> = Mutex::new(());
     let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     if RECORDER.get().is_some() {
@@ -108,7 +108,7 @@ pub fn install() -> Result<()> {
     Ok(())
 }
 
-/// Gathers what was recorded; without it samples pile up until somebody reads `/metrics`.
+/// Aggregates recorded samples. Without it they accumulate in memory until `/metrics` is read.
 pub fn tidy() {
     if let Some(recorder) = RECORDER.get() {
         recorder.run_upkeep();
@@ -178,7 +178,7 @@ fn render_source(source: &SourceStatus) {
         let (log, label) = (stream.log, name.clone());
         metrics::gauge!("mqlake_follow_spool_bytes", "source" => label.clone(), "log" => log)
             .set(stream.spooled_bytes as f64);
-        // what is not known now has to go; a gauge cannot, but one that is no number is not rendered
+        // a gauge cannot be removed, so an unknown value is set to NaN, which is not rendered
         let lags = [
             ("mqlake_follow_lag_bytes", stream.lag_bytes.map(|bytes| bytes as f64)),
             ("mqlake_follow_lag_seconds", stream.lag_seconds),

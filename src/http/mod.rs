@@ -1,7 +1,7 @@
-//! The HTTP face: the documented QMQ endpoints, SQL, and what operators need.
+//! The HTTP interface: the documented QMQ endpoints, `/api/v1` for every system, SQL, and routes for operators.
 //!
-//! It turns requests into lookups and rows into JSON. It decides nothing about storage, and reads the time
-//! only through [`App::clock`].
+//! It turns requests into lookups and rows into JSON. It decides nothing about storage, and reads the time only through
+//! [`App::clock`].
 
 mod app;
 mod body;
@@ -35,13 +35,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 pub use app::{App, Clock};
-pub use lenient_io::LenientIo;
 pub use metrics::{install as install_metrics, tidy as tidy_metrics};
-pub use problem::Problem;
+use problem::Problem;
 pub use server::serve;
-pub use sql::csv_text;
-pub(crate) use sql::{distinct_names, renamed};
-pub use starting::Door;
+pub(crate) use sql::{csv_text, distinct_names, renamed};
+pub use starting::StartupRouter;
 
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {

@@ -1,4 +1,4 @@
-//! What is seen of every request: its id, its metrics, and its failure, which is logged once and here.
+//! Observability of every request: its id, its metrics, and its failure, which is logged only here.
 
 use std::time::Instant;
 
@@ -7,16 +7,16 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// The id of a request, in requests and answers.
+/// Header with the id of a request, in requests and answers.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Most bytes of an id that a client gives.
+/// Maximum bytes of an id from a client.
 const MAX_ID_BYTES: usize = 128;
 
-/// Why a request failed, for the log; rides on the answer.
+/// Why a request failed, for the log. An extension of the answer.
 #[derive(Debug, Clone)]
 pub(super) struct Failure(pub(super) String);
 
-/// Which request an answer belongs to; rides on the answer.
+/// The request that an answer belongs to. An extension of the answer.
 #[derive(Debug, Clone)]
 pub(super) struct RequestTag {
     id: String,
@@ -24,7 +24,7 @@ pub(super) struct RequestTag {
 }
 
 impl RequestTag {
-    /// Logs a failure after the answer began; the client sees a body without its end.
+    /// Logs a failure after the answer began. The client gets an incomplete body.
     pub(super) fn answer_was_cut(&self, error: &axum::Error) {
         metrics::counter!("mqlake_http_answers_cut_total").increment(1);
         tracing::warn!(%error, route = self.route, request_id = self.id, "an answer failed after it had begun");
@@ -35,7 +35,7 @@ impl RequestTag {
 pub(super) async fn observe(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let path = request.extensions().get::<MatchedPath>();
-    // the matched route, never the raw path: labels stay few
+    // the matched route and not the path, to keep the number of labels small
     let route = path.map_or("other", |path| path.as_str()).to_owned();
     let method = request.method().clone();
     let id = given_id(request.headers()).unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
@@ -64,7 +64,7 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     response
 }
 
-/// The id that a client gave, if it gave one that can stand in a log.
+/// The id from the client, if there is one that is safe to log.
 fn given_id(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(REQUEST_ID)?.to_str().ok()?;
     let is_id = (1..=MAX_ID_BYTES).contains(&text.len())

@@ -7,7 +7,7 @@ pub(super) struct OpenFiles {
     pub(super) now: u64,
 }
 
-/// Raises the limit as far as this user may; `None` where there is none, or none that is known.
+/// Raises the soft limit to the hard limit; `None` if there is no limit, or it is unknown.
 #[cfg(target_os = "linux")]
 pub(super) fn raise() -> Option<OpenFiles> {
     use rustix_process::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -23,7 +23,7 @@ pub(super) fn raise() -> Option<OpenFiles> {
     Some(OpenFiles { before, now: getrlimit(Resource::Nofile).current.unwrap_or(before) })
 }
 
-/// Raises the limit as far as this user may; `None` where there is none, or none that is known.
+/// Raises the soft limit to the hard limit; `None` if there is no limit, or it is unknown.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn raise() -> Option<OpenFiles> {
     None

@@ -1,4 +1,4 @@
-//! Errors as RFC 9457 `application/problem+json`: the one place where an error becomes a status.
+//! Errors as RFC 9457 `application/problem+json`. Only this file maps errors to statuses.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 
 /// A problem document.
 #[derive(Debug, Serialize)]
-pub struct Problem {
+pub(super) struct Problem {
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,
@@ -19,14 +19,14 @@ pub struct Problem {
     field: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
-    /// What is logged, if the server or something behind it failed.
+    /// The text for the log, if the server, a store or a broker failed.
     #[serde(skip)]
     failure: Option<Box<Failure>>,
 }
 
 impl Problem {
     /// A problem with a short code, such as `bad-query`, and a sentence.
-    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Problem {
+    pub(super) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Problem {
         Problem {
             kind: format!("urn:mqlake:problem:{code}"),
             title: status.canonical_reason().unwrap_or("error"),
@@ -40,14 +40,14 @@ impl Problem {
 
     /// Names the field of the request that is wrong.
     #[must_use]
-    pub fn field(mut self, field: Option<String>) -> Problem {
+    pub(super) fn field(mut self, field: Option<String>) -> Problem {
         self.field = field.map(String::into_boxed_str);
         self
     }
 
     /// Adds what to do about it.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Problem {
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Problem {
         self.hint = Some(hint.into());
         self
     }

@@ -1,10 +1,10 @@
-//! `process_…`: what the system knows of this process, under the names that Prometheus' own clients use. Nothing where
-//! the system has no `/proc`.
+//! `process_…`: metrics of this process from `/proc`, under the names that Prometheus' own clients use. Empty on
+//! systems without `/proc`.
 
 use std::fmt::Write;
 use std::fs::read_to_string;
 
-/// Clock ticks of a second in `/proc`, the same on every Linux.
+/// Clock ticks per second in `/proc`, the same on every Linux.
 const TICKS: f64 = 100.0;
 
 /// Appends the metrics.
@@ -52,7 +52,7 @@ fn line<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     text.lines().find_map(|line| line.strip_prefix(name))
 }
 
-/// Fields of `/proc/self/stat` behind the name of the program, which may contain anything.
+/// Fields of `/proc/self/stat` after the name of the program, which can contain any characters.
 struct Fields<'t>(Vec<&'t str>);
 
 impl<'t> Fields<'t> {
@@ -61,7 +61,7 @@ impl<'t> Fields<'t> {
         Fields(rest.split_whitespace().collect())
     }
 
-    /// A field by the number that the manual gives it; the first behind the name is the third.
+    /// A field by its number in the manual, where the first field after the name is the third.
     fn number(&self, number: usize) -> Option<f64> {
         self.0.get(number.checked_sub(3)?)?.parse().ok()
     }

@@ -1,7 +1,8 @@
-//! The listener: accepts connections, no more than there is room for, and ends those whose clients are too slow.
+//! The listener: accepts a limited number of connections, and closes those whose clients are too slow.
 //!
-//! NOBODY-WAITS-FOR-THE-SLOW: whatever a client leaves undone (a head, a body, a next request, taking its answer) has a
-//! time limit, and if there is no room left, those that ask nothing go first. Requests are the router's.
+//! **NOBODY-WAITS-FOR-THE-SLOW**: everything that a client must do (send a head, a body or the next request, take its
+//! answer) has a time limit. If all connections are in use, an idle one is closed for a new one. The router answers
+//! requests.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -30,28 +31,28 @@ use super::observe::RequestTag;
 use super::open_files;
 use crate::config;
 
-/// Marks requests that came over a connection.
+/// Marks requests that arrived over a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OverSocket;
 
 /// Pause after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Most streams of one HTTP/2 connection.
+/// Maximum concurrent streams of one HTTP/2 connection.
 const MAX_STREAMS: u32 = 32;
-/// What a client gets for which there is no room.
-const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+/// Answer to a client when all connections are in use.
+const OVERLOADED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
 retry-after: 1\r\nconnection: close\r\ncontent-length: 169\r\n\r\n\
 {\"type\":\"urn:mqlake:problem:overloaded\",\"title\":\"Service Unavailable\",\"status\":503,\
 \"detail\":\"all connections are in use (http.max_connections); try again later\"}       \n";
 
-/// Serves until `stop` is done, then lets requests that run end within `http.shutdown_grace`.
+/// Serves until `stop` completes, then gives running requests `http.shutdown_grace` to end.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     settings: config::Http,
     stop: impl Future<Output = ()>,
 ) {
-    let connections = Arc::new(Connections::new(room(&settings)));
+    let connections = Arc::new(Connections::new(max_connections(&settings)));
     let sweeper = tokio::spawn(sweep(connections.clone(), settings.clone()));
     let (stopping, is_stopping) = watch::channel(false);
     let tasks = TaskTracker::new();
@@ -93,11 +94,11 @@ pub async fn serve(
     sweeper.abort();
 }
 
-/// How many connections there may be: half of the open files at most, since data files need some, too.
-fn room(settings: &config::Http) -> usize {
+/// Maximum number of connections: at most half of the open files, since data files need some, too.
+fn max_connections(settings: &config::Http) -> usize {
     let files = open_files::raise();
-    let most = files.map_or(usize::MAX, |files| usize::try_from(files.now / 2).unwrap_or(usize::MAX).max(1));
-    let connections = settings.max_connections.min(most);
+    let half = files.map_or(usize::MAX, |files| usize::try_from(files.now / 2).unwrap_or(usize::MAX).max(1));
+    let connections = settings.max_connections.min(half);
     if let Some(files) = files {
         tracing::info!(
             files.before,
@@ -121,7 +122,7 @@ fn builder(settings: &config::Http) -> Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        // one look at all connections is enough: see `sweep`
+        // `sweep` checks all connections
         .header_read_timeout(None)
         .max_headers(settings.max_headers)
         .max_buf_size(head);
@@ -135,7 +136,7 @@ fn builder(settings: &config::Http) -> Builder<TokioExecutor> {
     builder
 }
 
-/// Ends connections whose time is over.
+/// Closes connections that exceed a time limit.
 async fn sweep(connections: Arc<Connections>, limits: config::Http) {
     let shortest =
         limits.head_timeout.min(limits.idle_timeout).min(limits.write_timeout).min(Duration::from_secs(2));
@@ -154,21 +155,21 @@ async fn sweep(connections: Arc<Connections>, limits: config::Http) {
     }
 }
 
-/// Tells a client that there is no room; what it sent is not read.
+/// Answers that all connections are in use, without reading the request.
 fn refuse(stream: TcpStream) {
     metrics::counter!("mqlake_http_connections_refused_total").increment(1);
     if let Ok(mut stream) = stream.into_std() {
-        let _ = stream.write_all(NO_ROOM);
+        let _ = stream.write_all(OVERLOADED);
     }
 }
 
-/// After a connection could not be accepted.
+/// Pauses after a failed `accept`, unless the failure concerns one connection only.
 async fn pause(error: &io::Error, connections: &Connections) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
         return;
     }
-    // most likely all files are open
+    // most likely the limit on open files is reached
     tracing::warn!(%error, "cannot accept a connection");
     connections.close_idle();
     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -221,23 +222,23 @@ impl Server {
 #[derive(Debug)]
 struct Connections {
     open: Mutex<HashMap<u64, Arc<Connection>>>,
-    most: usize,
+    max: usize,
     next: AtomicU64,
 }
 
 impl Connections {
-    fn new(most: usize) -> Connections {
-        Connections { open: Mutex::default(), most, next: AtomicU64::new(0) }
+    fn new(max: usize) -> Connections {
+        Connections { open: Mutex::default(), max, next: AtomicU64::new(0) }
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Room for one more, if need be that of the one that asked nothing for longest.
+    /// Admits one more connection, if necessary in place of the one that has been idle longest.
     fn admit(&self) -> Option<(u64, Arc<Connection>)> {
         let mut open = self.open();
-        if open.len() >= self.most && !close_idlest(&mut open) {
+        if open.len() >= self.max && !close_idlest(&mut open) {
             return None;
         }
         let (number, connection) = (self.next.fetch_add(1, Ordering::Relaxed), Arc::new(Connection::new()));
@@ -265,7 +266,7 @@ impl Connections {
     }
 }
 
-/// Ends the connection that waits for a request for longest; `false` if all are asked.
+/// Closes the connection that has been idle longest; `false` if none is idle.
 fn close_idlest(open: &mut HashMap<u64, Arc<Connection>>) -> bool {
     let waiting = open.iter().filter_map(|(number, connection)| Some((connection.waits_since()?, *number)));
     let Some((_, number)) = waiting.min_by_key(|(since, _): &(Instant, u64)| *since) else { return false };
@@ -281,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_asks_nothing_makes_room() {
+    fn an_idle_connection_is_closed_for_a_new_one() {
         let connections = Connections::new(2);
         let (_, first) = connections.admit().unwrap();
         let (_, second) = connections.admit().unwrap();
@@ -289,7 +290,7 @@ mod tests {
         let (_, third) = connections.admit().unwrap();
         assert!(second.close.is_cancelled() && !first.close.is_cancelled());
         let _other = third.begin();
-        assert!(connections.admit().is_none(), "all are asked");
+        assert!(connections.admit().is_none(), "none is idle");
         drop(request);
         assert!(connections.admit().is_some());
         assert!(first.close.is_cancelled());
@@ -297,7 +298,7 @@ mod tests {
 
     #[test]
     fn the_refusal_is_a_whole_answer() {
-        let text = std::str::from_utf8(NO_ROOM).unwrap();
+        let text = std::str::from_utf8(OVERLOADED).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
         assert_eq!(length.parse::<usize>().unwrap(), body.len());

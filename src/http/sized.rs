@@ -1,4 +1,4 @@
-//! Texts whose length is found out before memory is taken up for them.
+//! Measures the length of a text before memory is reserved for it.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::budget::SMALL_BYTES;
 use crate::error::{Error, Result};
 
-/// A text of which only a short one is kept; of a longer one the length.
+/// Counts the bytes of a text, and keeps the text only if it is short.
 #[derive(Debug, Default)]
 pub(super) struct Beginning {
     text: Vec<u8>,
@@ -37,7 +37,7 @@ impl Write for Beginning {
     }
 }
 
-/// Counts what is written.
+/// Counts the bytes that are written.
 struct Count(usize);
 
 impl Write for Count {

@@ -3,7 +3,7 @@
 use crate::config;
 use crate::query::Usage;
 
-/// Says what each means.
+/// Describes each metric.
 pub(super) fn describe() {
     use metrics::{Unit, describe_counter, describe_gauge};
 
@@ -44,7 +44,7 @@ pub(super) fn describe() {
     );
 }
 
-/// Sets them.
+/// Sets the metrics to the current values.
 pub(super) fn render(usage: &Usage, settings: &config::Sql) {
     metrics::gauge!("mqlake_sql_running").set(usage.running as f64);
     metrics::gauge!("mqlake_sql_queued").set(usage.queued as f64);

@@ -1,7 +1,7 @@
-//! The door of a server: while its tables are not open yet it says so, and from then on it leads to all routes.
+//! Answers requests until the tables are open, and passes them on to all routes from then on.
 //!
-//! So a server answers probes from its first moment, waits for a store that is away or a directory that is still
-//! empty, and needs no restart when they come. It opens nothing itself.
+//! So a server answers probes as soon as it listens, waits for a store that is unavailable or a directory that is still
+//! empty, and needs no restart when they become available. This module opens nothing itself.
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
@@ -26,32 +26,32 @@ struct Waiting {
     hint: &'static str,
 }
 
-/// What every request goes through.
+/// The router of a server before and after its tables are open.
 #[derive(Debug)]
-pub struct Door {
-    /// Where the tables are, as far as it may be shown.
+pub struct StartupRouter {
+    /// Location of the tables, without secrets.
     data: String,
     guard: Guard,
     waiting: RwLock<Waiting>,
     routes: OnceLock<Router>,
 }
 
-impl Door {
-    /// A door that is closed; `data` is where the tables will be.
+impl StartupRouter {
+    /// A router without routes. `data` is the location of the tables.
     ///
     /// # Errors
-    /// [`Error::Config`] for a name or an origin that is none.
-    pub fn new(data: String, http: &config::Http) -> Result<Arc<Door>> {
+    /// [`Error::Config`] for an invalid name or origin.
+    pub fn new(data: String, http: &config::Http) -> Result<Arc<StartupRouter>> {
         let waiting = Waiting {
             code: "starting",
             reason: "the tables are being opened".to_owned(),
             hint: "try again in a moment",
         };
         let guard = Guard::new(http)?;
-        Ok(Arc::new(Door { data, guard, waiting: RwLock::new(waiting), routes: OnceLock::new() }))
+        Ok(Arc::new(StartupRouter { data, guard, waiting: RwLock::new(waiting), routes: OnceLock::new() }))
     }
 
-    /// Says why the tables are not open, until that changes.
+    /// Sets the reason why the tables are not open.
     pub fn explain(&self, error: &Error) {
         let (code, hint) = match error {
             Error::NoData(_) => {
@@ -63,12 +63,12 @@ impl Door {
             Waiting { code, reason: error.to_string(), hint };
     }
 
-    /// Leads to `routes` from now on.
+    /// Passes requests on to `routes` from now on.
     pub fn open(&self, routes: Router) {
         let _ = self.routes.set(routes);
     }
 
-    /// What a server serves.
+    /// The router to serve.
     pub fn router(self: Arc<Self>) -> Router {
         Router::new().fallback(answer).with_state(self)
     }
@@ -101,11 +101,11 @@ impl Door {
     }
 }
 
-async fn answer(State(door): State<Arc<Door>>, request: Request) -> Response {
-    match door.routes.get() {
+async fn answer(State(startup): State<Arc<StartupRouter>>, request: Request) -> Response {
+    match startup.routes.get() {
         Some(routes) => routes.clone().oneshot(request).await.into_response(),
-        None => match door.guard.admit(&request) {
-            Ok(()) => door.early(request.uri().path()),
+        None => match startup.guard.admit(&request) {
+            Ok(()) => startup.early(request.uri().path()),
             Err(problem) => problem.into_response(),
         },
     }

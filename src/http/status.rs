@@ -16,16 +16,16 @@ use crate::lake::{Lake, Level};
 use crate::query::Pinned;
 use crate::stream::SourceStatus;
 
-/// Longest wait for positions: a status is wanted most when the store is slow.
-const MOST_WAIT: Duration = Duration::from_secs(5);
+/// Maximum wait for positions: a status is needed most when the store is slow.
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// The process lives.
+/// `/healthz`: the process runs.
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The tables are open, the store answers, and every source is followed or says why not; but a source that refuses who
-/// is asking is not waited for by anybody but an operator.
+/// `/readyz`: ready if the tables are open, the store answers, and every source is connected or has reported why it is
+/// not. A source that refuses the server's credentials makes it not ready, because only an operator can change that.
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     if app.follow.as_ref().is_some_and(|follow| !follow.is_explained()) {
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "connecting", "a source is not connected yet")
@@ -58,7 +58,7 @@ struct Status {
     ready: bool,
     tables: Vec<TableStatus>,
     streams: Vec<StreamStatus>,
-    /// Why the positions are not known, if the store did not tell.
+    /// Why the positions are unknown, if the store did not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     sources: Vec<SourceStatus>,
@@ -92,7 +92,7 @@ struct Position {
     position: u64,
 }
 
-/// Tables, files, rows and positions.
+/// `/api/status`: tables, files, rows and positions.
 pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
     json(&gather(&app).await)
 }
@@ -118,10 +118,10 @@ async fn gather(app: &App) -> Status {
         })
         .collect();
     let lake = &app.catalog.lake;
-    let (streams, problem) = match tokio::time::timeout(MOST_WAIT, streams(lake, &pinned)).await {
+    let (streams, problem) = match tokio::time::timeout(MAX_WAIT, streams(lake, &pinned)).await {
         Ok(Ok(streams)) => (streams, None),
         Ok(Err(error)) => (Vec::new(), Some(error.to_string())),
-        Err(_) => (Vec::new(), Some(format!("the store did not tell the positions within {MOST_WAIT:?}"))),
+        Err(_) => (Vec::new(), Some(format!("the store did not tell the positions within {MAX_WAIT:?}"))),
     };
     Status {
         version: env!("CARGO_PKG_VERSION"),
@@ -135,7 +135,7 @@ async fn gather(app: &App) -> Status {
     }
 }
 
-/// Positions of all streams: of those that are followed from the snapshots, of others from the store.
+/// Positions of all streams: from the snapshots for followed streams, from the store for the others.
 async fn streams(lake: &Lake, pinned: &Pinned) -> Result<Vec<StreamStatus>> {
     let mut streams = Vec::new();
     for info in lake.streams().await? {

@@ -1,4 +1,4 @@
-//! Posted traces that wait for a commit, so that what arrives within a moment is committed together.
+//! Posted traces that wait for a commit, so that those that arrive at about the same time are committed together.
 
 use axum::body::Bytes;
 use tokio::sync::{Mutex, oneshot};
@@ -7,11 +7,11 @@ use tokio::sync::{Mutex, oneshot};
 #[derive(Default)]
 pub(super) struct TraceInbox {
     pub(super) waiting: Mutex<Vec<Waiting>>,
-    /// Held by whoever commits.
+    /// Locked by the request that commits.
     pub(super) committing: Mutex<()>,
 }
 
-/// A body, and who waits for what became of it.
+/// A body, and the channel on which its sender waits for the result.
 pub(super) struct Waiting {
     pub(super) body: Bytes,
     pub(super) client_host: Option<String>,

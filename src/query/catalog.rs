@@ -1,9 +1,9 @@
-//! What a query sees: one snapshot of every table and the hot rows beyond it, pinned for its life.
+//! What a query sees: one snapshot of every table and the hot rows beyond it, pinned until the query ends.
 //!
-//! **VISIBLE-ONCE**: a row is in exactly one visible file at every moment. A hot file says up to which position
-//! of its stream it reaches, a snapshot says up to which position it has the stream; a hot file is visible if
-//! and only if it reaches further. Commits end where hot files end, so whichever of "committed" and "dropped
-//! from memory" a query meets first, it sees each row once.
+//! **VISIBLE-ONCE**: a row is in exactly one visible file at every moment. A hot file has the position in its stream at
+//! which it ends, and a snapshot has the position up to which the stream is committed. A hot file is visible if and
+//! only if it ends beyond the snapshot's position. Commits end where hot files end, so a query sees each row once,
+//! whether it observes the commit or the drop from memory first.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -20,31 +20,31 @@ use crate::lake::{Lake, LakeFile, Snapshot, StreamId};
 /// One table at one version, with its hot files.
 #[derive(Debug, Clone)]
 pub struct PinnedTable {
-    /// Files and version.
+    /// Version and committed files.
     pub snapshot: Arc<Snapshot>,
-    /// Folder inside the store.
+    /// Folder of the table inside the store.
     pub folder: Path,
     /// The snapshot's files, then the hot ones.
     pub files: Arc<Vec<Arc<LakeFile>>>,
 }
 
 impl PinnedTable {
-    /// Files of rows that are not committed yet.
+    /// Files whose rows are not committed yet.
     pub fn hot_files(&self) -> impl Iterator<Item = &Arc<LakeFile>> + Clone {
         self.files.iter().skip(self.snapshot.files.len())
     }
 }
 
-/// Rows in memory: a file of one table, and the position of its stream up to which it reaches.
+/// A file in memory: rows of one table, and the position in their stream at which they end.
 #[derive(Debug, Clone)]
 pub struct HotFile {
     /// The table.
     pub def: &'static TableDef,
     /// The stream its rows come from.
     pub stream: StreamId,
-    /// Position behind its last row.
+    /// Position in the stream after its last row.
     pub to: u64,
-    /// The rows.
+    /// The file itself.
     pub file: Arc<LakeFile>,
 }
 
@@ -55,7 +55,7 @@ pub struct Pinned {
 }
 
 impl Pinned {
-    /// Tables that were pinned elsewhere.
+    /// Tables that another process has pinned.
     pub(super) fn of(tables: Vec<PinnedTable>) -> Pinned {
         Pinned { tables }
     }
@@ -77,14 +77,14 @@ impl Pinned {
     }
 }
 
-/// The newest known snapshots of a lake, the hot rows, and the cache over both.
+/// The newest known snapshots of a lake, the hot rows beyond them, and the cache of both.
 pub struct Catalog {
-    /// The lake.
+    /// Tables and store.
     pub lake: Arc<Lake>,
-    /// Files.
+    /// Readers of files, with cached indexes.
     pub files: FileCache,
     current: RwLock<Current>,
-    /// Streams with hot rows; held while snapshots are read, so that each knows the positions of all of them.
+    /// Streams that can have hot rows. Locked while snapshots are read, so that each snapshot has all their positions.
     followed: tokio::sync::Mutex<Vec<StreamId>>,
     /// Files of the last snapshot that was warmed.
     warmed: Mutex<HashSet<Path>>,
@@ -125,7 +125,7 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// A catalogue that has not asked the store yet: until [`Catalog::refresh`] succeeds queries are told so.
+    /// A catalogue that has not read the store yet: queries fail with an error until [`Catalog::refresh`] succeeds.
     #[must_use]
     pub fn unopened(lake: Arc<Lake>, settings: &config::Cache) -> Catalog {
         let files = FileCache::new(&lake.store, settings);
@@ -133,8 +133,8 @@ impl Catalog {
         Catalog { lake, files, current, followed, warmed: Mutex::default() }
     }
 
-    /// Announces a stream; only then may hot files of it be published. What an earlier life of the stream left in
-    /// memory is dropped: it is replayed.
+    /// Registers a stream. Its hot files may be published only after that. Hot files of an earlier run of the stream
+    /// are dropped, because their rows are replayed.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -153,22 +153,22 @@ impl Catalog {
         self.read_snapshots(&followed, true).await
     }
 
-    /// Reads new commits; running queries keep what they have.
+    /// Reads new commits. Running queries keep their snapshots.
     ///
     /// # Errors
-    /// [`Error::Store`]; what was known before stays.
+    /// [`Error::Store`]; the previous snapshots stay in use.
     pub async fn refresh(&self) -> Result<()> {
         let followed = self.followed.lock().await;
         self.read_snapshots(&followed, false).await
     }
 
-    async fn read_snapshots(&self, streams: &[StreamId], anew: bool) -> Result<()> {
+    async fn read_snapshots(&self, streams: &[StreamId], force: bool) -> Result<()> {
         let before = self.pin();
         let mut snapshots = Vec::new();
         for table in self.lake.tables() {
             let known = before.tables.iter().find(|known| known.snapshot.def.name == table.def.name);
             let unchanged = match known {
-                Some(known) if !anew && table.latest_version().await? == known.snapshot.version => {
+                Some(known) if !force && table.latest_version().await? == known.snapshot.version => {
                     Some(known.snapshot.clone())
                 }
                 _ => None,
@@ -189,14 +189,14 @@ impl Catalog {
             dropped
         });
         self.forget(dropped).await;
-        // what was merged or dropped must not take the place of what came instead
+        // cache entries of merged or dropped files must not crowd out those of their replacements
         for path in gone {
             self.files.forget(&path).await;
         }
         Ok(())
     }
 
-    /// Makes rows visible, in place of hot files with the same rows if `merged` names any.
+    /// Makes hot files visible. They replace those in `merged`, which have the same rows.
     pub async fn publish(&self, files: Vec<HotFile>, merged: &[HotFile]) {
         let dropped = self.change(|current| {
             let is_merged = |hot: &HotFile| merged.iter().any(|other| Arc::ptr_eq(&other.file, &hot.file));
@@ -216,7 +216,7 @@ impl Catalog {
         dropped
     }
 
-    /// Drops what the caches hold of files that left memory; queries that still use them read them again.
+    /// Evicts cache entries of hot files that were dropped. Queries that still use such a file read it again.
     async fn forget(&self, dropped: Vec<HotFile>) {
         for hot in dropped {
             let folder = self.lake.store.table_folder(hot.def.name);
@@ -224,9 +224,9 @@ impl Catalog {
         }
     }
 
-    /// Reads the footers and runs of files that lookups use and that are new since the last call, so that no request has
-    /// to: newest days first, as long as the caches have room. Each file is tried once: one that was evicted, or could
-    /// not be read, is read when it is needed.
+    /// Reads footers and runs ahead, so that requests find them in the caches: for files that lookups use and that are
+    /// new since the last call, newest days first, until the caches are full enough. Each file is tried once. One that
+    /// was evicted or could not be read is read on demand.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -242,14 +242,14 @@ impl Catalog {
                 reader.index().await.map(drop)
             };
             if let Err(error) = outcome {
-                // nothing waits for this file now; the rest can be as unreadable
+                // no request waits for this file, and the remaining files may be unreadable for the same reason
                 return Err(Error::store(format!("reading {path} ahead"), error));
             }
         }
         Ok(())
     }
 
-    /// Files that lookups use and that were not warmed before, newest first; from now on they count as warmed.
+    /// Files that lookups use and that were not warmed before, newest first. This call marks them as warmed.
     fn not_warmed(&self) -> Vec<(Path, Path, &'static TableDef, Arc<LakeFile>)> {
         let pinned = self.pin();
         let mut live = HashSet::new();
@@ -273,7 +273,7 @@ impl Catalog {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn subjects_where(
+    pub(crate) async fn subjects_where(
         &self,
         table: &PinnedTable,
         is_wanted: impl Fn(&str) -> bool,
@@ -287,17 +287,17 @@ impl Catalog {
         Ok(subjects)
     }
 
-    /// Whether the tables have been read.
+    /// Whether the tables have been read at least once.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.current.read().is_ok_and(|current| !current.snapshots.is_empty())
     }
 
-    /// Refuses what needs the tables before they have been read.
+    /// Fails if the tables have not been read yet.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub fn check_open(&self) -> Result<()> {
+    pub(super) fn check_open(&self) -> Result<()> {
         match self.is_open() {
             true => Ok(()),
             false => Err(Error::store("opening tables", "not opened yet; /readyz says why")),
@@ -311,7 +311,7 @@ impl Catalog {
     }
 }
 
-/// Files of the snapshots before that the new ones do not have.
+/// Files of the previous snapshots that the new ones do not contain.
 fn gone_files(before: &Pinned, snapshots: &[(Arc<Snapshot>, Path)]) -> Vec<Path> {
     let mut gone = Vec::new();
     for table in before.tables() {

@@ -1,8 +1,8 @@
 //! Reading data files with their footers, page indexes and bloom filters kept in memory.
 //!
-//! Data files are immutable and never reuse a name, so a cached entry is right for ever; the caches are
-//! bounded by bytes. Lookups and DataFusion's scans share them. Files of rows that are not committed yet are read
-//! from memory in the very same way.
+//! Data files are immutable and never reuse a name, so a cached entry never becomes stale. The caches are bounded in
+//! bytes, and shared by lookups and DataFusion's scans. Hot files, whose rows are not committed yet, are read from
+//! memory by the same code.
 
 use std::fmt;
 use std::ops::Range;
@@ -32,35 +32,35 @@ use crate::error::{Error, Result};
 use crate::lake::scan::{InMemory, object_path};
 use crate::lake::{LakeFile, Store, in_memory};
 
-/// How full of what is read ahead caches may be, in tenths; the rest is for what is asked for.
+/// How full reading ahead may make a cache, in tenths of its capacity. The rest is for what requests read.
 const WARM_TENTHS: u64 = 8;
-/// Bytes read from the end of a file to get its footer in one request.
+/// Bytes read from the end of a file, so that its footer usually comes with one request.
 const FOOTER_HINT_BYTES: usize = 64 * 1024;
 
 /// Footer and page index of a file, parsed.
 #[derive(Clone)]
-pub struct FileIndex {
+pub(super) struct FileIndex {
     /// Footer and page index.
-    pub parquet: Arc<ParquetMetaData>,
-    /// The same as the Arrow reader takes it.
-    pub arrow: ArrowReaderMetadata,
+    pub(super) parquet: Arc<ParquetMetaData>,
+    /// The same, in the form that the Arrow reader takes.
+    pub(super) arrow: ArrowReaderMetadata,
 }
 
-/// Reads files and remembers their indexes.
+/// Reads files and caches their indexes.
 #[derive(Clone)]
 pub struct FileCache {
     objects: Arc<dyn ObjectStore>,
-    /// The same in the file system, if the store is one.
+    /// The files of a store on local disk.
     local: Option<LocalFiles>,
     indexes: MokaCache<Path, FileIndex>,
     blooms: MokaCache<(Path, usize, usize), Option<Arc<Sbbf>>>,
     pub(super) runs: MokaCache<Path, Arc<FileRuns>>,
-    most: Arc<Most>,
+    limits: Arc<LookupLimits>,
 }
 
-/// How much one look-up may take up.
+/// Limits of one lookup.
 #[derive(Debug)]
-struct Most {
+struct LookupLimits {
     rows: AtomicUsize,
     bytes: AtomicUsize,
 }
@@ -87,7 +87,10 @@ impl FileCache {
                 .max_capacity(settings.runs.as_u64())
                 .weigher(move |_, runs: &Arc<FileRuns>| weight(64 + runs.heap_bytes()))
                 .build(),
-            most: Arc::new(Most { rows: AtomicUsize::new(usize::MAX), bytes: AtomicUsize::new(usize::MAX) }),
+            limits: Arc::new(LookupLimits {
+                rows: AtomicUsize::new(usize::MAX),
+                bytes: AtomicUsize::new(usize::MAX),
+            }),
             blooms: MokaCache::builder()
                 .max_capacity(settings.bloom.as_u64())
                 .weigher(move |_, bloom: &Option<Arc<Sbbf>>| {
@@ -102,22 +105,20 @@ impl FileCache {
         self.objects.clone()
     }
 
-    /// Bounds what one look-up may find, in rows and in bytes; without it there is no bound.
-    pub fn bound(&self, rows: usize, bytes: usize) {
-        self.most.rows.store(rows, Ordering::Relaxed);
-        self.most.bytes.store(bytes, Ordering::Relaxed);
+    /// Limits what one lookup may find, in rows and in bytes. Without this call there is no limit.
+    pub(crate) fn bound(&self, rows: usize, bytes: usize) {
+        self.limits.rows.store(rows, Ordering::Relaxed);
+        self.limits.bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// Most rows that one look-up may find.
-    #[must_use]
-    pub fn most_rows(&self) -> usize {
-        self.most.rows.load(Ordering::Relaxed)
+    /// Maximum rows that one lookup may find.
+    pub(super) fn max_rows(&self) -> usize {
+        self.limits.rows.load(Ordering::Relaxed)
     }
 
-    /// Most bytes of the rows that one look-up may find.
-    #[must_use]
-    pub fn most_bytes(&self) -> usize {
-        self.most.bytes.load(Ordering::Relaxed)
+    /// Maximum bytes of the rows that one lookup may find.
+    pub(super) fn max_bytes(&self) -> usize {
+        self.limits.bytes.load(Ordering::Relaxed)
     }
 
     /// Bytes in memory, by cache.
@@ -150,15 +151,15 @@ impl FileCache {
                 if is_hot {
                     return read.await;
                 }
-                // an index of megabytes is parsed
+                // an index can have megabytes, and parsing it would hold up other requests
                 let read = off_the_request_threads(read).await;
                 read.map_err(|error| ParquetError::External(Box::new(error)))?
             })
             .await
     }
 
-    /// Forgets a file that nothing names any more.
-    pub async fn forget(&self, path: &Path) {
+    /// Evicts a file that no snapshot contains any more.
+    pub(super) async fn forget(&self, path: &Path) {
         self.indexes.invalidate(path).await;
         self.runs.invalidate(path).await;
         if let Some(local) = &self.local {
@@ -166,20 +167,20 @@ impl FileCache {
         }
     }
 
-    /// Whether indexes and runs have room for more without evicting what is there.
+    /// Whether reading ahead may add more indexes and runs.
     pub(super) async fn has_room(&self) -> bool {
         self.indexes.run_pending_tasks().await;
         self.runs.run_pending_tasks().await;
-        let has_room = |used: u64, most: Option<u64>| most.is_none_or(|most| used < most / 10 * WARM_TENTHS);
+        let has_room = |used: u64, max: Option<u64>| max.is_none_or(|max| used < max / 10 * WARM_TENTHS);
         has_room(self.indexes.weighted_size(), self.indexes.policy().max_capacity())
             && has_room(self.runs.weighted_size(), self.runs.policy().max_capacity())
     }
 
-    /// Whether a text can be in a column of a row group, as far as its bloom filter tells.
+    /// Whether a text may occur in a column of a row group, by its bloom filter.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn may_contain(
+    pub(super) async fn may_contain(
         &self,
         reader: CachedReader,
         index: &FileIndex,
@@ -188,7 +189,7 @@ impl FileCache {
         text: &str,
     ) -> Result<bool> {
         if reader.bytes.is_some() {
-            // a hot file is small and short-lived: its pages tell as cheaply as its filter
+            // a hot file is small and short-lived: reading its pages costs no more than its filter
             return Ok(true);
         }
         let key = (reader.path.clone(), row_group, column);
@@ -207,8 +208,7 @@ impl FileCache {
     }
 
     /// A reader of one file.
-    #[must_use]
-    pub fn reader(&self, folder: &Path, file: &LakeFile) -> CachedReader {
+    pub(super) fn reader(&self, folder: &Path, file: &LakeFile) -> CachedReader {
         CachedReader {
             cache: self.clone(),
             path: object_path(folder, &file.path),
@@ -218,32 +218,32 @@ impl FileCache {
     }
 }
 
-/// What keeps threads busy at once. Each of them may wait for a read of a local file, which takes a thread of the same
-/// pool: so it must never be all of them.
-static BUSY: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(16);
+/// Permits for tasks that block a thread of the pool. Each task may wait for a read of a local file, which needs
+/// another thread of the same pool, so the tasks must never occupy all of them.
+static BLOCKING_TASKS: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(16);
 
-/// Does what keeps a thread busy on one that answers no requests. Must not be nested.
+/// Runs CPU-bound work on a thread that answers no requests. Calls must not be nested.
 ///
 /// # Errors
-/// [`Error::Invariant`] if it panics.
+/// [`Error::Invariant`] if the work panics.
 pub(super) async fn off_the_request_threads<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T> {
     let runtime = tokio::runtime::Handle::current();
-    let place = BUSY.acquire().await;
+    let permit = BLOCKING_TASKS.acquire().await;
     let done = tokio::task::spawn_blocking(move || runtime.block_on(work)).await?;
-    drop(place);
+    drop(permit);
     Ok(done)
 }
 
-/// A file, read through the cache.
+/// A reader of one file through the cache.
 #[derive(Debug, Clone)]
-pub struct CachedReader {
+pub(super) struct CachedReader {
     cache: FileCache,
     /// Path inside the store.
-    pub path: Path,
+    pub(super) path: Path,
     size: u64,
-    /// The file itself, if it is in memory only.
+    /// The content of a hot file, which is in memory only.
     pub(super) bytes: Option<Bytes>,
 }
 
@@ -252,7 +252,7 @@ impl CachedReader {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn index(&self) -> Result<FileIndex> {
+    pub(super) async fn index(&self) -> Result<FileIndex> {
         let index = self.cache.load(self).await;
         index.map_err(|error| Error::store(format!("reading the footer of {}", self.path), error))
     }

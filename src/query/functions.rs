@@ -1,6 +1,6 @@
 //! The table functions of `sql/functions/`: statements with parameters, called by name from any statement.
 //!
-//! A function is planned once for a session; a call puts its arguments in, and the optimizer sees one statement. So a
+//! A function is planned once a session. A call fills in its arguments, and the optimizer sees one statement, so a
 //! function reads no more than the same statement written out.
 
 use std::sync::Arc;
@@ -22,16 +22,16 @@ use crate::lake::schema::namespace;
 enum Argument {
     /// Text.
     Text,
-    /// A time as the routes take it, or a timestamp; without a zone it is UTC, as everywhere in SQL.
+    /// A time in any form that the routes take, or a timestamp. Without a zone it is UTC, as everywhere in SQL.
     Time,
 }
 
-/// A function: its name, the end of its statement, and its arguments.
+/// A function: its name, its statement after the common beginning, and its arguments.
 type Definition = (&'static str, &'static str, &'static [(&'static str, Argument)]);
 
 use Argument::{Text, Time};
 
-/// How the statements of all functions begin.
+/// The common beginning of all statements.
 const QUEUE_MESSAGES: &str = include_str!("../../sql/functions/queue_messages.sql");
 const BACKTRACK_PREVIEW: &str = include_str!("../../sql/functions/backtrack_preview.sql");
 
@@ -48,10 +48,10 @@ const FUNCTIONS: [Definition; 2] = [
     ),
 ];
 
-/// Times beyond the years 1 to 9999 are alike: no column can hold them.
+/// Times that columns can hold: the years 1 to 9999. Times beyond are clamped.
 const TIMES: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
 
-/// Adds the functions to a session that has the tables.
+/// Adds the functions to a session. The tables must be registered before.
 pub(super) async fn register(context: &SessionContext) -> Result<()> {
     for (name, sql, arguments) in FUNCTIONS {
         let plan = context.state().create_logical_plan(&format!("{QUEUE_MESSAGES}{sql}")).await;
@@ -61,31 +61,30 @@ pub(super) async fn register(context: &SessionContext) -> Result<()> {
     Ok(())
 }
 
-/// What a group would consume again.
+/// What a group would consume again if it were reset to a time.
 #[derive(Debug, Clone, Copy)]
-pub struct PreviewQuery<'a> {
+pub(crate) struct PreviewQuery<'a> {
     /// System.
-    pub system: &'a str,
+    pub(crate) system: &'a str,
     /// Consumer group.
-    pub group: &'a str,
+    pub(crate) group: &'a str,
     /// Topic.
-    pub topic: &'a str,
-    /// To where it would be set back.
-    pub time: Moment,
-    /// What brokers say at this moment: broker, queue, place of the group, first offset that is left.
-    pub live: &'a [(String, i32, Option<i64>, Option<i64>)],
+    pub(crate) topic: &'a str,
+    /// The time to which it would be reset.
+    pub(crate) time: Moment,
+    /// Current answers of brokers: broker, queue, offset of the group, first offset that the broker still has.
+    pub(crate) live: &'a [(String, i32, Option<i64>, Option<i64>)],
 }
 
 impl PreviewQuery<'_> {
-    /// The statement behind `backtrack_preview`, with what brokers say at this moment.
-    #[must_use]
-    pub fn statement(&self) -> String {
+    /// The statement behind `backtrack_preview`, with the current answers of brokers.
+    pub(crate) fn statement(&self) -> String {
         let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
         let lines: Vec<String> = self
             .live
             .iter()
-            .map(|(broker, queue, place, first)| {
-                format!("{broker}\t{queue}\t{}\t{}", number(*place), number(*first))
+            .map(|(broker, queue, offset, first)| {
+                format!("{broker}\t{queue}\t{}\t{}", number(*offset), number(*first))
             })
             .collect();
         let time = self.time.bounded();
@@ -101,7 +100,7 @@ impl PreviewQuery<'_> {
     }
 }
 
-/// The names under which a group that consumes a topic is known: as given, whole, and as traces have it.
+/// The names of a group that consumes a topic: as given, with its namespace, and without it, as traces have it.
 fn group_names(group: &str, topic: &str) -> [(&'static str, String); 3] {
     [
         ("group", group.to_owned()),
@@ -110,12 +109,12 @@ fn group_names(group: &str, topic: &str) -> [(&'static str, String); 3] {
     ]
 }
 
-/// A text in SQL.
+/// A text as an SQL literal.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// A statement with values for its parameters.
+/// A statement with its parameters replaced by values.
 fn filled(statement: &str, values: &[(&str, String)]) -> String {
     let mut parts = statement.split('$');
     let mut text = parts.next().unwrap_or_default().to_owned();
@@ -212,7 +211,7 @@ impl Argument {
 }
 
 impl Moment {
-    /// Epoch milliseconds within what columns can hold; the end of a queue lies after all of them.
+    /// Epoch milliseconds, clamped to what columns can hold. The end of a queue is the last of them.
     fn bounded(self) -> i64 {
         match self {
             Moment::At(time) => time.clamp(*TIMES.start(), *TIMES.end()),
@@ -226,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_take_the_places_of_parameters_once() {
+    fn parameters_are_replaced_by_values_once() {
         let values = [("topic", "'$group'".to_owned()), ("group", "'g'".to_owned())];
         let wanted = "a = '$group' AND b IN ('g', $other)";
         assert_eq!(filled("a = $topic AND b IN ($group, $other)", &values), wanted);

@@ -1,4 +1,4 @@
-//! Gathering the runs of a file, once, from its subjects; see [`super::runs`].
+//! Gathers the runs of a file from its column of subjects, once a file; see [`super::runs`].
 
 use std::sync::Arc;
 
@@ -13,17 +13,17 @@ use crate::error::{Error, Result};
 use crate::lake::schema::TableDef;
 
 impl FileCache {
-    /// Where each subject lies in a file.
+    /// The run of each subject in a file, from the cache or gathered now.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn runs(&self, reader: &CachedReader, def: &'static TableDef) -> Result<Arc<FileRuns>> {
+    pub(super) async fn runs(&self, reader: &CachedReader, def: &'static TableDef) -> Result<Arc<FileRuns>> {
         let gather = async {
             let (index, reader, def) = (reader.index().await?, reader.clone(), def);
             if reader.bytes.is_some() {
                 return gather(reader, &index, def).await.map(Arc::new);
             }
-            // whole columns of a file
+            // reads whole columns
             let gathered = async move { gather(reader, &index, def).await.map(Arc::new) };
             off_the_request_threads(gathered).await?
         };
@@ -40,7 +40,7 @@ impl FileCache {
 async fn gather(reader: CachedReader, index: &FileIndex, def: &TableDef) -> Result<FileRuns> {
     let path = reader.path.clone();
     let fail = |error| Error::store(format!("reading {path}"), error);
-    // subjects as dictionary keys: comparing rows compares numbers
+    // with subjects as dictionary keys, rows are compared by number
     let schema = with_subject_keys(index.arrow.schema());
     let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
     let arrow = ArrowReaderMetadata::try_new(index.parquet.clone(), options).map_err(fail)?;

@@ -1,4 +1,4 @@
-//! What a statement may use, and the errors that say so. Each names the setting that was reached.
+//! Limits of a statement, and the errors when one is reached. Each error names the setting.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Those of a statement that begins now.
+    /// Limits of a statement that begins now.
     pub(super) fn begin(settings: &config::Sql) -> Limits {
         Limits {
             deadline: Instant::now() + settings.timeout,
@@ -25,12 +25,12 @@ impl Limits {
         }
     }
 
-    /// The same for one that begins so much later.
+    /// The same limits with the deadline moved by `time`.
     pub(super) fn later_by(self, time: Duration) -> Limits {
         Limits { deadline: self.deadline + time, ..self }
     }
 
-    /// It ran too long.
+    /// The error of a statement that ran too long.
     pub(super) fn late(&self) -> Error {
         Error::Limit(format!(
             "the statement ran longer than {} (sql.timeout); narrow it, for example by dt",
@@ -38,7 +38,7 @@ impl Limits {
         ))
     }
 
-    /// It ran too long because the store did not answer.
+    /// The error of a statement that ran too long because the store did not answer.
     pub(super) fn store_is_late(&self) -> Error {
         Error::store(
             "reading data files",
@@ -50,7 +50,7 @@ impl Limits {
     }
 }
 
-/// Others run already, and none ended in time.
+/// The error if other statements hold all permits until the deadline.
 pub(super) fn busy(settings: &config::Sql) -> Error {
     Error::Busy(format!(
         "{} statements are running already (sql.max_concurrency); try again later",
@@ -58,7 +58,7 @@ pub(super) fn busy(settings: &config::Sql) -> Error {
     ))
 }
 
-/// Refuses a statement that is too long.
+/// Fails if a statement is too long.
 pub(super) fn check_length(statement: &str, settings: &config::Sql) -> Result<()> {
     let most = usize::try_from(settings.max_statement.as_u64()).unwrap_or(usize::MAX);
     if statement.len() > most { Err(too_long(settings)) } else { Ok(()) }
@@ -72,14 +72,14 @@ pub(crate) fn too_long(settings: &config::Sql) -> Error {
     ))
 }
 
-/// Too many rows.
+/// The error of an answer with too many rows.
 pub(super) fn too_many_rows(most: usize) -> Error {
     Error::Limit(format!(
         "the answer has more than {most} rows (sql.max_rows); add LIMIT or a narrower WHERE"
     ))
 }
 
-/// More memory than all statements may have together.
+/// The error if all statements together exceed their memory.
 pub(super) fn too_much_memory(settings: &config::Sql) -> Error {
     Error::Limit(format!(
         "the statement needs more memory than sql.memory allows ({}); ask for fewer or shorter values",
@@ -87,7 +87,7 @@ pub(super) fn too_much_memory(settings: &config::Sql) -> Error {
     ))
 }
 
-/// A row that is too large.
+/// The error of a row that is too large.
 pub(super) fn too_large_row(most: u64) -> Error {
     Error::Limit(format!(
         "the answer has a row larger than sql.max_row allows ({}); shorten its values, for example by left(…, 1000)",
@@ -95,7 +95,7 @@ pub(super) fn too_large_row(most: u64) -> Error {
     ))
 }
 
-/// An answer that is too large.
+/// The error of an answer that is too large.
 pub(super) fn too_many_bytes(most: u64) -> Error {
     Error::Limit(format!(
         "the answer is larger than sql.max_bytes allows ({}); add LIMIT, or ask for fewer columns",

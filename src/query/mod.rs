@@ -1,6 +1,6 @@
 //! Queries over pinned snapshots of the lake: lookups for the API's access patterns, SQL for everything else.
 //!
-//! Both read the same files through the same cache. Nothing here writes, and nothing speaks HTTP.
+//! Both read the same files through the same cache. Nothing here writes to the store or knows HTTP.
 
 mod catalog;
 mod files;
@@ -19,11 +19,9 @@ mod sql;
 mod subjects;
 
 pub use catalog::{Catalog, HotFile, Pinned, PinnedTable};
-pub use files::{CachedReader, FileCache, FileIndex};
-pub use functions::PreviewQuery;
+pub use files::FileCache;
+pub(crate) use functions::PreviewQuery;
 pub use isolated::{IsolatedSql, Program, Usage, WORKER_COMMAND, run_worker};
 pub(crate) use limits::too_long;
 pub use rows::SqlRows;
-pub use runs::{FileRuns, Run, span_column};
-pub use session::views;
 pub use sql::SqlEngine;

@@ -1,7 +1,7 @@
 //! Times as people write them: in parameters and bodies of `/api/v1`, and in arguments of SQL functions.
 //!
-//! One parser for all of them. Clock and zone are arguments. What can mean two things is refused with a hint and never
-//! guessed: a wrong unit would otherwise answer "nothing there".
+//! All of them use this parser. Clock and zone are arguments. Ambiguous input is refused with a hint and never guessed,
+//! because a wrong unit would give an empty answer.
 
 use chrono::offset::LocalResult;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone};
@@ -12,18 +12,18 @@ use chrono_tz::Tz;
 pub enum Moment {
     /// Epoch milliseconds.
     At(i64),
-    /// The end of a queue, whenever that is: what brokers take `-1` for.
+    /// The end of a queue, whatever its time. Brokers take `-1` for it.
     QueueEnd,
 }
 
-/// What is written where a text is no time.
+/// The error of a text that is no time.
 pub(super) const FORMS: &str = "is no time: epoch milliseconds, ISO 8601 (2026-11-21T08:00:00+08:00), yyyy-MM-dd HH:mm:ss, \
      yyyyMMddHHmmss or now";
 
-/// Numbers that are rather a day, `yyyyMMdd`, than some hours after the beginning of 1970.
+/// Numbers that probably mean a day, `yyyyMMdd`, and not some hours after the beginning of 1970.
 const DAYS: std::ops::Range<i64> = 19_700_101..21_000_101;
 
-/// A text without the blanks around it that come with copying: of any width, tabs, line ends, and marks without width.
+/// A text without the blanks around it that copying adds: blanks of any width, tabs, line ends and zero-width marks.
 #[must_use]
 pub fn trimmed(text: &str) -> &str {
     text.trim_matches(is_blank)
@@ -33,7 +33,7 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
-/// A time as requests write it; without a zone of its own it is one of `zone`. Without a clock there is no `now`.
+/// Parses a time as requests write it. Without an offset it is local time in `zone`. Without a clock, `now` is refused.
 ///
 /// # Errors
 /// What is wrong with it and what to write, as the end of a sentence that begins with the name of the field.
@@ -72,7 +72,7 @@ pub fn parse(text: &str, zone: Tz, now_ms: Option<i64>) -> Result<Moment, String
 pub fn of_number(number: i64) -> Result<Moment, String> {
     let day = NaiveDate::parse_from_str(&number.to_string(), "%Y%m%d").ok();
     match number {
-        // what programs write for the end of all times
+        // programs write this for "no upper bound"
         i64::MAX => Ok(Moment::At(number)),
         -1 => Ok(Moment::QueueEnd),
         i64::MIN..0 => Err(format!(
@@ -109,9 +109,9 @@ fn is_digits(text: &str) -> bool {
 
 /// Epoch milliseconds of a local time.
 ///
-/// A time that a clock change skips is counted on from before the change, which moves it forward by the length of the
-/// gap, as a lenient Java calendar does. A time that a clock change repeats means its first, earlier occurrence, where
-/// Java takes the second: as the usual lower bound of a window, the earlier one hides no message.
+/// A time that a clock change skips is moved forward by the length of the gap, as a lenient Java calendar does. A time
+/// that a clock change repeats means its first occurrence, where Java takes the second: it is usually the lower bound
+/// of a window, and the earlier bound hides no message.
 #[must_use]
 pub fn instant(local: NaiveDateTime, zone: Tz) -> Option<i64> {
     match zone.from_local_datetime(&local) {
@@ -170,7 +170,7 @@ impl Rest<'_> {
         if count.contains(&digits.len()) { digits.parse().ok() } else { None }
     }
 
-    /// Hour and minute, with or without second and its fraction, of which milliseconds count.
+    /// Hour and minute, with or without a second and its fraction, which is cut to milliseconds.
     fn time_of_day(&mut self) -> Option<NaiveTime> {
         let hour = self.digits(1..=2)?;
         let minute = self.after(":")?.digits(2..=2)?;
@@ -187,7 +187,8 @@ impl Rest<'_> {
         NaiveTime::from_hms_milli_opt(hour, minute, second, milliseconds)
     }
 
-    /// `Z`, `+08:00`, `+0800`, `+08` up to the end, or nothing. A plus sign that was not escaped in a URL is a blank.
+    /// `Z`, `+08:00`, `+0800`, `+08` up to the end, or nothing. A plus sign that was not escaped in a URL arrives as a
+    /// blank.
     fn offset_minutes(&mut self) -> Option<Option<i64>> {
         let mut had_blank = self.blanks();
         if self.0.is_empty() {

@@ -8,7 +8,7 @@ use chrono_tz::Asia::Shanghai;
 const NOW: Option<i64> = Some(1_764_489_600_000);
 
 #[test]
-fn every_form_means_one_time() {
+fn every_form_is_parsed() {
     for (text, time) in [
         ("1647435997810", 1_647_435_997_810),
         ("0", 0),
@@ -50,7 +50,7 @@ fn every_form_means_one_time() {
 }
 
 #[test]
-fn what_can_mean_two_things_is_refused_with_a_hint() {
+fn ambiguous_times_are_refused_with_a_hint() {
     for (text, hint) in [
         ("1764489600", "1764489600000"),
         ("1764489600.123", "1764489600123"),
@@ -87,7 +87,7 @@ fn what_can_mean_two_things_is_refused_with_a_hint() {
 }
 
 #[test]
-fn a_time_that_a_clock_change_skips_or_repeats_is_a_time() {
+fn a_time_that_a_clock_change_skips_or_repeats_is_parsed() {
     let at = |text: &str, wanted: &str| {
         let wanted = DateTime::parse_from_rfc3339(wanted).unwrap().timestamp_millis();
         assert_eq!(parse(text, New_York, NOW), Ok(Moment::At(wanted)), "{text}");

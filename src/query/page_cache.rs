@@ -1,8 +1,10 @@
-//! Reads from local files of what the system has in memory.
+//! Reads of local files that are in the page cache of the operating system.
 //!
-//! A look-up makes a few reads of a few kilobytes. Handing each to another thread and waking up again takes longer than
-//! the read, if the data is in the system's page cache. Linux can be asked for just that (`RWF_NOWAIT`): what is not in
-//! memory, or too much, is left to the object store and its threads. So a read here never waits for a disk.
+//! A lookup makes a few reads of a few kilobytes. If the data is in the page cache, handing a read to another thread
+//! and waking up again takes longer than the read. On Linux, `RWF_NOWAIT` reads only what is in memory. Everything
+//! else, and large reads, go through the object store and its threads, also if the file system refuses the flag. So a
+//! read of this module normally does not wait for a disk; this is best effort, since the kernel can still wait for
+//! locks.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,16 +12,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use object_store::path::Path;
 
-/// Most bytes read at once: copying more would hold up other work of the thread.
+/// Maximum bytes read at once: copying more would delay other work of the thread.
 const MAX_BYTES: u64 = 1 << 20;
-/// Most files held open.
+/// Maximum files held open.
 #[cfg(target_os = "linux")]
 const MAX_OPEN: u64 = 256;
-/// For how long a file that nobody reads is held open. One that was deleted takes up its place on the disk until then.
+/// How long an unused file is held open. A deleted file occupies the disk until it is closed.
 #[cfg(target_os = "linux")]
 const IDLE: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// The files below a folder, a few of them held open: opening one can wait for a disk, so other threads do it.
+/// The files below a folder, some of them held open. Opening can wait for a disk, so it runs on other threads.
 #[derive(Clone)]
 pub(super) struct LocalFiles {
     base: Arc<std::path::Path>,
@@ -36,7 +38,7 @@ impl LocalFiles {
         }
     }
 
-    /// Parts of a file, if all of them are in memory.
+    /// Parts of a file; `None` unless all of them are in memory.
     #[cfg(target_os = "linux")]
     pub(super) async fn read(&self, path: &Path, ranges: &[Range<u64>]) -> Option<Vec<Bytes>> {
         let bytes: u64 = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
@@ -52,13 +54,13 @@ impl LocalFiles {
         ranges.iter().map(|range| read_part(&file, range)).collect()
     }
 
-    /// Other systems cannot be asked.
+    /// Other operating systems cannot read only from memory.
     #[cfg(not(target_os = "linux"))]
     pub(super) async fn read(&self, _path: &Path, _ranges: &[Range<u64>]) -> Option<Vec<Bytes>> {
         None
     }
 
-    /// Closes a file that nothing names any more.
+    /// Closes a file that no snapshot contains any more.
     pub(super) async fn forget(&self, path: &Path) {
         #[cfg(target_os = "linux")]
         self.open.invalidate(path).await;
@@ -77,7 +79,7 @@ fn read_part(file: &std::fs::File, range: &Range<u64>) -> Option<Bytes> {
         let rest = part.get_mut(done..)?;
         let at = range.start + done as u64;
         match preadv2(file, &mut [std::io::IoSliceMut::new(rest)], at, ReadWriteFlags::NOWAIT).ok()? {
-            // the file ends early; the object store tells it better
+            // the file ends early: the object store gives the better error
             0 => return None,
             read => done += read,
         }
@@ -95,7 +97,7 @@ mod tests {
         std::fs::write(folder.path().join("file"), b"0123456789").unwrap();
         let files = LocalFiles::new(folder.path());
         let (file, none) = (Path::from("file"), Path::from("none"));
-        // some file systems cannot tell what is in memory; then nothing is read here
+        // some file systems do not support the flag; then nothing is read here
         if let Some(parts) = files.read(&file, &[2..4, 9..10, 5..5]).await {
             assert_eq!(parts, [Bytes::from("23"), Bytes::from("9"), Bytes::new()]);
         }

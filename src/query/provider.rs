@@ -1,5 +1,5 @@
-//! A table of the lake for DataFusion: the files of the statement's snapshot and the hot ones, pruned by their
-//! statistics. It holds no snapshot of its own; the statement brings it along.
+//! A table of the lake for DataFusion: the committed and hot files that the statement has pinned, pruned by their
+//! statistics. It holds no snapshot of its own. The pinned snapshot is an extension of the statement's configuration.
 
 use std::fmt;
 use std::sync::Arc;
@@ -56,14 +56,14 @@ impl LakeTable {
         let physical = state.create_physical_expr(filter, &df_schema)?;
         let predicate =
             PruningPredicateBuilder::new().with_file_schema(self.schema.clone()).try_build(physical);
-        // a filter that statistics cannot answer prunes nothing
+        // a filter that statistics cannot evaluate prunes nothing
         let Ok(predicate) = predicate else { return Ok(all.to_vec()) };
         let keep = predicate.prune(&FilesStatistics { files: all, schema: &self.schema })?;
         Ok(all.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file.clone()).collect())
     }
 }
 
-/// Text as views: what DataFusion reads from Parquet without copying.
+/// The file schema with text and bytes as views, which DataFusion reads from Parquet without copying.
 fn view_schema(def: &TableDef) -> SchemaRef {
     let fields = def.columns.iter().map(|column| {
         let data_type = match column.column_type {
@@ -115,7 +115,7 @@ impl TableProvider for LakeTable {
             file_schema: self.file_schema.clone(),
             groups: vec![files],
             projection,
-            // rows are filtered by the plan above, which pushes its filter down to the pages itself
+            // the plan above filters rows, and pushes its filter down to the pages
             predicate: None,
             limit: if filters.is_empty() { limit } else { None },
             ordered: false,

@@ -1,10 +1,10 @@
-//! Where each subject lies in a file: its run of rows in every row group, and the span of one more column.
+//! Where each subject lies in a file: its run of rows in every row group, with the span of one more column.
 //!
-//! Files are sorted by subject first, so a subject is one run a row group; where the kind comes next in the
-//! order, one run a kind, since retries number their messages anew. Pages tell that only roughly: at the
-//! ends of a run they hold other subjects too. With the exact runs in memory a subject that is not in a file
-//! costs nothing, and a sequence that is not in a file costs no read. Runs are gathered once per file, when it
-//! is first met or by [`super::Catalog::warm`].
+//! Files are sorted by subject first, so a subject is one run in each row group. Where the kind comes second in the
+//! order, it is one run for each kind, because retries have sequences of their own. The page index gives runs only
+//! roughly, since the pages at the ends of a run hold other subjects too. With the exact runs in memory, a subject or a
+//! sequence that is not in a file costs no read. Runs are gathered once a file: at its first lookup, or by
+//! [`super::Catalog::warm`].
 
 use std::ops::Range;
 
@@ -18,62 +18,59 @@ use crate::lake::schema::TableDef;
 
 /// Rows of one subject in one row group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
+pub(super) struct Run {
     /// Row group.
-    pub row_group: usize,
+    pub(super) row_group: usize,
     /// Rows inside the row group.
-    pub rows: Range<usize>,
+    pub(super) rows: Range<usize>,
     /// Subject.
-    pub subject: Box<str>,
-    /// Kind, where runs are by kind.
-    pub kind: Option<i64>,
+    pub(super) subject: Box<str>,
+    /// Kind, in tables whose order has the kind second.
+    pub(super) kind: Option<i64>,
     /// Least value of [`span_column`] in these rows.
-    pub least: i64,
-    /// Greatest value.
-    pub greatest: i64,
+    pub(super) least: i64,
+    /// Greatest value of it.
+    pub(super) greatest: i64,
 }
 
-/// The runs of a file, in its order.
+/// The runs of a file, in the order of its rows.
 #[derive(Debug, Default)]
-pub struct FileRuns {
+pub(super) struct FileRuns {
     runs: Vec<Run>,
 }
 
-/// The column whose span is kept with each run: what lookups narrow a subject by.
-#[must_use]
-pub fn span_column(def: &TableDef) -> &'static str {
+/// The column whose span is kept with each run: lookups prune the runs of a subject by it.
+pub(super) fn span_column(def: &TableDef) -> &'static str {
     match def.index_of("sequence") {
         Some(_) if def.sort.iter().any(|key| key.column == "sequence") => "sequence",
         _ => def.time_column,
     }
 }
 
-/// Whether the kind follows the subject in the order of a table.
+/// Whether a table is sorted by kind right after the subject.
 pub(super) fn is_by_kind(def: &TableDef) -> bool {
     def.sort.get(1).is_some_and(|key| key.column == "kind")
 }
 
 impl FileRuns {
-    /// Runs of a subject, one a row group, or one a row group and kind.
-    #[must_use]
-    pub fn of(&self, subject: &str) -> &[Run] {
+    /// Runs of a subject: one for each row group, or for each row group and kind.
+    pub(super) fn of(&self, subject: &str) -> &[Run] {
         let start = self.runs.partition_point(|run| &*run.subject < subject);
         let end = self.runs.partition_point(|run| &*run.subject <= subject);
         self.runs.get(start..end).unwrap_or_default()
     }
 
-    /// The subjects.
-    pub fn subjects(&self) -> impl Iterator<Item = &str> {
+    /// The subject of each run, in order; a subject can come several times.
+    pub(super) fn subjects(&self) -> impl Iterator<Item = &str> {
         self.runs.iter().map(|run| &*run.subject)
     }
 
-    /// Bytes in memory, roughly.
-    #[must_use]
-    pub fn heap_bytes(&self) -> usize {
+    /// Approximate bytes in memory.
+    pub(super) fn heap_bytes(&self) -> usize {
         self.runs.iter().map(|run| size_of::<Run>() + run.subject.len()).sum()
     }
 
-    /// Adds the rows of a batch that begins at a row of a row group.
+    /// Adds the rows of a batch that begins at row `at` of a row group.
     pub(super) fn add(
         &mut self,
         row_group: usize,
@@ -103,10 +100,10 @@ impl FileRuns {
                     .ok()
                     .filter(|key| *key < names.len())
                     .map_or("", |k| names.value(k));
-                let goes_on = self.runs.last().is_some_and(|run| {
+                let continues = self.runs.last().is_some_and(|run| {
                     run.row_group == row_group && run.kind == kind && &*run.subject == name
                 });
-                if !goes_on {
+                if !continues {
                     let (rows, subject) = (position..position, name.into());
                     self.runs.push(Run { row_group, rows, subject, kind, least: value, greatest: value });
                 }

@@ -1,8 +1,8 @@
 //! The SQL session: the tables, the views and functions of `sql/`, and nothing that can write.
 //!
-//! **PLANNED-ONCE**: a session is made once, and its views and functions when the first statement needs one. What a
-//! statement sees travels with it as an extension of its configuration, which the tables ask; so new commits and new hot
-//! rows cost no planning of views.
+//! **PLANNED-ONCE**: a session is made once, and its views and functions are planned once, when the first statement
+//! needs one. The pinned snapshot is an extension of a statement's configuration, which the tables read, so new commits
+//! and new hot rows cause no planning of views.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,15 +27,14 @@ use crate::error::{Error, Result};
 use crate::lake::scan::store_url;
 use crate::lake::schema::TABLES;
 
-/// Most operators, parentheses and set operations in a statement: they nest, and nesting costs stack.
+/// Maximum operators, parentheses and set operations in a statement: they nest, and nesting needs stack.
 const MAX_OPERATORS: usize = 1000;
 
 /// Name of the schema that holds tables and views.
 const SCHEMA: &str = "public";
 
-/// The views of `sql/`, by file name, in the order they are made.
-#[must_use]
-pub fn views() -> [(&'static str, &'static str); 16] {
+/// The views of `sql/`: name and statement, in the order in which they are made.
+fn views() -> [(&'static str, &'static str); 16] {
     [
         ("messages", include_str!("../../sql/messages.sql")),
         ("dead_letters", include_str!("../../sql/dead_letters.sql")),
@@ -60,9 +59,9 @@ pub fn views() -> [(&'static str, &'static str); 16] {
 pub(super) struct Resources {
     /// Bytes that operators may hold before they spill.
     pub(super) memory: usize,
-    /// Where they spill to; the system's directory for temporary files if none is given.
+    /// Where they spill to. `None`: the system's directory for temporary files.
     pub(super) spill_dir: Option<PathBuf>,
-    /// Most bytes spilled.
+    /// Maximum bytes spilled.
     pub(super) spill_max: u64,
 }
 
@@ -86,12 +85,12 @@ impl Resources {
 /// Plans statements.
 pub(super) struct Session {
     context: SessionContext,
-    /// Whether views and functions are there.
+    /// Set once views and functions are registered.
     complete: OnceCell<()>,
 }
 
 impl Session {
-    /// A session over files; `partitions` is how many threads one statement may keep busy.
+    /// A session over files. `partitions`: how many threads one statement may use.
     pub(super) async fn new(files: &FileCache, resources: Resources, partitions: usize) -> Result<Session> {
         let mut config = SessionConfig::new()
             .with_information_schema(true)
@@ -112,12 +111,12 @@ impl Session {
         Ok(Session { context, complete: OnceCell::new() })
     }
 
-    /// Makes views and functions. Planning them takes longer than most statements run, so it can be done before there is
-    /// one; else the first that names more than tables does it.
+    /// Makes views and functions. Planning them takes longer than most statements run, so it can be done ahead.
+    /// Otherwise the first statement that names more than tables does it.
     pub(super) async fn complete(&self) -> Result<()> {
         let make = async || {
             for (name, sql) in views() {
-                // a statement that was given up can have ended between two of them
+                // a cancelled statement can have ended between two of them
                 if self.context.table_exist(name).map_err(|error| Error::Invariant(error.to_string()))? {
                     continue;
                 }
@@ -129,7 +128,7 @@ impl Session {
         self.complete.get_or_try_init(make).await.map(drop)
     }
 
-    /// Whether a statement is a query that names nothing but tables.
+    /// Whether a statement is a query that names only tables.
     fn needs_only_tables(&self, statement: &str) -> bool {
         let state = self.context.state();
         let dialect = state.config_options().sql_parser.dialect;
@@ -140,7 +139,7 @@ impl Session {
         is_query && state.resolve_table_references(&parsed).is_ok_and(|names| names.iter().all(is_table))
     }
 
-    /// The plan of one read-only statement over what is pinned.
+    /// The plan of one read-only statement over a pinned snapshot.
     pub(super) async fn plan(&self, pinned: Arc<Pinned>, statement: &str) -> Result<DataFrame> {
         check_nesting(statement)?;
         if !self.complete.initialized() && !self.needs_only_tables(statement) {
@@ -162,7 +161,7 @@ impl Session {
     }
 }
 
-/// Refuses statements that nest too deep for any stack, before anything walks them.
+/// Refuses statements that could nest too deep for the stack, before anything recurses into them.
 fn check_nesting(statement: &str) -> Result<()> {
     let dialect = GenericDialect {};
     let tokens = Tokenizer::new(&dialect, statement).tokenize();
@@ -188,10 +187,10 @@ fn check_nesting(statement: &str) -> Result<()> {
     }
 }
 
-/// The one place where an error of the engine becomes one of ours.
+/// Converts an error of the engine. All conversions happen here.
 pub(super) fn sql_error(error: &DataFusionError) -> Error {
     let text = error.strip_backtrace();
-    // from within other errors; the engine names a setting of its own there
+    // can be nested in other errors, and names a setting of the engine
     if text.contains("max_temp_directory_size") {
         let what =
             "the statement spills more to disk than sql.spill_max allows; narrow it, for example by dt";
@@ -204,7 +203,7 @@ pub(super) fn sql_error(error: &DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(what) => {
             Error::Limit(format!("the statement needs more memory than sql.memory allows: {what}"))
         }
-        // what decoders written in C say when they get no memory
+        // decoders written in C report this when they get no memory
         DataFusionError::ParquetError(source) if source.to_string().contains("Allocation error") => {
             Error::Limit(format!("the statement needs more memory than sql.memory allows: {source}"))
         }
@@ -218,8 +217,8 @@ pub(super) fn sql_error(error: &DataFusionError) -> Error {
     }
 }
 
-/// What functions say that cannot hold what they were asked for. Columns count in 31 bits, so beyond 2 GiB there is no
-/// array, and no memory would help.
+/// Texts of functions that cannot allocate their result. Offsets of columns have 31 bits, so no array exceeds 2 GiB,
+/// whatever the memory.
 const TOO_LARGE: [&str; 6] = [
     "failed to allocate",
     "memory allocation failed",
@@ -229,7 +228,7 @@ const TOO_LARGE: [&str; 6] = [
     "requested length",
 ];
 
-/// The error of a text that no library has a kind for.
+/// The error of a text for which no library has an error kind.
 pub(super) fn of_text(text: String) -> Error {
     if TOO_LARGE.iter().any(|known| text.contains(known)) {
         return Error::Limit(format!(
@@ -256,13 +255,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn views_are_made_when_a_statement_names_one_and_go_on_where_they_were_given_up() {
+    async fn views_are_made_on_demand_and_completed_after_a_cancelled_statement() {
         let session = session().await;
         assert!(session.needs_only_tables("SELECT count(*) FROM message"));
         for other in ["SELECT * FROM messages", "SHOW TABLES", "SELECT * FROM offsets_at('a', 'b', now())"] {
             assert!(!session.needs_only_tables(other), "{other}");
         }
-        // as a statement leaves it that was given up between two views
+        // the state after a statement that was cancelled between two views
         let [(_, first), ..] = views();
         session.context.sql(first).await.unwrap();
         session.complete().await.unwrap();

@@ -1,8 +1,8 @@
-//! Read-only SQL in this process: for statements that are our own, and for the command line. Statements of anybody else
-//! belong into processes of their own (`isolated/`), since nothing here bounds the memory of expressions or ends a
-//! computation that never pauses.
+//! Read-only SQL in this process: for our own statements and for the command line. Statements of users belong in worker
+//! processes (`isolated/`), since nothing here limits the memory of expressions or interrupts a computation that never
+//! yields.
 //!
-//! Statements run on threads of their own, so that a heavy one cannot delay a lookup or the server itself.
+//! Statements run on separate threads, so that a heavy one cannot delay a lookup or the server itself.
 
 use std::sync::Arc;
 
@@ -20,14 +20,14 @@ use super::session::{Resources, Session, sql_error};
 use crate::config;
 use crate::error::{Error, Result};
 
-/// How much later than the engine the reader of rows gives up: the engine can be inside a computation that no timer
-/// interrupts.
+/// How long after the deadline the reader of rows waits for the outcome: no timer interrupts a computation of the
+/// engine.
 const GRACE: std::time::Duration = std::time::Duration::from_millis(200);
-/// Stack of the threads that plan and run statements: plans are trees that are walked by recursion.
+/// Stack of the threads that plan and run statements: plans are trees, and walking them recurses.
 pub(super) const STACK_BYTES: usize = 64 << 20;
-/// Most threads: each takes address space for its stack, used or not.
-pub(super) const MOST_THREADS: usize = 8;
-/// Batches made ahead of the reader.
+/// Maximum threads: each reserves address space for its stack.
+pub(super) const MAX_THREADS: usize = 8;
+/// Batches that are computed ahead of the reader.
 const BATCHES_AHEAD: usize = 2;
 
 /// Runs statements in this process.
@@ -48,9 +48,9 @@ impl Drop for SqlEngine {
     }
 }
 
-/// How many threads statements get.
+/// Number of threads for statements.
 pub(super) fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS)
+    std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS)
 }
 
 impl SqlEngine {
@@ -78,8 +78,8 @@ impl SqlEngine {
     /// Starts a statement.
     ///
     /// # Errors
-    /// [`Error::Sql`] if it is no query or does not fit the tables; [`Error::Limit`] if it is too long or
-    /// waited too long for its turn.
+    /// [`Error::Sql`] if it is no query or does not fit the tables; [`Error::Limit`] if it is too long or runs too
+    /// long; [`Error::Busy`] if it got no permit in time.
     pub async fn query(&self, statement: &str) -> Result<SqlRows> {
         limits::check_length(statement, &self.settings)?;
         self.catalog.check_open()?;
@@ -98,7 +98,7 @@ impl SqlEngine {
             let _permit = permit;
             let sender = RowsSender { batches, end };
             let run = async {
-                // planned here and not by the caller: planning is work, too
+                // planned here and not by the caller, because planning needs CPU time, too
                 let session = session.get_or_try_init(|| make_session(&catalog, &settings)).await?;
                 let frame = session.plan(catalog.pin(), &statement).await?;
                 drive(frame, planned, &sender.batches, limits).await
@@ -112,9 +112,9 @@ impl SqlEngine {
             Some(threads) => AbortOnDropHandle::new(threads.spawn(work)),
             None => return Err(Error::Invariant("the SQL threads are gone".to_owned())),
         };
-        let patience = limits.deadline + GRACE;
-        // from here on dropping the rows cancels the statement
-        Unplanned { batches: taken, end: ended, limits, patience, task: Some(task) }.planned(schema).await
+        let give_up_at = limits.deadline + GRACE;
+        // from here on, dropping the rows cancels the statement
+        Unplanned { batches: taken, end: ended, limits, give_up_at, task: Some(task) }.planned(schema).await
     }
 }
 

@@ -1,6 +1,6 @@
-//! Which subjects the tables hold, and from when to when: what is told where nothing was found.
+//! Which subjects the tables hold, and their spans of time. Answers without a hit report it.
 //!
-//! Only the runs of subjects are looked at, never rows. Nothing here guesses what somebody meant.
+//! Only the runs of subjects are read, never rows. Nothing here guesses which subject was meant.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,12 @@ use super::catalog::PinnedTable;
 use crate::error::Result;
 
 impl Catalog {
-    /// Least and greatest value of a subject's span column ([`super::span_column`]) in a table, if it has the subject.
+    /// Least and greatest value of a subject's span column ([`super::runs::span_column`]); `None` if the table lacks
+    /// the subject.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
-    pub async fn span_of(
+    pub(crate) async fn span_of(
         &self,
         table: &PinnedTable,
         system: &str,
@@ -33,21 +34,21 @@ impl Catalog {
         Ok(span)
     }
 
-    /// Subjects of the newest files of a table, of no more than `most_files`.
+    /// Subjects of the newest files of a table, of at most `max_files` files.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
-    pub async fn newest_subjects(
+    pub(crate) async fn newest_subjects(
         &self,
         table: &PinnedTable,
         system: &str,
-        most_files: usize,
+        max_files: usize,
     ) -> Result<BTreeSet<String>> {
         let mut files: Vec<_> =
             table.files.iter().filter(|file| file.stats.may_contain_text("system", system)).collect();
         files.sort_by_key(|file| std::cmp::Reverse(file.day));
         let mut subjects = BTreeSet::new();
-        for file in files.into_iter().take(most_files) {
+        for file in files.into_iter().take(max_files) {
             let reader = self.files.reader(&table.folder, file);
             let runs = self.files.runs(&reader, table.snapshot.def).await?;
             subjects.extend(runs.subjects().map(str::to_owned));

@@ -1,5 +1,5 @@
-//! `/api/message/detail`: one message with its attributes, from the slave that still has it, else from the stored
-//! content.
+//! `/api/message/detail`: one message with its attributes, from the slave if it still has the message, else from the
+//! tables.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +14,9 @@ use crate::http::app::App;
 use crate::lake::schema::{CONTENT, SYSTEM_QMQ};
 use crate::query::lookup::{Condition, ContentRow, find};
 
-/// Attribute that carries the create time of the message's header.
+/// Attribute with the create time from the message's header.
 const CREATE_TIME: &str = "qmq_createTime";
-/// Attribute that says that the body is no attribute map.
+/// Attribute that marks a body that is no attribute map.
 const CORRUPT: &str = "qmq_corruptData";
 
 /// A message.
@@ -36,14 +36,14 @@ pub(super) struct Detail {
 /// Where an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// The slave has it still.
+    /// A slave.
     Slave,
     /// The tables.
     Store,
 }
 
 impl Origin {
-    /// Value of the header that tells.
+    /// Value of the header [`super::CONTENT_FROM`].
     pub(super) fn name(self) -> &'static str {
         match self {
             Origin::Slave => "slave",
@@ -112,7 +112,7 @@ async fn from_store(
     let mut newest: Option<ContentRow> = None;
     for batch in find(&app.catalog.files, table, &name.subject, &conditions, &ContentRow::COLUMNS).await? {
         for row in ContentRow::of(&batch)? {
-            // a broker that crashed can use a sequence twice; the later message is the one it has now
+            // a broker that crashed can use a sequence twice; the later message is the one that it has now
             if newest.as_ref().is_none_or(|known| row.store_time_ms >= known.store_time_ms) {
                 newest = Some(row);
             }

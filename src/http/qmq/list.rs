@@ -12,7 +12,7 @@ use crate::http::page_token::{self, BadToken};
 use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, SYSTEM_QMQ, TableDef};
 use crate::query::lookup::{Condition, MessageKey, MessageRow, NewestQuery, find, newest};
 
-/// An answer of both routes.
+/// The answer of both routes.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct List {
     list: Vec<Item>,
@@ -32,11 +32,11 @@ struct Item {
     broker_group: String,
 }
 
-/// Real messages of a subject.
+/// Messages of a subject, without retries and dead letters.
 pub(super) async fn messages(app: &App, text: &str) -> Result<List, Refusal> {
     let query = BackupQuery::parse(text, app.zone)?;
     if query.is_delay {
-        // delay messages live in delay servers; what reaches a broker is listed as any other
+        // delay messages are in delay servers; once delivered to a broker they are listed like others
         return Ok(List::default());
     }
     let kind = Condition::number("kind", i64::from(Kind::Normal.as_i8()));
@@ -112,8 +112,8 @@ fn in_order(
 
 /// First and last second of the create time, both included.
 ///
-/// The whole second of the end belongs to the window, that of the begin does not. A page after the first has
-/// no end of its own. An id without bounds is looked for whatever its age.
+/// The window includes the whole second of the end, and excludes that of the begin. A page after the first has no upper
+/// bound but its token. A query by id without bounds has no limit of age.
 fn window(app: &App, query: &BackupQuery) -> (i64, i64) {
     let second = |ms: i64| ms.div_euclid(1000);
     let by_id = query.message_id.is_some();
@@ -131,7 +131,7 @@ fn window(app: &App, query: &BackupQuery) -> (i64, i64) {
     (first, last)
 }
 
-/// The same time of day some calendar days earlier in the server's zone, in milliseconds.
+/// The same time of day some calendar days earlier in the server's time zone, in milliseconds.
 pub(super) fn days_before(app: &App, time_ms: i64, days: u32) -> i64 {
     let plain = time_ms.saturating_sub(i64::from(days) * 24 * 3600 * 1000);
     let Some(local) = app.zone.timestamp_millis_opt(time_ms).single() else { return plain };

@@ -1,8 +1,7 @@
 //! The four documented routes of QMQ's backup server, unchanged for their clients.
 //!
-//! Where the original loses or hides data the better answer is given; where it answers an error with status
-//! 200 and an empty form, that form is kept for `http.legacy_errors = true` and an honest status is the
-//! default.
+//! Where the original loses or hides data, the answer here is complete. Where it answers an error with status 200 and
+//! an empty form, the default is an error status, and `http.legacy_errors = true` gives the original form.
 
 mod detail;
 mod list;
@@ -34,10 +33,10 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/api/message/records", get(message_records))
 }
 
-/// Header of a detail that tells whether the `slave` or the `store` gave it.
+/// Header of a detail: whether it comes from the `slave` or the `store`.
 const CONTENT_FROM: &str = "mqlake-content-from";
 
-/// A route's own part in the original's way of answering.
+/// The documented routes, which differ in how the original answers errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route {
     Message,
@@ -52,7 +51,7 @@ enum Refusal {
     Query(BadQuery),
     /// The page token cannot be used.
     Token(BadToken),
-    /// Something failed.
+    /// Answering failed.
     Failed(Error),
 }
 
@@ -94,7 +93,7 @@ async fn respond(app: &App, route: Route, raw_query: Option<&str>) -> Response {
     let text = match parameter(raw_query, route.parameter()) {
         Ok(Some(text)) if !text.is_empty() => text,
         Ok(_) => return route.missing(app),
-        // the original's container refuses these before its own code runs
+        // the original's container also refuses these
         Err(error) => {
             return Problem::new(StatusCode::BAD_REQUEST, "bad-request", error.to_string())
                 .field(Some(route.parameter().to_owned()))
@@ -102,8 +101,8 @@ async fn respond(app: &App, route: Route, raw_query: Option<&str>) -> Response {
                 .into_response();
         }
     };
-    let _place = match app.place().await {
-        Ok(place) => place,
+    let _permit = match app.permit().await {
+        Ok(permit) => permit,
         Err(busy) => return route.refused(app, Refusal::Failed(busy)),
     };
     let answer = tokio::time::timeout(app.config.http.timeout, route.answer(app, &text)).await;
@@ -138,7 +137,7 @@ impl Route {
             Route::Detail => {
                 let (found, origin) = detail::detail(app, text).await?;
                 let mut response = json_within(app, &found, None).await?;
-                // the document stays what clients know; where it comes from is beside it
+                // the origin is a header, so that the document stays as clients know it
                 response.headers_mut().insert(CONTENT_FROM, HeaderValue::from_static(origin.name()));
                 Ok(response)
             }

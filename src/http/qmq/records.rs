@@ -1,4 +1,4 @@
-//! `/api/message/records`: who pulled and acknowledged a message, its retries, its dead letters.
+//! `/api/message/records`: who pulled and acknowledged a message, and its retries and dead letters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,9 +17,9 @@ use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, RECORD, SYSTEM_QMQ};
 use crate::query::Pinned;
 use crate::query::lookup::{Condition, MessageRow, RecordRow, find};
 
-/// Retries of one message whose records are looked up.
+/// Maximum retries of one message whose records are looked up.
 const MAX_RETRIES: usize = 1000;
-/// Look-ups of retries at the same time.
+/// Maximum concurrent lookups of retries.
 const CONCURRENT_RETRIES: usize = 8;
 
 /// An answer.
@@ -40,7 +40,7 @@ struct Item {
     sequence: String,
 }
 
-/// Messages whose records are wanted.
+/// A message whose records are looked up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Target {
     kind: Kind,
@@ -78,8 +78,8 @@ async fn of_message(
     Ok(Records { records: found.into_iter().map(|row| item(row, Kind::Normal)).collect() })
 }
 
-/// What a subject can stand for: itself; the retry or dead queues of all groups (`%RETRY%<subject>`); that of
-/// one group (`%RETRY%<subject>%<group>`).
+/// The possible meanings of a subject: itself, the retry or dead queues of all groups (`%RETRY%<subject>`), or the one
+/// of a single group (`%RETRY%<subject>%<group>`).
 fn meanings(subject: &str) -> Vec<(Kind, String, Option<String>)> {
     let mut meanings = vec![(Kind::Normal, subject.to_owned(), None)];
     let name = SubjectName::parse(subject);
@@ -115,7 +115,7 @@ async fn of_retries(app: &App, pinned: &Pinned, subject: &str, id: &str) -> Resu
     }
     rows.sort_by_key(MessageRow::key);
     rows.truncate(MAX_RETRIES);
-    // a retry is known by its queue: broker group, consumer group and sequence
+    // a retry is identified by broker group, consumer group and sequence
     let targets: BTreeSet<Target> = rows
         .into_iter()
         .map(|row| Target {
@@ -133,7 +133,7 @@ async fn of_retries(app: &App, pinned: &Pinned, subject: &str, id: &str) -> Resu
 }
 
 async fn of_dead_letters(app: &App, pinned: &Pinned, subject: &str, id: &str) -> Result<Records, Refusal> {
-    // the original finds its markers under `%DEAD_RETRY%<subject>` only, its documentation names the subject
+    // the original finds markers only under `%DEAD_RETRY%<subject>`, but its documentation uses the plain subject
     let subject = subject.strip_prefix(DEAD_PREFIX).unwrap_or(subject);
     let conditions = [Condition::text("message_id", id)];
     let table = pinned.table(&DEAD_MESSAGE)?;
@@ -160,7 +160,7 @@ async fn of_dead_letters(app: &App, pinned: &Pinned, subject: &str, id: &str) ->
     Ok(Records { records: records.collect() })
 }
 
-/// The latest pull and the latest ack of each consumer group; the earlier ones are in SQL's `record`.
+/// The latest pull and the latest ack of each consumer group. Earlier ones are only in the table `record`, by SQL.
 async fn latest(app: &App, pinned: &Pinned, target: &Target) -> Result<Vec<RecordRow>> {
     let mut conditions = vec![
         Condition::number("kind", i64::from(target.kind.as_i8())),

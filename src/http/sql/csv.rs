@@ -1,5 +1,5 @@
-//! Rows as CSV. NULL is nothing, an empty text is `""`, and lists, maps and structs are JSON, so that both can be told
-//! apart inside of them, too.
+//! Rows as CSV. NULL is an empty field, and an empty text is `""`. Lists, maps and structs are JSON, so that NULL and
+//! an empty text also differ inside of them.
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{FieldRef, Schema};
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// If a column cannot be printed.
-pub fn csv_text(batches: &[RecordBatch]) -> Result<Vec<u8>> {
+pub(crate) fn csv_text(batches: &[RecordBatch]) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     if let Some(first) = batches.first() {
         header(first.schema_ref(), &mut text);
@@ -102,7 +102,7 @@ fn separate(column: usize, text: &mut Vec<u8>) {
     }
 }
 
-/// A value, in quotes if it is empty or could be taken for something else.
+/// A value, in quotes if it is empty or contains a separator.
 fn quoted(value: &str, text: &mut Vec<u8>) {
     if !value.is_empty() && !value.contains([',', '"', '\n', '\r']) {
         text.extend(value.as_bytes());

@@ -1,4 +1,4 @@
-//! Rows as chunks of a body.
+//! Encodes rows as chunks of a body.
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -10,7 +10,7 @@ use super::names::{distinct_names, renamed};
 use crate::error::Result;
 use crate::query::SqlRows;
 
-/// How rows are written.
+/// Format of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Json,
@@ -20,7 +20,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// The first one in `Accept` that is known.
+    /// The first known format in `Accept`; JSON without that header.
     pub(super) fn negotiate(headers: &HeaderMap) -> Option<Format> {
         let Some(accept) = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()) else {
             return Some(Format::Json);
@@ -51,7 +51,7 @@ impl Format {
 pub(super) struct RowsEncoder {
     rows: SqlRows,
     writer: Option<Writer>,
-    /// The columns as they are named in the answer.
+    /// The columns with their names in the answer.
     schema: SchemaRef,
 }
 
@@ -70,7 +70,7 @@ impl RowsEncoder {
             Format::Json => Writer::Json(nulls().build(Vec::new())),
             Format::NdJson => Writer::NdJson(nulls().build(Vec::new())),
             Format::Csv => {
-                // the header belongs to an empty answer, too
+                // an empty answer has the header, too
                 let mut pending = Vec::new();
                 csv::header(&schema, &mut pending);
                 Writer::Csv(pending)

@@ -1,8 +1,8 @@
 //! `GET /api/sql?q=…` and `POST /api/sql`: rows as JSON, NDJSON, CSV or an Arrow IPC stream.
 //!
-//! An answer is streamed. Its beginning is held back until it is large enough or complete, so that a
-//! statement that fails early gets a status of its own; one that fails later ends the connection without
-//! the proper end of the body, so that no client takes a part for the whole.
+//! An answer is streamed. Its beginning is held back until it is large enough or complete, so that a statement that
+//! fails early gets an error status. If it fails later, the body is cut off without its proper end, so that no client
+//! mistakes it for complete.
 
 mod csv;
 mod encode;
@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::stream;
 
-pub use csv::csv_text;
+pub(crate) use csv::csv_text;
 pub(crate) use names::{distinct_names, renamed};
 
 use super::Problem;
@@ -31,7 +31,7 @@ use encode::{Format, RowsEncoder};
 /// Bytes held back before the status is decided.
 const HOLD_BACK_BYTES: usize = 256 * 1024;
 
-/// The route. Its bodies are bounded by `sql.max_statement` alone.
+/// The route. Only `sql.max_statement` limits its bodies.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new().route("/api/sql", get(get_sql).post(post_sql))
 }

@@ -1,4 +1,4 @@
-//! Names of columns in JSON, where an object has each name once: a name that came before gets `_2`, `_3` and so on.
+//! Names of columns in JSON, where a name must be unique in an object: a repeated name gets `_2`, `_3` and so on.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 
 use crate::error::Result;
 
-/// The schema with each name once.
+/// The schema with unique names.
 #[must_use]
 pub(crate) fn distinct_names(schema: &SchemaRef) -> SchemaRef {
     let mut taken: HashSet<String> = HashSet::new();
@@ -21,7 +21,7 @@ pub(crate) fn distinct_names(schema: &SchemaRef) -> SchemaRef {
         if taken.insert(name.clone()) {
             return field.clone();
         }
-        // names that are there anyway are left to their columns
+        // a name of another column is not taken
         let free = (2_usize..).map(|number| format!("{name}_{number}"));
         let free = free.filter(|name| !first.contains(name.as_str())).find(|name| taken.insert(name.clone()));
         Arc::new(field.as_ref().clone().with_name(free.unwrap_or_default()))
@@ -32,7 +32,7 @@ pub(crate) fn distinct_names(schema: &SchemaRef) -> SchemaRef {
 /// The same rows under other names.
 ///
 /// # Errors
-/// If `schema` is not of these rows.
+/// If `schema` does not fit these rows.
 pub(crate) fn renamed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(schema.clone(), batch.columns().to_vec(), &options)?)
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn each_name_is_there_once_and_the_first_keeps_it() {
+    fn names_are_unique_and_the_first_column_keeps_its_name() {
         assert_eq!(names(&["a", "b"]), ["a", "b"]);
         assert_eq!(names(&["a", "a", "a"]), ["a", "a_2", "a_3"]);
         assert_eq!(names(&["a", "a", "a_2", "b", "b"]), ["a", "a_3", "a_2", "b", "b_2"]);

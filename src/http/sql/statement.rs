@@ -1,4 +1,4 @@
-//! The statement of a request: from the address, from the body, or from a member of a JSON body.
+//! The statement of a POST request: the body, or a member of a JSON body.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::http::app::App;
 use crate::http::body::{Taken, read_up_to};
 use crate::query::too_long;
 
-/// Most bytes that one byte of a statement takes as JSON: `\u0061`.
+/// Maximum bytes of one byte of a statement as JSON: `\u0061`.
 const JSON_BYTES: usize = 6;
-/// What a JSON body may have beside the statement.
+/// Maximum bytes of a JSON body beside the statement.
 const JSON_REST: usize = 4096;
-/// Most bytes of a body that is too long that are read and dropped, so that its sender gets to read the answer.
+/// Maximum bytes read and dropped of a body that is too long, so that its sender gets to read the answer.
 const DROPPED_BYTES: usize = 256 << 20;
-/// Longest time for that.
+/// Maximum time for reading and dropping them.
 const DROP_TIME: Duration = Duration::from_secs(10);
 
 /// The statement in a body.
@@ -25,12 +25,12 @@ pub(super) async fn of_body(app: &App, headers: &HeaderMap, body: Body) -> Resul
     let settings = &app.config.sql;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let is_json = kind.to_ascii_lowercase().starts_with("application/json");
-    let longest = usize::try_from(settings.max_statement.as_u64()).unwrap_or(usize::MAX);
-    let most = match is_json {
-        true => longest.saturating_mul(JSON_BYTES).saturating_add(JSON_REST),
-        false => longest,
+    let max = usize::try_from(settings.max_statement.as_u64()).unwrap_or(usize::MAX);
+    let max = match is_json {
+        true => max.saturating_mul(JSON_BYTES).saturating_add(JSON_REST),
+        false => max,
     };
-    let Some(taken) = read(app, headers, body, most).await? else { return Err(too_long(settings).into()) };
+    let Some(taken) = read(app, headers, body, max).await? else { return Err(too_long(settings).into()) };
     let statement = if is_json { of_json(&taken.bytes)? } else { of_text(&taken.bytes)? };
     match statement.trim().is_empty() {
         true => Err(bad("the statement is missing; send one SQL statement as the body")),
@@ -63,18 +63,18 @@ fn of_json(bytes: &[u8]) -> Result<String, Problem> {
     }
 }
 
-/// The whole body, or `None` if it is longer than `most`.
-async fn read(app: &App, headers: &HeaderMap, body: Body, most: usize) -> Result<Option<Taken>, Problem> {
-    let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+/// The whole body, or `None` if it is longer than `max`.
+async fn read(app: &App, headers: &HeaderMap, body: Body, max: usize) -> Result<Option<Taken>, Problem> {
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let mut data = body.into_data_stream();
-    if told.is_some_and(|length: usize| length > most) {
-        // who waits for a word before sending is spared the sending
+    if declared.is_some_and(|length: usize| length > max) {
+        // a client that waits for `100 Continue` does not send the body
         if !headers.contains_key(header::EXPECT) {
             discard(data).await;
         }
         return Ok(None);
     }
-    let taken = read_up_to(app, &mut data, most).await?;
+    let taken = read_up_to(app, &mut data, max).await?;
     if taken.is_none() {
         discard(data).await;
     }

@@ -1,4 +1,4 @@
-//! `GET /api/v1/backtrack/preview`: what a group would consume again if it were set back to a time.
+//! `GET /api/v1/backtrack/preview`: what a group would consume again if it were reset to a time.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,16 +16,16 @@ use crate::query::PreviewQuery;
 #[derive(Debug, Serialize)]
 pub(super) struct Preview {
     queues: Vec<QueuePreview>,
-    /// Messages in all queues.
+    /// Number of messages in all queues.
     messages: i64,
-    /// Of these, how many the group had consumed successfully; null if nobody told that of some.
+    /// How many of them the group has consumed successfully; null if that is unknown for some.
     consumed: Option<i64>,
-    /// Of these, how many the broker does not have any more; null if nobody told that of some.
+    /// How many of them the broker no longer has; null if that is unknown for some.
     gone: Option<i64>,
-    /// `offsets` if there are no traces of the group, so that all before its place counts as consumed.
+    /// `offsets` if there are no traces of the group, so that all messages before its offset count as consumed.
     #[serde(skip_serializing_if = "Option::is_none")]
     consumed_by: Option<&'static str>,
-    /// If nothing is known of the group.
+    /// What is known, if the group is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     known: Option<Known>,
 }
@@ -34,26 +34,26 @@ pub(super) struct Preview {
 struct QueuePreview {
     broker: String,
     queue_id: Option<i32>,
-    /// Where the group would begin.
+    /// The offset at which the group would begin.
     from_offset: i64,
-    /// Where the group stands now; the end of the queue if that is not known.
+    /// The current offset of the group; the end of the queue if that is unknown.
     to_offset: i64,
-    /// Whether the broker or a sample told where the group stands.
+    /// Whether the current offset of the group is known, from the broker or a sample.
     to_is_known: bool,
     messages: i64,
     consumed: Option<i64>,
-    /// First offset that the broker still had when it was asked last.
+    /// First offset that the broker still had when it was last asked.
     broker_first_offset: Option<i64>,
     gone: Option<i64>,
-    /// `traces`, `offsets`, or of QMQ `acks`.
+    /// `traces` or `offsets`; for QMQ `acks`.
     #[serde(skip_serializing)]
     consumed_by: Option<String>,
-    /// Offsets between the two places of which no message is stored.
+    /// Number of offsets in the range for which no message is stored.
     #[serde(skip_serializing_if = "is_zero")]
     not_kept: i64,
 }
 
-/// Traces, of QMQ acknowledgements, are what one expects.
+/// The value of `consumed_by` that answers mention. Traces, and for QMQ acknowledgements, are the normal case.
 const BY_OFFSETS: &str = "offsets";
 
 fn is_zero(number: &i64) -> bool {
@@ -71,9 +71,9 @@ pub(super) async fn preview(app: &App, mut params: Params) -> Result<Preview, Re
     let mut live = Vec::new();
     if let Some(follow) = &app.follow {
         let whole = system.conventions().whole_group(&group, &topic);
-        let places = follow.group_positions(system.name(), &topic, &whole).await.into_iter();
+        let offsets = follow.group_positions(system.name(), &topic, &whole).await.into_iter();
         live.extend(
-            places.map(|place| (place.broker, place.queue_id, place.consumer_offset, place.min_offset)),
+            offsets.map(|place| (place.broker, place.queue_id, place.consumer_offset, place.min_offset)),
         );
     }
     let query = PreviewQuery { system: system.name(), group: &group, topic: &topic, time, live: &live };

@@ -1,4 +1,4 @@
-//! Bodies of messages, where they were kept.
+//! Reads the bodies of messages that were kept.
 
 use arrow::array::{Array, AsArray};
 use base64::Engine;
@@ -13,8 +13,8 @@ use crate::lake::schema::CONTENT;
 use crate::query::Pinned;
 use crate::query::lookup::{self, MessagePlace, Numbers, StoredMessage, numbers, rows_at};
 
-/// Place of a message: broker, queue, queue offset, time, and place in the log.
-type Place = (String, i64, i64, i64, i64);
+/// Position of a message in its topic: broker, queue, queue offset, time, and physical offset.
+type Position = (String, i64, i64, i64, i64);
 
 /// The kept bodies of some messages.
 pub(super) async fn bodies_of(
@@ -22,14 +22,14 @@ pub(super) async fn bodies_of(
     pinned: &Pinned,
     system: &str,
     messages: &[StoredMessage],
-) -> Result<HashMap<(String, Place), Vec<u8>>> {
-    let mut by_topic: HashMap<&str, HashSet<lookup::Place<'_>>> = HashMap::new();
-    // bodies of an older version do not tell the place in the log
-    let mut places: HashMap<(&str, &str, i64, i64, i64), i64> = HashMap::new();
+) -> Result<HashMap<(String, Position), Vec<u8>>> {
+    let mut by_topic: HashMap<&str, HashSet<lookup::Position<'_>>> = HashMap::new();
+    // bodies in files of older versions have no physical offset
+    let mut physical_offsets: HashMap<(&str, &str, i64, i64, i64), i64> = HashMap::new();
     for message in messages {
-        // bodies of QMQ are told as attributes
+        // for QMQ, bodies are shown as attributes
         let Some(queue_id) = message.queue_id else { continue };
-        by_topic.entry(&message.topic).or_default().insert(lookup::Place {
+        by_topic.entry(&message.topic).or_default().insert(lookup::Position {
             broker: &message.broker,
             queue_id,
             sequence: message.queue_offset,
@@ -37,7 +37,7 @@ pub(super) async fn bodies_of(
             physical_offset: message.physical_offset,
         });
         let (queue_offset, time) = (message.queue_offset, message.order_time);
-        places.insert(
+        physical_offsets.insert(
             (&message.topic, &message.broker, queue_id, queue_offset, time),
             message.physical_offset.unwrap_or(-1),
         );
@@ -59,17 +59,18 @@ pub(super) async fn bodies_of(
                 let (broker, queue, offset, time) =
                     (brokers.value(row), number(&queues), number(&offsets), number(&times));
                 let physical = physical.as_ref().and_then(|physical| physical.get(row));
-                let asked = || places.get(&(topic, broker, queue, offset, time)).copied().unwrap_or(-1);
-                let place = (broker.to_owned(), queue, offset, time, physical.unwrap_or_else(asked));
-                bodies.insert((topic.to_owned(), place), body.value(row).to_vec());
+                let asked =
+                    || physical_offsets.get(&(topic, broker, queue, offset, time)).copied().unwrap_or(-1);
+                let position = (broker.to_owned(), queue, offset, time, physical.unwrap_or_else(asked));
+                bodies.insert((topic.to_owned(), position), body.value(row).to_vec());
             }
         }
     }
     Ok(bodies)
 }
 
-/// Where the body of a message is found.
-pub(super) fn place_of(message: &StoredMessage) -> (String, Place) {
+/// Topic and position of a message, by which its body is found.
+pub(super) fn position_of(message: &StoredMessage) -> (String, Position) {
     let queue = message.queue_id.unwrap_or(-1);
     let physical = message.physical_offset.unwrap_or(-1);
     (
@@ -78,14 +79,14 @@ pub(super) fn place_of(message: &StoredMessage) -> (String, Place) {
     )
 }
 
-/// Most bytes of bodies read at a time.
+/// Maximum bytes of bodies read at a time.
 const STEP_BYTES: i64 = 4 << 20;
-/// What JSON can make of a byte.
+/// Maximum bytes of one byte as JSON.
 const JSON_FACTOR: usize = 6;
-/// Bytes of a message as JSON beside its texts.
+/// Estimated bytes of a message as JSON without its texts.
 const JSON_FRAME: usize = 1024;
 
-/// Adds the bodies to messages: as text, or in base64 if they are none.
+/// Adds the bodies to messages: as text, or in base64 if they are not text.
 pub(super) async fn with_bodies(
     app: &App,
     pinned: &Pinned,
@@ -97,7 +98,7 @@ pub(super) async fn with_bodies(
         let (step, rest) = left.split_at_mut(step(left));
         let mut bodies = bodies_of(app, pinned, system, step).await?;
         for message in step {
-            match bodies.remove(&place_of(message)).map(String::from_utf8) {
+            match bodies.remove(&position_of(message)).map(String::from_utf8) {
                 Some(Ok(text)) => message.body = Some(text),
                 Some(Err(bytes)) => message.body_base64 = Some(STANDARD.encode(bytes.as_bytes())),
                 None => {}
@@ -108,7 +109,7 @@ pub(super) async fn with_bodies(
     Ok(())
 }
 
-/// How many of the first messages are few enough for their bodies to be read at once.
+/// How many of the first messages can have their bodies read at once.
 pub(super) fn step(messages: &[StoredMessage]) -> usize {
     let mut bytes = 0;
     let fits = |message: &&StoredMessage| {
@@ -118,8 +119,8 @@ pub(super) fn step(messages: &[StoredMessage]) -> usize {
     messages.iter().take_while(fits).count().max(1).min(messages.len())
 }
 
-/// The messages of a page with their bodies, as many of the first ones as one answer may have. Returns the memory that
-/// they take up, and the place of the first message that was left out.
+/// Adds the bodies to the messages of a page, and leaves out the last messages if the answer would be too long. Returns
+/// the reserved memory, and the sort key of the first message that was left out.
 pub(super) async fn page_with_bodies(
     app: &App,
     pinned: &Pinned,
@@ -127,18 +128,18 @@ pub(super) async fn page_with_bodies(
     messages: &mut Vec<StoredMessage>,
 ) -> Result<(Held, Option<MessagePlace>)> {
     let mut expected = 0;
-    let longest = usize::try_from(app.config.import.max_body.as_u64()).unwrap_or(usize::MAX);
+    let max_body = usize::try_from(app.config.import.max_body.as_u64()).unwrap_or(usize::MAX);
     let fits = |message: &&StoredMessage| {
-        // what is longer was not kept
+        // longer bodies were not kept
         let body = usize::try_from(message.body_size.unwrap_or(0)).unwrap_or(0);
-        let body = if body > longest { 0 } else { body };
+        let body = if body > max_body { 0 } else { body };
         expected += text_bytes(message) + body + body / 3;
         expected <= app.max_answer()
     };
     let count = messages.iter().take_while(fits).count().max(1);
     let mut next = messages.get(count).map(StoredMessage::place);
     messages.truncate(count);
-    // for a moment they are there twice: as rows and as text
+    // twice, since they exist as rows and as text at the same time
     let held = app.answers.take(expected.saturating_mul(2), app.config.http.timeout).await?;
     with_bodies(app, pinned, system, messages).await?;
     if let Some(earlier) = cut(app, messages)? {
@@ -147,21 +148,21 @@ pub(super) async fn page_with_bodies(
     Ok((held, next))
 }
 
-/// Leaves out the last messages of a page if all are more than one answer may have; returns the place of the first one
-/// that was left out.
+/// Leaves out the last messages of a page if the answer would be too long. Returns the sort key of the first one that
+/// was left out.
 ///
 /// # Errors
-/// [`Error::Limit`] if one alone is too much.
+/// [`Error::Limit`] if the first message alone is too long.
 pub(super) fn cut(app: &App, messages: &mut Vec<StoredMessage>) -> Result<Option<MessagePlace>> {
-    let most = app.max_answer().saturating_sub(JSON_FRAME);
-    let at_most = messages.iter().map(text_bytes).fold(0, usize::saturating_add);
-    if at_most.saturating_mul(JSON_FACTOR) <= most {
+    let max = app.max_answer().saturating_sub(JSON_FRAME);
+    let estimated = messages.iter().map(text_bytes).fold(0, usize::saturating_add);
+    if estimated.saturating_mul(JSON_FACTOR) <= max {
         return Ok(None);
     }
     let (mut bytes, mut count) = (0, 0);
     for message in messages.iter() {
         bytes += json_bytes(message)? + 1;
-        if bytes > most {
+        if bytes > max {
             break;
         }
         count += 1;
@@ -179,7 +180,7 @@ pub(super) fn cut(app: &App, messages: &mut Vec<StoredMessage>) -> Result<Option
     Ok(next)
 }
 
-/// Bytes of the texts of a message, about.
+/// Approximate bytes of the texts of a message.
 fn text_bytes(message: &StoredMessage) -> usize {
     let keys = message.keys.iter().map(|key| key.len() + 4).sum::<usize>();
     let properties = message.properties.iter();

@@ -1,4 +1,4 @@
-//! `GET /api/v1/dead-letters`: what a group has given up, newest first.
+//! `GET /api/v1/dead-letters`: messages that a group gave up, newest first.
 
 use serde::Deserialize;
 
@@ -48,7 +48,7 @@ struct Row {
     store_ms: Option<i64>,
 }
 
-/// Of a system whose dead letters are in `dead_message`.
+/// Dead letters of a system that keeps them in `dead_message`.
 async fn of_table(
     app: &App,
     system: &'static dyn System,
@@ -99,7 +99,8 @@ async fn of_table(
     Ok(Messages { messages: found, next, watermark, known, ..Messages::default() })
 }
 
-/// The topic of a group's dead letters. A group that is asked for without its namespace has it found, if there is one.
+/// The topic of a group's dead letters. If the group is given without its namespace, and only one namespace has such a
+/// topic, that topic.
 async fn topic_of(app: &App, system: &str, group: &str, topic: String) -> Result<String> {
     let pinned = app.catalog.pin();
     let table = pinned.table(&MESSAGE)?;

@@ -1,5 +1,5 @@
-//! What is known where an answer is empty: whether the names in the request exist, what is kept, and why there can be
-//! nothing. Told beside the empty list as `known`; never an error, and never looked up where something was found.
+//! What is known when an answer is empty: whether the names in the request exist, what is stored, and why there may be
+//! no match. It is part of the answer as `known`. It is never an error, and never looked up if something was found.
 
 use std::collections::BTreeSet;
 
@@ -16,12 +16,12 @@ use crate::query::Pinned;
 use crate::query::lookup::{Condition, KeyHit, StoredMessage, find_anywhere, key_hits, messages_of};
 use crate::stream::{Conventions, System};
 
-/// Most names, topics and holes that are told.
-const MOST_TOLD: usize = 8;
-/// Most files whose subjects are compared with an unknown one.
-const MOST_FILES: usize = 64;
-/// Most copies that are looked at.
-const MOST_COPIES: usize = 100;
+/// Maximum names, topics and holes in an answer.
+const MAX_LISTED: usize = 8;
+/// Maximum files whose subjects are compared with an unknown one.
+const MAX_FILES: usize = 64;
+/// Maximum copies that are read.
+const MAX_COPIES: usize = 100;
 
 /// Why an answer is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -45,7 +45,7 @@ enum Reason {
     BeforeKept,
     /// The window begins after the newest message that is known.
     AfterWatermark,
-    /// Messages of the topic were gone before they could be read.
+    /// Messages of the topic were removed before they could be read.
     Hole,
     /// All names are known, and nothing matches.
     NoMatch,
@@ -65,17 +65,17 @@ pub(super) struct Known {
     id: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<bool>,
-    /// Names that are known and like the unknown one, the nearest first.
+    /// Known names that are similar to the unknown one, most similar first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     similar: Vec<String>,
     /// Stored topics of messages with the id or key.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     topics: Vec<String>,
-    /// Time of the first message that is kept of the topic, or of the system if the topic is unknown.
+    /// Time of the oldest stored message of the topic, or of the system if the topic is unknown.
     kept_from: Option<i64>,
-    /// Time of the newest one.
+    /// Time of the newest stored message of it.
     kept_to: Option<i64>,
-    /// Stretches that were gone before they could be read.
+    /// Ranges of offsets that were removed before they could be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     holes: Vec<Hole>,
 }
@@ -91,7 +91,7 @@ impl Known {
         self.group == Some(false)
     }
 
-    /// Puts what is known of a group in place of what is known of the topic of its dead letters.
+    /// Replaces what is known of the dead-letter topic of a group by what is known of the group.
     pub(super) fn of_group(&mut self, of_group: Known) {
         (self.topic, self.group) = (None, of_group.group);
         if self.reason == Reason::UnknownTopic {
@@ -100,7 +100,7 @@ impl Known {
     }
 }
 
-/// A stretch that was gone: queue offsets, of QMQ offsets of the log.
+/// A range that was removed before it was read: queue offsets, or for QMQ byte offsets of the log.
 #[derive(Debug, Serialize)]
 struct Hole {
     broker: String,
@@ -109,14 +109,14 @@ struct Hole {
     to: u64,
 }
 
-/// The name by which a message is asked for.
+/// The name by which a request looks for messages.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Name<'a> {
     Id(&'a str),
     Key(&'a str),
 }
 
-/// What a request asked for.
+/// The names and the window of a request.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) system: &'static dyn System,
@@ -128,7 +128,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// Only a topic.
+    /// A request for a topic alone.
     pub(super) fn topic(system: &'static dyn System, topic: &'a str) -> Asked<'a> {
         Asked { system, topic: Some(topic), group: None, name: None, from: i64::MIN, to: i64::MAX }
     }
@@ -141,7 +141,7 @@ impl<'a> Asked<'a> {
         self.system.name()
     }
 
-    /// What is known of it.
+    /// Looks up what is known of the request.
     pub(super) async fn known(&self, app: &App, pinned: &Pinned) -> Result<Known> {
         let table = pinned.table(&MESSAGE)?;
         let newest = watermark(pinned, self.name())?;
@@ -172,7 +172,7 @@ impl<'a> Asked<'a> {
         if let Some(name) = self.name {
             let found = self.found(app, pinned, name).await?;
             only_copies = found.has_copies;
-            known.topics = found.topics.into_iter().take(MOST_TOLD).collect();
+            known.topics = found.topics.into_iter().take(MAX_LISTED).collect();
             is_elsewhere = !found.is_in_topic && !known.topics.is_empty();
             let is_known = Some(found.is_in_topic || is_elsewhere);
             match name {
@@ -212,7 +212,7 @@ impl<'a> Asked<'a> {
         Ok(span.is_some() || self.is_sampled(app, pinned, topic).await?)
     }
 
-    /// Whether brokers told of the topic, though no message of it is stored.
+    /// Whether samples of consumer progress mention the topic, even if no message of it is stored.
     async fn is_sampled(&self, app: &App, pinned: &Pinned, topic: &str) -> Result<bool> {
         if !self.conventions().has_samples() {
             return Ok(false);
@@ -256,7 +256,7 @@ impl<'a> Asked<'a> {
         let copies: Vec<KeyHit> = hits
             .iter()
             .filter(|hit| self.conventions().holds_copies(&hit.subject))
-            .take(MOST_COPIES)
+            .take(MAX_COPIES)
             .cloned()
             .collect();
         if let Some(topic) = self.topic.filter(|_| !found.is_in_topic && !copies.is_empty()) {
@@ -279,7 +279,7 @@ impl<'a> Asked<'a> {
         Ok(found)
     }
 
-    /// What following noted; nothing if the notes cannot be read now.
+    /// Gaps that following recorded; none if they cannot be read now.
     async fn holes(&self, app: &App) -> Vec<Hole> {
         let Ok(streams) = app.catalog.lake.streams().await else { return Vec::new() };
         let of_system = streams.into_iter().filter(|stream| stream.system == self.name());
@@ -290,19 +290,19 @@ impl<'a> Asked<'a> {
                 Some(Hole { broker: broker.clone(), queue_id, from: gap.from, to: gap.to })
             })
         });
-        holes.take(MOST_TOLD).collect()
+        holes.take(MAX_LISTED).collect()
     }
 
-    /// Subjects that could have been meant.
+    /// Candidates for a similar subject.
     async fn subjects(&self, app: &App, pinned: &Pinned) -> Result<BTreeSet<String>> {
         let mut all = BTreeSet::new();
         for table in [&MESSAGE, &CONSUMER_PROGRESS] {
-            all.extend(app.catalog.newest_subjects(pinned.table(table)?, self.name(), MOST_FILES).await?);
+            all.extend(app.catalog.newest_subjects(pinned.table(table)?, self.name(), MAX_FILES).await?);
         }
         Ok(all)
     }
 
-    /// Groups that could have been meant: those of the topic, or those with retries or dead letters.
+    /// Candidates for a similar group: those of the topic, or those with retries or dead letters.
     async fn groups(&self, app: &App, pinned: &Pinned, topic: Option<&str>) -> Result<BTreeSet<String>> {
         #[derive(Deserialize)]
         struct Row {
@@ -359,12 +359,12 @@ impl<'a> Asked<'a> {
 #[derive(Debug, Default)]
 struct Found {
     is_in_topic: bool,
-    /// Only in topics that hold copies of others, and one is of the topic.
+    /// Whether no message is in the topic itself, but a copy of one of its messages is stored.
     has_copies: bool,
     topics: BTreeSet<String>,
 }
 
-/// The names that are most like one, the nearest first.
+/// The names that are most similar to one, most similar first.
 fn nearest(wanted: &str, names: BTreeSet<String>) -> Vec<String> {
     let plain = |name: &str| name.to_lowercase().replace(['-', '_', '.', ' '], "");
     let wanted_plain = plain(wanted);
@@ -390,7 +390,7 @@ fn nearest(wanted: &str, names: BTreeSet<String>) -> Vec<String> {
         })
         .collect();
     scored.sort();
-    scored.into_iter().take(MOST_TOLD).map(|(_, name)| name).collect()
+    scored.into_iter().take(MAX_LISTED).map(|(_, name)| name).collect()
 }
 
 #[cfg(test)]

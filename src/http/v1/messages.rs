@@ -1,4 +1,4 @@
-//! `GET /api/v1/messages`: by id, by key, or by a window of time.
+//! `GET /api/v1/messages`: messages by id, by key, or by a time window.
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
@@ -24,45 +24,45 @@ use crate::stream::{Conventions, System};
 
 /// Kinds of keys that are ids of stored messages.
 const IDS: std::ops::RangeInclusive<KeyKind> = KeyKind::MessageId..=KeyKind::OffsetId;
-/// Entries of index files looked up at the same time.
+/// Entries of index files that are looked up concurrently.
 const CONCURRENT_ENTRIES: usize = 8;
 
 /// A page of messages.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Messages {
     pub(super) messages: Vec<StoredMessage>,
-    /// Where the next page begins, if there is one.
+    /// Token of the next page, if there is one.
     pub(super) next: Option<String>,
-    /// Time of the newest message that is known of the system, epoch milliseconds.
+    /// Time of the newest known message of the system, epoch milliseconds.
     pub(super) watermark: Option<i64>,
-    /// Messages with this key that are no longer stored anywhere: only time and offset are known.
+    /// Messages with this key that are no longer stored anywhere; only time and offset are known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) lost: Vec<Lost>,
-    /// Where there is nothing: why, as far as that is known.
+    /// Why the answer is empty, as far as that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) known: Option<Known>,
-    /// Whether there can be more of them.
+    /// Whether `lost` was cut and there can be more.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) lost_truncated: bool,
-    /// Memory that the page takes up.
+    /// Memory reserved for the page.
     #[serde(skip)]
     pub(super) held: Option<Held>,
 }
 
-/// A message of which only an entry of an index file is left. The entry has a hash of the key, so another key can be
-/// meant.
+/// A message of which only an entry of an index file is left. The entry has a hash of the key, so it can belong to
+/// another key.
 #[derive(Debug, Serialize)]
 pub(super) struct Lost {
     broker: String,
     offset_message_id: String,
-    /// Exact to the second.
+    /// Epoch milliseconds, cut to the second.
     store_time: i64,
 }
 
-/// What a request asks for.
+/// A parsed request.
 struct Request {
     system: &'static dyn System,
-    /// Only an id can be asked for without one.
+    /// Optional only when asking by id.
     topic: Option<String>,
     with_copies: bool,
     with_bodies: bool,
@@ -82,7 +82,7 @@ pub(super) async fn messages(app: &App, mut params: Params) -> Result<Messages, 
     let clock = Clocked::of(app);
     let (id, key) = (params.text("id"), params.text("key"));
     let topic = match id {
-        // an id leads to its messages without one
+        // a query by id does not need a topic
         Some(_) => params.text("topic"),
         None => Some(params.required("topic")?),
     };
@@ -125,7 +125,7 @@ pub(super) async fn messages(app: &App, mut params: Params) -> Result<Messages, 
         scope,
         start,
     };
-    let _rows = app.room_for_rows(request.limit).await?;
+    let _rows = app.memory_for_rows(request.limit).await?;
     let pinned = app.catalog.pin();
     let mut answer = match (&id, &key) {
         (Some(id), _) => request.by_id(app, &pinned, id).await?,
@@ -151,8 +151,8 @@ pub(super) async fn messages(app: &App, mut params: Params) -> Result<Messages, 
     } else {
         cut(app, &mut answer.messages)?
     };
-    if let Some(place) = left_out {
-        answer.next = Some(page_token::encode(&request.scope, &place));
+    if let Some(start) = left_out {
+        answer.next = Some(page_token::encode(&request.scope, &start));
     }
     answer.watermark = watermark(&pinned, request.system.name())?;
     Ok(answer)
@@ -189,7 +189,7 @@ impl Request {
             return Err(Refusal::field("key", self.conventions().why_no_keys()));
         }
         let (keys, messages) = (pinned.table(&MESSAGE_KEY)?, pinned.table(&MESSAGE)?);
-        // brokers split the keys of a message at blanks, so several are asked for: all of them
+        // brokers split the keys of a message at blanks, so blanks separate several keys, which must all match
         let parts: Vec<&str> = key.split(' ').filter(|part| !part.is_empty()).collect();
         let first = parts.first().copied().unwrap_or(key);
         let is_of_topic = !self.with_copies && !self.is_light();
@@ -205,7 +205,8 @@ impl Request {
         };
         let is_wanted = |message: &StoredMessage| {
             let has = |part: &&str| message.keys.iter().any(|known| known == part);
-            // the first was looked up, and a message in a batch has keys of the record around it that it does not tell
+            // the first key was looked up; a message in a batch is also found by keys of its batch, which are not in
+            // `keys`
             self.is_wanted(message) && parts.iter().skip(1).all(has)
         };
         let found = messages_with_key(&app.catalog.files, keys, messages, &query, is_wanted).await?;
@@ -216,8 +217,8 @@ impl Request {
         Ok(answer)
     }
 
-    /// What index files tell of messages that are not stored, and whether there can be more. No more entries than a
-    /// page has messages are looked at.
+    /// Messages that are not stored but that index files have, and whether there can be more. At most `limit` entries
+    /// are checked.
     async fn lost(&self, app: &App, keys: &PinnedTable, key: &str) -> Result<(Vec<Lost>, bool), Refusal> {
         let files = &app.catalog.files;
         let Some(hash) = self.conventions().lost_key(self.topic(), key) else {
@@ -225,7 +226,7 @@ impl Request {
         };
         let kind = KeyKind::Hash..=KeyKind::Hash;
         let mut hits = key_hits_of(files, keys, self.system.name(), &hash, kind).await?;
-        // exact to the second only
+        // index files have the time cut to the second
         hits.retain(|hit| hit.create_time.saturating_add(999) >= self.from && hit.create_time < self.to);
         let is_truncated = hits.len() > self.limit;
         hits.truncate(self.limit);
@@ -243,7 +244,7 @@ impl Request {
         Ok((entries.into_iter().flatten().collect(), is_truncated))
     }
 
-    /// The messages that keys name, in order, page by page.
+    /// A page of the messages of hits.
     async fn of_hits(&self, app: &App, pinned: &Pinned, mut hits: Vec<KeyHit>) -> Result<Messages, Refusal> {
         hits.retain(|hit| hit.create_time >= self.from && hit.create_time < self.to);
         if let Some(topic) = &self.topic
@@ -256,15 +257,15 @@ impl Request {
         match self.order {
             Order::Newest => {
                 hits.retain(|hit| start.is_none_or(|start| hit.create_time <= start));
-                hits.sort_unstable_by(|a, b| b.place().cmp(&a.place()));
+                hits.sort_unstable_by(|a, b| b.position().cmp(&a.position()));
             }
             Order::Oldest => {
                 hits.retain(|hit| start.is_none_or(|start| hit.create_time >= start));
-                hits.sort_unstable_by(|a, b| a.place().cmp(&b.place()));
+                hits.sort_unstable_by(|a, b| a.position().cmp(&b.position()));
             }
         }
-        // one message can have several of its ids alike
-        hits.dedup_by(|a, b| a.place() == b.place());
+        // several ids of one message can be equal
+        hits.dedup_by(|a, b| a.position() == b.position());
         let table = pinned.table(&MESSAGE)?;
         let mut found = Vec::new();
         for hits in hits.chunks(self.limit + 1) {
@@ -277,7 +278,7 @@ impl Request {
         Ok(self.page(found))
     }
 
-    /// Whether a message is of the topic and the tag, and not of an earlier page.
+    /// Whether a message has the topic and the tag, and is not on an earlier page.
     fn is_wanted(&self, message: &StoredMessage) -> bool {
         let is_of_topic = self
             .topic
@@ -290,10 +291,10 @@ impl Request {
         is_of_topic && is_behind_start && (self.tag.is_none() || message.tags == self.tag)
     }
 
-    /// Sorts, filters and cuts.
+    /// Filters, sorts and cuts messages to a page.
     fn page(&self, mut found: Vec<StoredMessage>) -> Messages {
         found.retain(|message| self.is_wanted(message));
-        // copies stand for their message only where it is not stored itself
+        // without a topic, copies are shown only if the message itself is not stored
         if self.topic.is_none() && !self.with_copies && found.iter().any(|message| !is_copy(message)) {
             found.retain(|message| !is_copy(message));
         }
@@ -317,7 +318,7 @@ impl Request {
         let mut conditions = vec![Condition::text("system", self.system.name())];
         conditions.extend(self.only_originals());
         let mut subjects = vec![SubjectQuery { subject: topic.to_owned(), conditions: conditions.clone() }];
-        // of a system that stores copies in the topic itself they are among its messages
+        // a system with a kind for originals stores copies in the topic itself
         if self.with_copies && self.conventions().kind_of_originals().is_none() {
             conditions.push(Condition::text("origin_subject", topic));
             let holds_copies = |subject: &str| self.conventions().holds_copies(subject);
@@ -340,13 +341,14 @@ impl Request {
         Ok(self.page(found))
     }
 
-    /// The condition that leaves out copies, where they are stored beside their originals and nobody asked for them.
+    /// The condition that excludes copies, if the system stores them in the topic itself and the request does not want
+    /// them.
     fn only_originals(&self) -> Option<Condition> {
         let kind = self.conventions().kind_of_originals().filter(|_| !self.with_copies)?;
         Some(Condition::number("kind", kind))
     }
 
-    /// By id, of a system whose ids are in `message` alone.
+    /// Messages by id, for a system whose ids are only in `message`.
     async fn by_scanned_id(&self, app: &App, pinned: &Pinned, id: &str) -> Result<Messages, Refusal> {
         let mut conditions =
             vec![Condition::text("message_id", id), Condition::text("system", self.system.name())];
@@ -368,7 +370,7 @@ impl Request {
     }
 }
 
-/// Whether a message is one of a topic: stored in it, or a copy of one that is, or in its light queue.
+/// Whether a message belongs to a topic: stored in it, a copy from it, or in its light queue.
 pub(super) fn is_of(
     conventions: &dyn Conventions,
     message: &StoredMessage,
@@ -380,7 +382,7 @@ pub(super) fn is_of(
         || conventions.is_in_light_queue(message, topic)
 }
 
-/// Whether a message is a copy that a broker made, or has parked.
+/// Whether a message is stored in another topic than its own: a copy, or a message that waits.
 fn is_copy(message: &StoredMessage) -> bool {
     message.origin_topic.as_deref().is_some_and(|origin| origin != message.topic)
 }

@@ -1,8 +1,9 @@
-//! `/api/v1`: messages, traces, offsets by time, backtracking and dead letters, of every system.
+//! `/api/v1`: messages, traces, offsets by time, backtracking and dead letters, for every system.
 //!
-//! Times in a request are epoch milliseconds, ISO 8601, `yyyyMMddHHmmss` or `now`, in an answer epoch milliseconds.
-//! Where nothing is found, `known` says what is known. Lists take `limit` and the `page` that the previous answer gave as `next`. Errors are problem+json. What changes a
-//! broker is off unless `admin.enabled` says otherwise.
+//! Times in a request are epoch milliseconds, ISO 8601, `yyyyMMddHHmmss` or `now`; times in an answer are epoch
+//! milliseconds. If nothing is found, `known` says why, as far as it can be known. Lists take `limit` and `page`, the
+//! `next` of the previous answer. Errors are problem+json. Routes that change a broker are off unless `admin.enabled`
+//! is set.
 
 mod backtrack;
 mod bodies;
@@ -72,9 +73,9 @@ macro_rules! lookup_route {
     };
 }
 
-/// An answer that can hold memory of its own.
+/// An answer that can hold reserved memory.
 trait Answer {
-    /// The memory, once.
+    /// Takes the memory out of the answer.
     fn held(&mut self) -> Option<Held> {
         None
     }
@@ -95,10 +96,10 @@ lookup_route!(offsets_route, offsets::offsets);
 lookup_route!(dead_letters_route, dead_letters::dead_letters);
 lookup_route!(preview_route, backtrack::preview);
 
-/// Works on a request when its turn comes, no longer than `http.timeout`.
+/// Works on a request once it has a permit, for at most `http.timeout`.
 async fn in_time(app: &App, work: impl Future<Output = Result<Response, Refusal>>) -> Response {
-    let _place = match app.place().await {
-        Ok(place) => place,
+    let _permit = match app.permit().await {
+        Ok(permit) => permit,
         Err(busy) => return Refusal::from(busy).into_response(),
     };
     match tokio::time::timeout(app.config.http.timeout, work).await {
@@ -108,10 +109,11 @@ async fn in_time(app: &App, work: impl Future<Output = Result<Response, Refusal>
     }
 }
 
-/// Works on a request when its turn comes, for as long as it takes: what was begun at a broker is not given up.
-async fn at_once(app: &App, work: impl Future<Output = Result<Response, Refusal>>) -> Response {
-    let outcome = match app.place().await {
-        Ok(_place) => work.await,
+/// Works on a request once it has a permit, without a time limit, because an order to a broker must not be cancelled
+/// half-way.
+async fn to_the_end(app: &App, work: impl Future<Output = Result<Response, Refusal>>) -> Response {
+    let outcome = match app.permit().await {
+        Ok(_permit) => work.await,
         Err(busy) => Err(busy.into()),
     };
     outcome.unwrap_or_else(IntoResponse::into_response)
@@ -122,7 +124,7 @@ fn system(params: &mut Params) -> Result<&'static dyn System, Refusal> {
     system_named(&params.required("system")?)
 }
 
-/// The system with a name that was asked for.
+/// The system with the name that a request gives.
 fn system_named(name: &str) -> Result<&'static dyn System, Refusal> {
     let names = || brokers::ALL.map(|system| system.name()).join(" or ");
     brokers::named(name).ok_or_else(|| Refusal::field("system", format!("must be {}", names())))

@@ -1,4 +1,4 @@
-//! `GET /api/v1/offsets`: the offset of a time in each queue, by the broker's own rule, from the tables.
+//! `GET /api/v1/offsets`: the offset of a time in each queue, from the tables, by the rule that brokers use.
 
 use serde::Serialize;
 

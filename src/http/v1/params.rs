@@ -1,4 +1,4 @@
-//! Parameters of `/api/v1`: each once, known by name, with an error that names the field.
+//! Parameters of `/api/v1`. Each may be given once and must be known. Errors name the field.
 
 use chrono_tz::Tz;
 
@@ -6,10 +6,10 @@ use super::super::app::App;
 use super::refusal::Refusal;
 use crate::query::moment::{self, Moment};
 
-/// Most bytes of one value.
+/// Maximum bytes of one value.
 const MAX_VALUE_BYTES: usize = 4096;
 
-/// The parameters of one request; those taken are no longer in it.
+/// The parameters of one request that were not taken yet.
 #[derive(Debug, Default)]
 pub(super) struct Params {
     left: Vec<(String, String)>,
@@ -31,25 +31,25 @@ impl Params {
         Ok(params)
     }
 
-    /// A value without blanks around it, if it is given and not empty.
+    /// Takes a value without blanks around it; `None` if it is missing or empty.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        let place = self.left.iter().position(|(known, _)| known == name)?;
-        let value = self.left.swap_remove(place).1;
+        let index = self.left.iter().position(|(known, _)| known == name)?;
+        let value = self.left.swap_remove(index).1;
         Some(moment::trimmed(&value).to_owned()).filter(|value| !value.is_empty())
     }
 
-    /// Gives a value for the route that answers on behalf of another.
+    /// Sets a value, for a route that passes its request on to another.
     pub(super) fn set(&mut self, name: &str, value: &str) {
         self.left.retain(|(known, _)| known != name);
         self.left.push((name.to_owned(), value.to_owned()));
     }
 
-    /// A value that must be given.
+    /// Takes a value that must be given.
     pub(super) fn required(&mut self, name: &str) -> Result<String, Refusal> {
         self.text(name).ok_or_else(|| Refusal::field(name, "is missing"))
     }
 
-    /// A time in epoch milliseconds, in any form of [`moment::parse`].
+    /// Takes a time in any form of [`moment::parse`], as epoch milliseconds.
     pub(super) fn time(&mut self, name: &str, clock: &Clocked) -> Result<Option<i64>, Refusal> {
         match self.moment(name, clock)? {
             Some(Moment::QueueEnd) => Err(Refusal::field(
@@ -61,7 +61,7 @@ impl Params {
         }
     }
 
-    /// A time in a queue, of which the end can be meant, too.
+    /// Takes a time in a queue, which can also be the end of the queue.
     pub(super) fn moment(&mut self, name: &str, clock: &Clocked) -> Result<Option<Moment>, Refusal> {
         let Some(text) = self.text(name) else { return Ok(None) };
         moment::parse(&text, clock.zone, Some(clock.now_ms))
@@ -69,7 +69,7 @@ impl Params {
             .map_err(|what| Refusal::field(name, what))
     }
 
-    /// A number between bounds, both included.
+    /// Takes a number between bounds, both included.
     pub(super) fn number(&mut self, name: &str, least: usize, most: usize) -> Result<Option<usize>, Refusal> {
         let Some(text) = self.text(name) else { return Ok(None) };
         match text.parse() {
@@ -78,7 +78,7 @@ impl Params {
         }
     }
 
-    /// One of some words; the first if it is not given.
+    /// Takes one of some words; the first if it is not given.
     pub(super) fn word<'w>(&mut self, name: &str, words: &[&'w str]) -> Result<&'w str, Refusal> {
         let first = words.first().copied().unwrap_or_default();
         let Some(text) = self.text(name) else { return Ok(first) };
@@ -86,7 +86,7 @@ impl Params {
         found.copied().ok_or_else(|| Refusal::field(name, format!("must be one of {}", words.join(", "))))
     }
 
-    /// Refuses what no route takes.
+    /// Refuses parameters that the route did not take.
     pub(super) fn end(self) -> Result<(), Refusal> {
         match self.left.into_iter().next() {
             Some((name, _)) => Err(Refusal::field(&name, "is not a parameter of this route")),
@@ -95,7 +95,7 @@ impl Params {
     }
 }
 
-/// Zone and clock of a request: what a time without them is read by.
+/// Zone and current time, for parsing the times of a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clocked {
     pub(super) zone: Tz,

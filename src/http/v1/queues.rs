@@ -1,4 +1,4 @@
-//! Queues of a topic as the tables know them: bounds, and where a time lies in each.
+//! Queues of a topic in the tables, and the offsets of a time in each.
 
 use serde::Deserialize;
 
@@ -9,19 +9,19 @@ use super::statement::{rows, timestamp};
 use crate::query::moment::Moment;
 use crate::stream::{System, literal};
 
-/// Where a time lies in a queue.
+/// The offsets of a time in a queue.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct QueueTimes {
     pub(super) broker: String,
-    /// Absent for QMQ, whose subjects have one queue in each broker group.
+    /// `None` for QMQ, whose subjects have one queue in each broker group.
     pub(super) queue_id: Option<i32>,
     /// The first offset at or after the time; the end of the queue if all are earlier.
     pub(super) lower: i64,
-    /// The last offset at or before the time; as brokers do, the first known one if all are later.
+    /// The last offset at or before the time; the first known one if all are later, as brokers answer.
     pub(super) upper: i64,
 }
 
-/// Where a time lies in each queue of a topic.
+/// The offsets of a time in each queue of a topic.
 pub(super) async fn queue_times(
     app: &App,
     system: &'static dyn System,
@@ -42,7 +42,7 @@ pub(super) async fn queue_times(
     Ok(rows(app, &statement).await?)
 }
 
-/// Nothing is known of a topic: what could have been meant is told.
+/// The refusal for an unknown topic. It lists similar names.
 pub(super) async fn unknown_topic(app: &App, system: &'static dyn System, topic: &str) -> Refusal {
     match Asked::topic(system, topic).known(app, &app.catalog.pin()).await {
         Ok(known) => Refusal::NotFound(known.detail().to_owned()),

@@ -1,4 +1,4 @@
-//! Why a request of `/api/v1` is not answered, as problem+json.
+//! Why a request to `/api/v1` is refused, as problem+json.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -7,18 +7,18 @@ use super::super::Problem;
 use super::super::page_token::BadToken;
 use crate::error::Error;
 
-/// A request that is not answered.
+/// The reason of a refusal.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// A parameter is wrong: its name and what is wrong.
+    /// A parameter is wrong: its name, and what is wrong with it.
     Field(String, String),
-    /// Nothing to answer with: the status is 404.
+    /// What was asked for does not exist; status 404.
     NotFound(String),
-    /// Switched off; how to switch it on.
+    /// The route is switched off; the text says how to switch it on.
     Forbidden(String),
-    /// A problem that is complete.
+    /// A complete problem document.
     Problem(Problem),
-    /// Anything else.
+    /// Any other error.
     Failed(Error),
 }
 

@@ -1,7 +1,7 @@
 //! `POST /api/v1/backtrack/replay`: the messages of a window as NDJSON, or sent again to a topic.
 //!
-//! Streaming reads only. Sending is off unless `admin.enabled`, counts first (`dry_run`), and is slowed down to
-//! `admin.replay_rate`.
+//! The NDJSON form only reads. Sending is off unless `admin.enabled` is set, only counts unless `dry_run` is false, and
+//! is limited to `admin.replay_rate`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use super::super::app::App;
 use super::super::body::JsonBody;
 use super::super::budget::Held;
 use super::super::json::json;
-use super::bodies::{bodies_of, place_of, step, with_bodies};
+use super::bodies::{bodies_of, position_of, step, with_bodies};
 use super::params::Clocked;
 use super::refusal::Refusal;
 use super::reset::{admin, named, parse_body, time_of};
-use super::{at_once, system_named};
+use super::{system_named, to_the_end};
 use crate::error::{Error, Result};
 use crate::lake::schema::MESSAGE;
 use crate::query::Pinned;
@@ -34,7 +34,7 @@ use crate::stream::System;
 
 /// Messages read at a time.
 const PAGE: usize = 500;
-/// Memory of a part of an answer: messages with their bodies, as rows and as text.
+/// Memory for a part of an answer: messages with their bodies, as rows and as text.
 const PART_BYTES: usize = 12 << 20;
 
 /// The body of a request.
@@ -47,10 +47,10 @@ struct Request {
     to: Value,
     #[serde(default)]
     tag: Option<String>,
-    /// QMQ: only this broker group; RocketMQ: only this broker.
+    /// Only messages of this broker; for QMQ, of this broker group.
     #[serde(default)]
     broker: Option<String>,
-    /// Most messages; at most `admin.replay_max` when sending.
+    /// Maximum messages; when sending, at most `admin.replay_max`.
     #[serde(default)]
     limit: Option<usize>,
     #[serde(default)]
@@ -63,16 +63,16 @@ fn yes() -> bool {
     true
 }
 
-/// What would be sent.
+/// Counts of what would be sent.
 #[derive(Debug, Default, Serialize)]
 struct DryRun {
     messages: u64,
     bytes: u64,
-    /// Messages whose body was not kept: they cannot be sent.
+    /// Messages whose body was not kept. They cannot be sent.
     without_body: u64,
 }
 
-/// What became of one message.
+/// The result for one message.
 #[derive(Debug, Serialize)]
 struct Sent {
     message_id: String,
@@ -84,8 +84,8 @@ struct Sent {
 
 /// Answers the route.
 pub(super) async fn replay(State(app): State<Arc<App>>, JsonBody(body): JsonBody) -> Response {
-    let turn = app.clone();
-    at_once(&turn, answer(app, &body.bytes)).await
+    let shared = app.clone();
+    to_the_end(&shared, answer(app, &body.bytes)).await
 }
 
 async fn answer(app: Arc<App>, body: &[u8]) -> Result<Response, Refusal> {
@@ -121,7 +121,7 @@ async fn answer(app: Arc<App>, body: &[u8]) -> Result<Response, Refusal> {
         return Err(Refusal::field("system", why));
     }
     let most = app.config.admin.replay_max;
-    // a topic that cannot be sent to is told before anything is
+    // fail before counting if the topic cannot be sent to
     drop(follow.orders(system.name())?.sender(&topic).await?);
     let counts =
         dry_run(&app, Window { left: window.left.min(most.saturating_add(1)), ..window.clone() }).await?;
@@ -142,7 +142,7 @@ fn ndjson(lines: impl Stream<Item = Result<Bytes>> + Send + 'static) -> Response
     ([(header::CONTENT_TYPE, kind)], Body::from_stream(lines)).into_response()
 }
 
-/// The messages of a window, oldest first, page by page; of one snapshot from beginning to end.
+/// The messages of a window, oldest first, page by page, all from one snapshot.
 #[derive(Clone)]
 struct Window {
     system: &'static dyn System,
@@ -196,14 +196,15 @@ impl Window {
     }
 }
 
-/// The messages of a window as lines, a few at a time; the memory of each part is given back when the next is asked for.
+/// The messages of a window as lines, a few at a time. The memory of each part is released when the next one is
+/// requested.
 fn lines(app: Arc<App>, window: Window) -> impl Stream<Item = Result<Vec<u8>>> + Send {
     stream::try_unfold((app, window, Held::default()), |(app, mut window, last)| async move {
         drop(last);
         let held = app.answers.take(PART_BYTES, app.config.http.timeout).await?;
         let mut text = Vec::new();
         {
-            let _place = app.place().await?;
+            let _permit = app.permit().await?;
             let mut part = window.step(&app).await?;
             let pinned = window.pinned.clone();
             with_bodies(&app, &pinned, &window.request.system, &mut part).await?;
@@ -228,7 +229,7 @@ async fn dry_run(app: &App, mut window: Window) -> Result<DryRun> {
         let bodies = bodies_of(app, &window.pinned, window.system.name(), &page).await?;
         for message in &page {
             counts.messages += 1;
-            match bodies.get(&place_of(message)) {
+            match bodies.get(&position_of(message)) {
                 Some(body) => counts.bytes += body.len() as u64,
                 None => counts.without_body += 1,
             }
@@ -247,7 +248,7 @@ fn send_all(app: Arc<App>, mut window: Window, topic: String) -> impl Stream<Ite
     stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|line| (line, receiver)) })
 }
 
-/// Sends message after message, no faster than allowed; ends when nobody listens any more.
+/// Sends message after message at the allowed rate. Ends when the client is gone.
 async fn send_window(
     app: &App,
     window: &mut Window,
@@ -273,7 +274,7 @@ async fn send_window(
                 offset_message_id: None,
                 error: None,
             };
-            match bodies.remove(&place_of(message)) {
+            match bodies.remove(&position_of(message)) {
                 None => line.error = Some("its body was not kept".to_owned()),
                 Some(body) => {
                     let id = uuid::Uuid::new_v4().simple().to_string().to_ascii_uppercase();

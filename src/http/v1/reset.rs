@@ -1,4 +1,5 @@
-//! `POST /api/v1/backtrack/reset`: sets a group to a time on the broker. Off unless `admin.enabled`.
+//! `POST /api/v1/backtrack/reset`: resets the offsets of a group on its brokers to a time. Off unless `admin.enabled`
+//! is set.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::super::json::json;
 use super::params::Clocked;
 use super::queues::queue_times;
 use super::refusal::Refusal;
-use super::{at_once, system_named};
+use super::{system_named, to_the_end};
 use crate::error::Error;
 use crate::follow::Follow;
 use crate::query::moment::{self, Moment};
@@ -26,17 +27,17 @@ struct Request {
     system: String,
     topic: String,
     group: String,
-    /// A time in any form that routes take.
+    /// A time in any form that the routes take.
     #[serde(default)]
     timestamp: Option<Value>,
-    /// In place of a time: an offset of one queue.
+    /// An offset of one queue, instead of a time.
     #[serde(default)]
     offset: Option<i64>,
     #[serde(default)]
     broker: Option<String>,
     #[serde(default)]
     queue_id: Option<i32>,
-    /// Whether queues may move forward.
+    /// Whether offsets may move forward.
     #[serde(default)]
     force: bool,
 }
@@ -48,7 +49,7 @@ struct Answer {
 
 /// Answers the route.
 pub(super) async fn reset(State(app): State<Arc<App>>, JsonBody(body): JsonBody) -> Response {
-    at_once(&app, async { Ok(json(&perform(&app, &body.bytes).await?)) }).await
+    to_the_end(&app, async { Ok(json(&perform(&app, &body.bytes).await?)) }).await
 }
 
 async fn perform(app: &App, body: &[u8]) -> Result<Answer, Refusal> {
@@ -95,20 +96,20 @@ async fn perform(app: &App, body: &[u8]) -> Result<Answer, Refusal> {
     Ok(Answer { queues })
 }
 
-/// Sets one queue to an offset.
+/// Resets one queue to an offset.
 async fn to_offset(orders: &dyn Orders, request: &Request) -> Result<Answer, Refusal> {
     let (Some(offset), Some(broker), Some(queue_id)) = (request.offset, &request.broker, request.queue_id)
     else {
         return Err(Refusal::field("timestamp", "is missing (or `offset` with `broker` and `queue_id`)"));
     };
-    let place = (broker.as_str(), queue_id, offset);
-    match orders.reset_queue(&request.topic, &request.group, place).await {
+    let target = (broker.as_str(), queue_id, offset);
+    match orders.reset_queue(&request.topic, &request.group, target).await {
         Some(queue) => Ok(Answer { queues: vec![queue] }),
         None => Err(Refusal::NotFound(format!("broker `{broker}` is not followed"))),
     }
 }
 
-/// What changes a broker is for those who switched it on.
+/// The followers, whose orders can change a broker, if `admin.enabled` is set.
 pub(super) fn admin(app: &App) -> Result<&Arc<Follow>, Refusal> {
     if !app.config.admin.enabled {
         return Err(Refusal::Forbidden(
@@ -118,7 +119,7 @@ pub(super) fn admin(app: &App) -> Result<&Arc<Follow>, Refusal> {
     app.follow.as_ref().ok_or_else(|| Refusal::from(Error::Usage("no cluster is followed".to_owned())))
 }
 
-/// A JSON body.
+/// Parses a JSON body.
 pub(super) fn parse_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body)
         .map_err(|error| Refusal::field("body", format!("is no such request: {error}")))
@@ -137,7 +138,7 @@ pub(super) fn moment_of(name: &str, value: &Value, clock: &Clocked) -> Result<Mo
     found.map_err(|what| Refusal::field(name, what))
 }
 
-/// As [`moment_of`], where no end of a queue can be meant.
+/// As [`moment_of`], for a field that cannot mean the end of a queue.
 pub(super) fn time_of(name: &str, value: &Value, clock: &Clocked) -> Result<i64, Refusal> {
     match moment_of(name, value, clock)? {
         Moment::At(time) => Ok(time),
@@ -145,7 +146,7 @@ pub(super) fn time_of(name: &str, value: &Value, clock: &Clocked) -> Result<i64,
     }
 }
 
-/// A name in a JSON body, without the blanks that come with copying.
+/// A name in a JSON body, without the blanks that copying adds.
 pub(super) fn named(name: &str, value: &str) -> Result<String, Refusal> {
     match moment::trimmed(value) {
         "" => Err(Refusal::field(name, "is empty")),

@@ -1,4 +1,4 @@
-//! Small statements of our own: their rows, and times in them.
+//! Runs our own small statements, and writes times for them.
 
 use serde::de::DeserializeOwned;
 
@@ -11,7 +11,7 @@ pub(super) async fn rows<T: DeserializeOwned>(app: &App, statement: &str) -> Res
     let mut writer = arrow::json::ArrayWriter::new(Vec::new());
     while let Some(batch) = result.next().await? {
         writer.write(&batch)?;
-        // rows have longer names than what is made of them
+        // these rows have longer names than the answer made of them
         if writer.get_mut().len() > app.max_answer().saturating_mul(4) {
             return Err(Error::Limit(format!(
                 "the answer is longer than http.max_answer_bytes ({}); ask for less",
@@ -25,9 +25,9 @@ pub(super) async fn rows<T: DeserializeOwned>(app: &App, statement: &str) -> Res
     serde_json::from_slice(text).map_err(|error| Error::Invariant(format!("rows of a statement: {error}")))
 }
 
-/// A time in SQL, within what columns can hold.
+/// A time as an SQL expression, clamped to what columns can hold.
 pub(super) fn timestamp(ms: i64) -> String {
-    // beyond the years 1 to 9999 all times are alike
+    // the years 1 to 9999
     let ms = ms.clamp(-62_135_596_800_000, 253_402_300_799_999);
     format!("arrow_cast({ms}, 'Timestamp(Millisecond, Some(\"UTC\"))')")
 }

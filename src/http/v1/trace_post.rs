@@ -1,7 +1,7 @@
 //! `POST /api/v1/trace`: trace events as text, without a broker.
 //!
-//! An answer is given once the events are committed, so whoever got it need not send them again. What arrives within a
-//! moment is committed together.
+//! The answer is sent after the events are committed, so a client that gets it need not send them again. Requests that
+//! arrive within 200 ms are committed together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,27 +16,27 @@ use super::super::app::App;
 use super::super::body;
 use super::super::json::json;
 use super::super::trace_inbox::Waiting;
-use super::at_once;
 use super::params::Params;
 use super::refusal::Refusal;
+use super::to_the_end;
 use crate::brokers::rocketmq::import::PostedTraces;
 use crate::error::{Error, Result};
 
-/// Most bytes of one body.
+/// Maximum bytes of one body.
 const MAX_BODY_BYTES: usize = 16 << 20;
-/// Types of a body. A page of a stranger can send the first one, but not as one of this server.
+/// Types of a body. A page of another origin can send the first one, but the guard refuses it by its origin.
 const TYPES: [&str; 3] = ["text/plain", "application/octet-stream", "application/json"];
-/// How long to wait for others.
+/// How long a commit waits for further requests.
 const GATHER: Duration = Duration::from_millis(200);
-/// Most bytes gathered for one commit.
+/// Maximum bytes gathered for one commit.
 const MAX_GATHERED_BYTES: usize = 64 << 20;
 
-/// What became of a body.
+/// The result for a body.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct Answer {
-    /// Events taken.
+    /// Events that were stored.
     events: u64,
-    /// Records that could not be decoded; their text is kept.
+    /// Records that could not be decoded. Their text is stored.
     undecoded: u64,
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Respo
         let body = body::take(&app, request, &TYPES, MAX_BODY_BYTES).await?;
         Ok(json(&take(&app, query.as_deref(), body.bytes.clone()).await?))
     };
-    at_once(&app, work).await
+    to_the_end(&app, work).await
 }
 
 async fn take(app: &Arc<App>, query: Option<&str>, body: Bytes) -> Result<Answer, Refusal> {
@@ -72,7 +72,7 @@ async fn take(app: &Arc<App>, query: Option<&str>, body: Bytes) -> Result<Answer
         }
         waiting.push(Waiting { body, client_host, done });
     }
-    // whoever waits longest commits for all
+    // the first request to get the lock commits for all that wait
     let app = app.clone();
     tokio::spawn(async move { commit_waiting(&app).await });
     match committed.await {
@@ -83,9 +83,9 @@ async fn take(app: &Arc<App>, query: Option<&str>, body: Bytes) -> Result<Answer
 }
 
 async fn commit_waiting(app: &App) {
-    let _turn = app.traces.committing.lock().await;
+    let _committing = app.traces.committing.lock().await;
     if app.traces.waiting.lock().await.is_empty() {
-        // whose turn came before took it along
+        // an earlier commit included this request
         return;
     }
     tokio::time::sleep(GATHER).await;

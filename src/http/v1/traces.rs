@@ -1,4 +1,4 @@
-//! `GET /api/v1/traces`: the story of a message, from trace events and stored copies.
+//! `GET /api/v1/traces`: the history of a message, from trace events and stored copies.
 
 use std::collections::BTreeSet;
 
@@ -21,10 +21,10 @@ use crate::query::Pinned;
 use crate::query::lookup::{Condition, KeyHit, StoredMessage, find_anywhere, key_hits, messages_of, numbers};
 use crate::stream::{Conventions, System};
 
-/// Most messages of one graph: those that share a key.
-const MOST_MESSAGES: usize = 100;
-/// Most copies that are looked at to know whether they are of the topic.
-const MOST_COPIES: usize = 1000;
+/// Maximum messages of one graph, which can share a key.
+const MAX_MESSAGES: usize = 100;
+/// Maximum copies that are read to find out their original topic.
+const MAX_COPIES: usize = 1000;
 
 /// Answers the route.
 pub(super) async fn traces(app: &App, mut params: Params) -> Result<serde_json::Value, Refusal> {
@@ -35,19 +35,19 @@ pub(super) async fn traces(app: &App, mut params: Params) -> Result<serde_json::
     let (id, key, topic) = (params.text("id"), params.text("key"), params.text("topic"));
     params.end()?;
     let pinned = app.catalog.pin();
-    let story = Story { system, app, pinned: &pinned, topic: topic.as_deref() };
+    let history = History { system, app, pinned: &pinned, topic: topic.as_deref() };
     let (ids, name) = match (&id, &key) {
         (Some(id), None) => {
-            if id.split(',').count() > MOST_MESSAGES {
-                return Err(Error::Limit(format!("more than {MOST_MESSAGES} ids; ask for fewer")).into());
+            if id.split(',').count() > MAX_MESSAGES {
+                return Err(Error::Limit(format!("more than {MAX_MESSAGES} ids; ask for fewer")).into());
             }
-            (story.ids_of_id(id).await?, Name::Id(id))
+            (history.ids_of_id(id).await?, Name::Id(id))
         }
         (None, Some(key)) => {
             let topic = topic.as_deref().ok_or_else(|| Refusal::field("topic", "is missing"))?;
-            let ids = story.ids_of_key(key, topic).await?;
-            if ids.shown.len() > MOST_MESSAGES {
-                let what = format!("the key has more than {MOST_MESSAGES} messages; ask by `id`");
+            let ids = history.ids_of_key(key, topic).await?;
+            if ids.shown.len() > MAX_MESSAGES {
+                let what = format!("the key has more than {MAX_MESSAGES} messages; ask by `id`");
                 return Err(Error::Limit(what).into());
             }
             (ids, Name::Key(key))
@@ -55,9 +55,9 @@ pub(super) async fn traces(app: &App, mut params: Params) -> Result<serde_json::
         (Some(_), Some(_)) => return Err(Refusal::field("key", "and `id` exclude each other")),
         (None, None) => return Err(Refusal::field("id", "is missing (or `key` and `topic`)")),
     };
-    let Copies { of_topic, ids, is_told } = story.copies(ids).await?;
-    let events = story.events(&ids).await?;
-    let events = story.events_of_topic(events, !of_topic.is_empty(), is_told).await?;
+    let Copies { of_topic, ids, any_stored } = history.copies(ids).await?;
+    let events = history.events(&ids).await?;
+    let events = history.events_of_topic(events, !of_topic.is_empty(), any_stored).await?;
     let is_empty = of_topic.is_empty() && events.is_empty();
     let graph = serde_json::to_value(assemble(&events, &of_topic));
     let mut graph = graph.map_err(|error| Error::Invariant(error.to_string()))?;
@@ -70,32 +70,33 @@ pub(super) async fn traces(app: &App, mut params: Params) -> Result<serde_json::
     Ok(graph)
 }
 
-/// Which messages a story is about.
+/// The messages of a history.
 #[derive(Default)]
 struct Ids {
-    /// Ids that clients show; one can mean all messages of a batch.
+    /// Ids that clients display. One id can mean all messages of a batch.
     shown: BTreeSet<String>,
-    /// Own ids of single messages of a batch.
+    /// Own ids of single messages in a batch.
     own: BTreeSet<String>,
 }
 
-/// What is stored of the messages of a story.
+/// The stored copies of the messages of a history.
 struct Copies {
+    /// Copies that belong to the topic.
     of_topic: Vec<CopyRow>,
-    /// All ids under which clients reported about the messages.
+    /// All ids under which clients reported the messages.
     ids: BTreeSet<String>,
-    /// Whether any copy tells a topic, also another one.
-    is_told: bool,
+    /// Whether any copy is stored, also of another topic.
+    any_stored: bool,
 }
 
-struct Story<'a> {
+struct History<'a> {
     system: &'static dyn System,
     app: &'a App,
     pinned: &'a Pinned,
     topic: Option<&'a str>,
 }
 
-impl Story<'_> {
+impl History<'_> {
     fn conventions(&self) -> &'static dyn Conventions {
         self.system.conventions()
     }
@@ -104,11 +105,11 @@ impl Story<'_> {
         key_hits(&self.app.catalog.files, self.pinned.table(&MESSAGE_KEY)?, self.system.name(), key).await
     }
 
-    /// The messages that an id means.
+    /// The messages that an id names.
     async fn ids_of_id(&self, id: &str) -> Result<Ids> {
         let mut ids = Ids::default();
-        if id.split(',').count() > MOST_MESSAGES {
-            return Err(Error::Limit(format!("ask for at most {MOST_MESSAGES} ids at once")));
+        if id.split(',').count() > MAX_MESSAGES {
+            return Err(Error::Limit(format!("ask for at most {MAX_MESSAGES} ids at once")));
         }
         for form in id.split(',').flat_map(|id| self.conventions().id_forms(id)) {
             let mut is_known = false;
@@ -130,15 +131,15 @@ impl Story<'_> {
                 is_known = true;
             }
             if !is_known {
-                // clients may have reported about a message that is not stored
+                // clients can have reported a message that is not stored
                 ids.shown.insert(form);
             }
         }
         Ok(ids)
     }
 
-    /// The messages of a topic that have a key, or all of several: of those that wait, hang or were given up, and of
-    /// those of which nothing but copies is left, the copies tell it.
+    /// The messages of a topic that have a key, or all of several keys. Messages that are delayed, retried or dead, and
+    /// those of which only copies are left, are found by their copies.
     async fn ids_of_key(&self, key: &str, topic: &str) -> Result<Ids> {
         let mut shown: Option<BTreeSet<String>> = None;
         for part in key.split(' ').filter(|part| !part.is_empty()) {
@@ -155,9 +156,9 @@ impl Story<'_> {
                 }
             }
             copies.retain(|hit| !ids.contains(&hit.message_id));
-            if copies.len() > MOST_COPIES {
+            if copies.len() > MAX_COPIES {
                 return Err(Error::Limit(format!(
-                    "the key has more than {MOST_COPIES} messages that wait or are retried; ask by `id`"
+                    "the key has more than {MAX_COPIES} messages that wait or are retried; ask by `id`"
                 )));
             }
             let stored = self.messages(&copies).await?;
@@ -179,11 +180,12 @@ impl Story<'_> {
         messages_of(&self.app.catalog.files, self.pinned.table(&MESSAGE)?, self.system.name(), hits).await
     }
 
-    /// What is stored, and all ids under which clients reported about it.
+    /// The stored copies, and all ids under which clients reported the messages.
     async fn copies(&self, ids: Ids) -> Result<Copies> {
         let mut hits = Vec::new();
         for id in &ids.shown {
-            // a trace message has the ids of others as its keys; one without a unique id is shown by its offset id
+            // trace messages have the ids of other messages as keys; a message without a unique id is shown by its
+            // offset id
             let is_wanted = |hit: &KeyHit| {
                 hit.is(KeyKind::MessageId) || (hit.is(KeyKind::OffsetId) && hit.message_id == *id)
             };
@@ -195,10 +197,10 @@ impl Story<'_> {
         let mut found = Copies {
             of_topic: Vec::new(),
             ids: ids.shown.iter().chain(&ids.own).cloned().collect(),
-            is_told: false,
+            any_stored: false,
         };
         for message in self.messages(&hits).await? {
-            found.is_told = true;
+            found.any_stored = true;
             if self.topic.is_some_and(|topic| !self.is_about(&message, topic)) {
                 continue;
             }
@@ -210,7 +212,7 @@ impl Story<'_> {
         Ok(found)
     }
 
-    /// Whether a stored message says that it is one of the topic.
+    /// Whether a stored message belongs to a topic, by its topic or original topic.
     fn is_about(&self, message: &StoredMessage, topic: &str) -> bool {
         let is_same = |name: &str| namespace::is_same(name, topic);
         is_of(self.conventions(), message, topic, true)
@@ -218,29 +220,29 @@ impl Story<'_> {
             || message.origin_topic.as_deref().is_some_and(is_same)
     }
 
-    /// The events that are about messages of the topic. Consumers report none: what they say counts where a copy or a
-    /// producer tells that the message is one of the topic, or where nothing tells another one and the topic exists.
+    /// The events that belong to the topic. Consumers report no topic. Their events count if a copy or a producer names
+    /// this topic for the message, or if none names any and the topic exists.
     async fn events_of_topic(
         &self,
         mut events: Vec<(TraceRow, Option<String>)>,
         is_stored: bool,
-        is_told: bool,
+        any_stored: bool,
     ) -> Result<Vec<TraceRow>> {
         if let Some(topic) = self.topic {
-            let is_same = |told: &str| namespace::is_same(told, topic);
-            let is_reported = events.iter().any(|(_, told)| told.as_deref().is_some_and(is_same));
-            let nothing_told = !is_told && events.iter().all(|(_, told)| told.is_none());
+            let is_same = |reported: &str| namespace::is_same(reported, topic);
+            let is_reported = events.iter().any(|(_, reported)| reported.as_deref().is_some_and(is_same));
+            let no_topic_named = !any_stored && events.iter().all(|(_, reported)| reported.is_none());
             let consumers_count = is_stored
                 || is_reported
-                || (nothing_told
+                || (no_topic_named
                     && !events.is_empty()
                     && Asked::topic(self.system, topic).is_topic(self.app, self.pinned).await?);
-            events.retain(|(_, told)| told.as_deref().map_or(consumers_count, is_same));
+            events.retain(|(_, reported)| reported.as_deref().map_or(consumers_count, is_same));
         }
         Ok(events.into_iter().map(|(event, _)| event).collect())
     }
 
-    /// Everything that was reported under the ids, with the topic where one was reported.
+    /// All events reported under the ids, each with its reported topic, if any.
     async fn events(&self, ids: &BTreeSet<String>) -> Result<Vec<(TraceRow, Option<String>)>> {
         let mut events = Vec::new();
         for id in ids {

@@ -1,4 +1,4 @@
-//! A worker as the server sees it: a process of the same program, its pipes, and what it knows of the tables.
+//! A worker from the server's side: a process of the same program, its pipes, and the state of the tables it was sent.
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,23 +22,23 @@ use crate::query::catalog::Pinned;
 /// Name of the subcommand that a worker is started with.
 pub const WORKER_COMMAND: &str = "sql-worker";
 
-/// Lines kept of what a worker writes to standard error.
+/// Maximum lines kept of a worker's standard error.
 const LINES_KEPT: usize = 10;
-/// Bytes kept of one line.
+/// Maximum bytes kept of one line.
 const LINE_BYTES: u64 = 4096;
-/// How long a process whose output has ended may take to be gone, and its last lines to arrive.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How long a process that was killed may take to be gone.
-const END_TIME: Duration = Duration::from_secs(10);
-/// What a worker may keep of its statements before it is replaced: memory, which counts for those that run, and
-/// memory that it could write to, which widens its own limit.
+/// Maximum time in which a process whose output has ended exits, and its last lines arrive.
+const EXIT_TIME: Duration = Duration::from_secs(1);
+/// Maximum time in which a killed process exits.
+const KILL_TIME: Duration = Duration::from_secs(10);
+/// How much a worker may grow before it is replaced: in memory, which counts against running statements, and in
+/// writable memory, which raises its own limit.
 const GROWTH: os::Memory = os::Memory { own: 24 << 20, writable: 192 << 20 };
 
 /// A worker.
 pub(super) struct Worker {
     process: Child,
     input: ChildStdin,
-    /// A frame was begun and not finished: nothing else can be sent any more.
+    /// Whether a frame was sent only in part. Nothing else can be sent then.
     is_input_broken: bool,
     output: FrameReader<ChildStdout>,
     errors: Errors,
@@ -50,7 +50,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts a process and tells it the store and the limits.
+    /// Starts a process and sends it the store and the limits.
     pub(super) async fn start(program: &std::path::Path, setup: &Setup, watch: &Watch) -> io::Result<Worker> {
         let mut command = Command::new(program);
         command
@@ -58,14 +58,14 @@ impl Worker {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // memory that is only reserved must not count as used; see `worker/`
+            // reserved memory must not count as used; see `worker/`
             .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
-            // what a statement gave back is for others soon
+            // return freed memory to the system soon, for other statements
             .env("MIMALLOC_PURGE_DELAY", "100")
             .env("MALLOC_ARENA_MAX", "2")
-            // a panic is one line of the log
+            // keeps a panic to one line in the log
             .env("RUST_BACKTRACE", "0")
-            // Ctrl-C is for the server, which ends its workers once their statements have ended
+            // Ctrl-C must reach only the server, which ends its workers after their statements
             .process_group(0)
             .kill_on_drop(true);
         let mut process = command.spawn()?;
@@ -89,7 +89,7 @@ impl Worker {
         Ok(worker)
     }
 
-    /// Sends a frame. If this is given up half-way the worker is of no use any more.
+    /// Sends a frame. If the call is cancelled half-way, the worker cannot be used any more.
     pub(super) async fn send(&mut self, frame: &Frame) -> io::Result<()> {
         if self.is_input_broken {
             return Err(io::Error::other("a frame was cut"));
@@ -102,8 +102,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Tells what changed in the tables since the last statement.
-    pub(super) async fn show(&mut self, pinned: &Arc<Pinned>) -> io::Result<()> {
+    /// Sends what changed in the tables since the last statement.
+    pub(super) async fn send_tables(&mut self, pinned: &Arc<Pinned>) -> io::Result<()> {
         for change in state::changes(self.pinned.as_deref(), pinned) {
             self.send(&Frame::json(Kind::Tables, &change)?).await?;
         }
@@ -116,15 +116,15 @@ impl Worker {
         self.output.next().await
     }
 
-    /// Remembers what it takes before its first statement.
-    pub(super) fn is_ready(&mut self) {
+    /// Records the memory that it uses before its first statement.
+    pub(super) fn set_ready(&mut self) {
         self.idle = os::memory(self.watched.process).unwrap_or_default();
-        self.watched.is_idle_at(self.idle.own);
+        self.watched.set_idle_bytes(self.idle.own);
         self.idle_since = Instant::now();
     }
 
-    /// Whether it is as good as a new one.
-    pub(super) fn is_fit(&mut self) -> bool {
+    /// Whether it can be used again: it runs, takes frames, and has not grown too much.
+    pub(super) fn is_reusable(&mut self) -> bool {
         let now = os::memory(self.watched.process).unwrap_or_default();
         let has_grown =
             now.own > self.idle.own + GROWTH.own || now.writable > self.idle.writable + GROWTH.writable;
@@ -135,20 +135,20 @@ impl Worker {
         matches!(self.process.try_wait(), Ok(None))
     }
 
-    /// Ends the process and waits for it; tells how it ended and what it wrote last. One whose output has ended is given
-    /// the time to end by itself, so that its own reason is told.
-    pub(super) async fn end(mut self, has_ended: bool) -> Ended {
+    /// Ends the process, waits for it, and returns its status and its last lines. If its output has ended, it gets time
+    /// to exit by itself, so that its own reason is reported.
+    pub(super) async fn end(mut self, output_ended: bool) -> Ended {
         self.watched.stop();
-        let patience = if has_ended { LAST_WORDS } else { Duration::ZERO };
-        let status = match timeout(patience, self.process.wait()).await {
+        let grace = if output_ended { EXIT_TIME } else { Duration::ZERO };
+        let status = match timeout(grace, self.process.wait()).await {
             Ok(status) => status.ok(),
             Err(_) => {
                 let _ = self.process.start_kill();
-                timeout(END_TIME, self.process.wait()).await.ok().and_then(Result::ok)
+                timeout(KILL_TIME, self.process.wait()).await.ok().and_then(Result::ok)
             }
         };
         let _ = tokio::fs::remove_dir_all(&self.spill_dir).await;
-        let _ = timeout(LAST_WORDS, &mut self.errors.reader).await;
+        let _ = timeout(EXIT_TIME, &mut self.errors.reader).await;
         let lines = self.errors.lines.lock().unwrap_or_else(PoisonError::into_inner);
         Ended { status, is_over_memory: self.watched.is_over_memory(), errors: Vec::from(lines.clone()) }
     }

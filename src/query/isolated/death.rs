@@ -1,11 +1,11 @@
-//! Why a worker ended, as far as its status and its last lines tell.
+//! Why a worker ended, derived from its status and its last lines.
 
 use super::child::Ended;
 use crate::config;
 use crate::error::Error;
 use crate::query::{limits, session};
 
-/// What is said where memory cannot be had: by the allocator's caller, by a vector, by a thread that does not start.
+/// Texts that report a lack of memory: from callers of the allocator, from vectors, and from threads that cannot start.
 const OUT_OF_MEMORY: [&str; 6] = [
     "memory allocation of",
     "capacity overflow",
@@ -15,12 +15,12 @@ const OUT_OF_MEMORY: [&str; 6] = [
     "out of memory",
 ];
 
-/// Whether a text tells that memory ran out.
+/// Whether a text reports that memory ran out.
 pub(super) fn is_out_of_memory(text: &str) -> bool {
     OUT_OF_MEMORY.iter().any(|known| text.contains(known))
 }
 
-/// The error of a panic: the engine has a fault that this statement meets.
+/// The error of a statement that made the engine panic.
 pub(super) fn of_panic(message: &str, too_much_memory: impl FnOnce() -> Error) -> Error {
     if is_out_of_memory(message) {
         return too_much_memory();
@@ -41,13 +41,13 @@ pub(super) fn error(ended: &Ended, settings: &config::Sql) -> Error {
     Error::Engine(format!("the process that ran the statement ended ({}); try again", describe(ended)))
 }
 
-/// How it ended, in a few words.
+/// A short description of how it ended.
 pub(super) fn describe(ended: &Ended) -> String {
     let status = ended.status.map_or_else(|| "it did not end".to_owned(), |status| status.to_string());
-    let tells = |line: &&String| {
+    let is_reason = |line: &&String| {
         is_out_of_memory(line) || line.contains("overflowed its stack") || line.starts_with("panic at")
     };
-    match ended.errors.iter().find(tells).or(ended.errors.last()) {
+    match ended.errors.iter().find(is_reason).or(ended.errors.last()) {
         Some(line) => format!("{status}: {line}"),
         None => status,
     }

@@ -1,4 +1,4 @@
-//! How the server and a process that runs a statement talk: frames over a byte stream in each direction.
+//! The protocol between the server and a worker: frames over a byte stream in each direction.
 //!
 //! ```text
 //! u32 length of what follows, little endian
@@ -6,34 +6,34 @@
 //! …   payload: JSON, or bytes as the kind says
 //! ```
 //!
-//! Nothing here knows pipes: the same frames serve over a socket. A frame that is too large is an error on both sides,
-//! so that a mistake in a length never becomes an allocation.
+//! Nothing here depends on pipes: the same frames work over a socket. A frame that is too large is an error on both
+//! sides, so a wrong length never causes a large allocation.
 
 use std::io;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Largest frame: two times the largest row that a setting allows.
+/// Maximum length of a frame: more than twice the largest row that a setting allows.
 pub(super) const MAX_FRAME: usize = 64 << 20;
-/// Bytes asked from the stream at once.
+/// Bytes read from the stream at once.
 const READ_BYTES: usize = 64 << 10;
 const HEAD_BYTES: usize = 5;
 
-/// What a frame is.
+/// Kind of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// To the worker, JSON: store and limits; once, at the start.
+    /// To the worker, JSON: store and limits. Sent once, at the start.
     Setup,
     /// To the worker, JSON: tables that changed.
     Tables,
     /// To the worker: number of the statement (8 bytes), then its text.
     Run,
-    /// To the worker: number of the statement (8 bytes) that nobody wants any more.
+    /// To the worker: number of the statement (8 bytes) to cancel.
     Cancel,
-    /// To the worker: number of the read (8 bytes), then what was read.
+    /// To the worker: number of the read (8 bytes), then the bytes read.
     Bytes,
-    /// To the worker: number of the read (8 bytes), then why it failed.
+    /// To the worker: number of the read (8 bytes), then the text of its error.
     ReadFailed,
     /// To the server: the columns, as an Arrow IPC schema message.
     Schema,
@@ -43,7 +43,7 @@ pub(super) enum Kind {
     Read,
     /// To the server, JSON: how the statement ended.
     End,
-    /// To the server: nothing of the statement is left; the next one may come.
+    /// To the server: all tasks of the statement have ended. The next statement may be sent.
     Idle,
 }
 
@@ -130,7 +130,7 @@ fn parse_head(head: [u8; HEAD_BYTES]) -> io::Result<(Kind, usize)> {
     Ok((Kind::from_code(code).ok_or_else(|| broken("a frame of unknown kind"))?, payload))
 }
 
-/// Reads frames; a read that is given up loses nothing.
+/// Reads frames. Cancelling a read loses nothing.
 #[derive(Debug)]
 pub(super) struct FrameReader<R> {
     source: R,
@@ -165,7 +165,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.buffer.advance(HEAD_BYTES);
         let payload = self.buffer.split_to(length).freeze();
         if self.buffer.is_empty() {
-            // a large frame leaves no large buffer behind
+            // do not keep a large buffer after a large frame
             self.buffer = BytesMut::new();
         }
         Ok(Some(Frame { kind, payload }))

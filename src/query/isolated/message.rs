@@ -1,4 +1,4 @@
-//! What frames with JSON say.
+//! The contents of frames with JSON.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,23 +8,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 
-/// What a worker is told before anything else. It comes through the pipe, since it may hold secrets of the store.
+/// The first message to a worker. It is sent through the pipe, since it can contain secrets of the store.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Setup {
-    /// URL of the data and options of the store; `None`: files are asked from the server.
+    /// URL of the data and options of the store. `None`: files are read through the server.
     pub(super) store: Option<(String, BTreeMap<String, String>)>,
     pub(super) spill_dir: PathBuf,
     pub(super) spill_max: u64,
-    /// `sql.memory`
+    /// `sql.memory`.
     pub(super) memory: u64,
     pub(super) max_rows: usize,
-    /// Most bytes of one row.
+    /// Maximum bytes of one row.
     pub(super) max_row: u64,
-    /// Most bytes of one answer.
+    /// Maximum bytes of one answer.
     pub(super) max_bytes: u64,
 }
 
-/// Ranges of a file that only the server has.
+/// A request for ranges of a file that only the server can read.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Read {
     pub(super) number: u64,
@@ -37,13 +37,13 @@ pub(super) struct Read {
 pub(super) struct End {
     pub(super) rows: u64,
     pub(super) bytes: u64,
-    /// Whether it was waiting for the store most of the time, and still is.
+    /// Whether it spent most of its time waiting for the store, and still waits.
     pub(super) waits_for_store: bool,
-    /// Why it failed, if it did.
+    /// The error, if it failed.
     pub(super) failure: Option<Failure>,
 }
 
-/// An error on its way between processes.
+/// An error in a form that can be sent between processes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Failure {
     Sql(String),

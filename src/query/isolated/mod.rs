@@ -1,10 +1,11 @@
-//! Read-only SQL in processes of its own: what anybody may write runs where it can be ended.
+//! Read-only SQL in worker processes: statements of users run where they can be stopped.
 //!
-//! **ISOLATED**: nothing that a user wrote is parsed, planned or run in the server. A statement runs in a worker, a
-//! process of the same program, with limits on memory that hold for whatever code runs there, and is ended with it if
-//! it does not stop. The server keeps what the statement sees, passes rows on and bounds time, memory and number.
+//! **ISOLATED**: no statement of a user is parsed, planned or run in the server. It runs in a worker, a process of the
+//! same program, whose memory limit holds for all code that runs there. A statement that does not stop is ended
+//! together with its worker. The server keeps the pinned snapshot, passes rows on, and limits time, memory and
+//! concurrency.
 //!
-//! This is the engine behind `/api/sql` and knows nothing of HTTP.
+//! This is the engine behind `/api/sql`. It knows nothing of HTTP.
 
 mod child;
 mod death;
@@ -39,14 +40,14 @@ use pool::Pool;
 use statement::Statement;
 use usage::Counters;
 
-/// Batches ahead of the reader: each is as small as a frame.
+/// Batches ahead of the reader. Each is at most one frame.
 const BATCHES_AHEAD: usize = 1;
-/// How much later than the deadline a reader gives up: the time that ending a process may take.
+/// How long after the deadline a reader waits for the outcome: ending a process takes time.
 const GRACE: Duration = Duration::from_secs(3);
-/// Bytes of a statement that are logged.
+/// Maximum bytes of a statement in the log.
 const LOGGED_BYTES: usize = 300;
 
-/// Runs statements in processes of their own.
+/// Runs statements in worker processes.
 pub struct IsolatedSql {
     catalog: Arc<Catalog>,
     settings: config::Sql,
@@ -72,37 +73,37 @@ impl IsolatedSql {
         })
     }
 
-    /// Starts the workers that are kept warm, and keeps them from then on.
+    /// Starts the workers that are kept warm, and replaces them when they end.
     pub fn prepare(&self) {
-        self.pool.tidy_from_now_on();
+        self.pool.tidy_periodically();
         self.pool.fill();
     }
 
-    /// Ends all workers that run nothing; the others end with their statement.
+    /// Ends all idle workers. The others end with their statement.
     pub async fn stop(&self) {
         self.permits.close();
         self.pool.stop().await;
     }
 
-    /// Why no statement can run, if none can.
+    /// The reason why no statement can run, if there is one.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.pool.trouble()
     }
 
-    /// What it does now and did so far.
+    /// Current state and counters.
     #[must_use]
     pub fn usage(&self) -> Usage {
         let (workers, memory) = self.pool.watch.usage();
         self.counters.usage(workers, memory, self.pool.died.load(Ordering::Relaxed))
     }
 
-    /// Starts a statement; `request` is what the log calls it.
+    /// Starts a statement. `request` identifies it in the log.
     ///
     /// # Errors
-    /// [`Error::Sql`] if it is no query or does not fit the tables; [`Error::Limit`] if a limit was reached before there
-    /// was any row; [`Error::Busy`] if its turn did not come; [`Error::Engine`] if the process that ran it ended, or
-    /// none could be started; [`Error::Store`] if data files cannot be read.
+    /// [`Error::Sql`] if it is no query or does not fit the tables; [`Error::Limit`] if a limit was reached before the
+    /// first row; [`Error::Busy`] if it got no permit in time; [`Error::Engine`] if its worker ended, or none could be
+    /// started; [`Error::Store`] if data files cannot be read.
     pub async fn query(&self, statement: &str, request: &str) -> Result<SqlRows> {
         let outcome = self.start(statement, request).await;
         if let Err(error @ (Error::Busy(_) | Error::Limit(_))) = &outcome {
@@ -136,17 +137,17 @@ impl IsolatedSql {
             end,
         };
         let statement = Statement { number, text: statement.to_owned(), limits, planned, batches };
-        // not bound to the reader: it tidies up after one that goes away
+        // not tied to the reader, because it must clean up after one that goes away
         tokio::spawn(async move {
             run.run(statement).await;
             drop(permit);
         });
-        let patience = limits.deadline + pool::START_TIME + GRACE;
-        Unplanned { batches: taken, end: ended, limits, patience, task: None }.planned(schema).await
+        let give_up_at = limits.deadline + pool::START_TIME + GRACE;
+        Unplanned { batches: taken, end: ended, limits, give_up_at, task: None }.planned(schema).await
     }
 }
 
-/// What a running statement needs of the engine.
+/// The parts of the engine that a running statement needs.
 struct Run {
     pool: Arc<Pool>,
     catalog: Arc<Catalog>,
@@ -162,7 +163,7 @@ impl Run {
         let _running = counters.run();
         let begin = std::time::Instant::now();
         let (number, text) = (statement.number, shortened(&statement.text));
-        let tell = |report: &statement::Report, outcome: Result<()>| {
+        let finish = |report: &statement::Report, outcome: Result<()>| {
             let took = begin.elapsed();
             let outcome = outcome.inspect_err(|error| counters.refused(error));
             counters.ended(outcome.is_ok());
@@ -187,7 +188,7 @@ impl Run {
             }
             let _ = end.send(outcome);
         };
-        statement::run(&pool, &catalog, &settings, statement, tell).await;
+        statement::run(&pool, &catalog, &settings, statement, finish).await;
     }
 }
 

@@ -1,12 +1,12 @@
-//! What the system is asked for processes: memory in use, limits, priority, and an end at once. Linux only; elsewhere
-//! the questions have no answer and the limits are those of operators alone.
+//! Calls to the operating system about processes: memory in use, limits, priority, and killing. Linux only. On other
+//! systems memory is unknown and nothing is limited or killed here, so limits are up to the operator.
 
 /// Memory of a process, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Memory {
-    /// What is its own and in memory: without the program's text, which all processes share.
+    /// Resident memory that is not shared: without the program's code, which all processes share.
     pub(super) own: u64,
-    /// What it could write to, touched or not: what [`limit_memory`] counts.
+    /// Writable memory, whether it was touched or not. [`limit_memory`] limits it.
     pub(super) writable: u64,
 }
 
@@ -30,9 +30,9 @@ mod linux {
         let _ = setrlimit(Resource::Data, limit);
     }
 
-    pub(in super::super) fn be_modest() {
+    pub(in super::super) fn lower_priority() {
         let _ = nice(5);
-        // of all processes this one is missed least
+        // the first process to kill when the machine runs out of memory
         let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
         let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     }
@@ -55,32 +55,32 @@ mod linux {
 
     pub(in super::super) fn limit_memory(_bytes: u64) {}
 
-    pub(in super::super) fn be_modest() {}
+    pub(in super::super) fn lower_priority() {}
 
     pub(in super::super) fn kill(_process: u32) {}
 }
 
-/// A worker's own priority: behind everything else, for the processor and when memory runs out. Leaves no core files.
-pub(super) fn be_modest() {
-    linux::be_modest();
+/// Lowers the priority of this process for CPU and memory, and disables core files.
+pub(super) fn lower_priority() {
+    linux::lower_priority();
 }
 
-/// Sets the limit of this process: an allocation beyond it fails.
+/// Limits the writable memory of this process. An allocation beyond the limit fails.
 pub(super) fn limit_memory(bytes: u64) {
     linux::limit_memory(bytes);
 }
 
-/// Memory of a process, if it lives.
+/// Memory of a process; `None` if it does not run.
 pub(super) fn memory(process: u32) -> Option<Memory> {
     linux::memory(process)
 }
 
-/// Ends a process at once.
+/// Kills a process.
 pub(super) fn kill(process: u32) {
     linux::kill(process);
 }
 
-/// Ends this process at once, whatever its threads do.
+/// Kills this process, whatever its threads do.
 pub(super) fn end_self() -> ! {
     linux::kill(std::process::id());
     std::process::abort()

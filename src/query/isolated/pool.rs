@@ -1,7 +1,7 @@
-//! The workers of a server: which are free, how many are kept warm, and whether any can be started.
+//! The workers of a server: which are idle, how many are kept warm, and whether new ones can be started.
 //!
-//! A worker runs one statement at a time and many in its life. Whoever takes one causes the next to be started, so
-//! that the next statement finds one at once whatever happens to this one.
+//! A worker runs one statement at a time, and is reused for many. Taking a worker starts its replacement, so that the
+//! next statement finds one ready whatever happens to this one.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -20,13 +20,13 @@ use crate::config;
 use crate::error::{Error, Result};
 use crate::query::catalog::Catalog;
 
-/// Statement that a new worker runs before its first: it touches what every statement needs.
+/// Statement that a new worker runs first. It initialises what every statement needs.
 const WARM_UP: &str = "SELECT count(*) FROM (VALUES (1), (2)) AS t (n) WHERE n > 1";
-/// Longest time for starting a worker.
+/// Maximum time for starting a worker.
 pub(super) const START_TIME: Duration = Duration::from_secs(30);
-/// How long a worker beyond those kept warm waits for another statement.
+/// How long a worker beyond those kept warm may stay idle.
 const SPARE_TIME: Duration = Duration::from_secs(30);
-/// How often idle workers are looked after.
+/// How often idle workers are checked.
 const TIDY_EVERY: Duration = Duration::from_millis(500);
 
 /// How workers are started.
@@ -34,7 +34,7 @@ const TIDY_EVERY: Duration = Duration::from_millis(500);
 pub struct Program {
     /// The program: this one, or another build of it.
     pub path: PathBuf,
-    /// Workers kept ready while nothing runs; 0: a worker is started by the first statement.
+    /// Workers kept ready while nothing runs. 0: the first statement starts one.
     pub warm: usize,
 }
 
@@ -46,13 +46,13 @@ pub(super) struct Pool {
     spill: SpillFolder,
     idle: Mutex<Vec<Worker>>,
     starting: AtomicUsize,
-    /// Number of the last worker.
+    /// Workers started so far; the next one gets this number.
     started: AtomicU64,
-    /// Why no worker could be started the last time.
+    /// Error of the last start of a worker, if it failed.
     trouble: Mutex<Option<String>>,
     stopped: AtomicBool,
     is_tidied: AtomicBool,
-    /// Workers that ended without being asked to.
+    /// Workers that ended unexpectedly.
     pub(super) died: AtomicU64,
 }
 
@@ -74,10 +74,10 @@ impl Pool {
         })
     }
 
-    /// A worker that is free, or a new one.
+    /// An idle worker, or a new one.
     pub(super) async fn take(self: &Arc<Self>) -> Result<Worker> {
-        self.tidy_from_now_on();
-        let worker = match self.take_free() {
+        self.tidy_periodically();
+        let worker = match self.take_idle() {
             Some(worker) => worker,
             None => self.start().await?,
         };
@@ -85,9 +85,9 @@ impl Pool {
         Ok(worker)
     }
 
-    /// Takes a worker back that is idle; one that has grown is replaced.
+    /// Takes back an idle worker. One that cannot be used again is replaced.
     pub(super) fn give_back(self: &Arc<Self>, mut worker: Worker) {
-        if self.stopped.load(Ordering::Relaxed) || !worker.is_fit() {
+        if self.stopped.load(Ordering::Relaxed) || !worker.is_reusable() {
             tokio::spawn(worker.end(false));
             self.fill();
             return;
@@ -96,7 +96,7 @@ impl Pool {
         self.idle().push(worker);
     }
 
-    /// Starts as many workers as are missing to those kept warm.
+    /// Starts workers until as many are idle as are to be kept warm.
     pub(super) fn fill(self: &Arc<Self>) {
         let missing =
             self.program.warm.saturating_sub(self.idle().len() + self.starting.load(Ordering::Relaxed));
@@ -117,12 +117,12 @@ impl Pool {
         }
     }
 
-    /// Why no statement can run, if none can.
+    /// The reason why no statement can run, if there is one.
     pub(super) fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends all idle workers; those that run end with their statement.
+    /// Ends all idle workers. The others end with their statement.
     pub(super) async fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
         let idle = std::mem::take(&mut *self.idle());
@@ -157,7 +157,7 @@ impl Pool {
         let mut worker = worker.map_err(|error| format!("{}: {error}", path.display()))?;
         match self.warm_up(&mut worker).await {
             Ok(()) => {
-                worker.is_ready();
+                worker.set_ready();
                 Ok(worker)
             }
             Err(error) => {
@@ -168,7 +168,7 @@ impl Pool {
     }
 
     async fn warm_up(&self, worker: &mut Worker) -> std::io::Result<()> {
-        worker.show(&self.catalog.pin()).await?;
+        worker.send_tables(&self.catalog.pin()).await?;
         worker.send(&Frame::numbered(Kind::Run, 0, WARM_UP.as_bytes())).await?;
         while let Some(frame) = worker.receive().await? {
             match frame.kind {
@@ -188,18 +188,19 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The free worker that was used last, so that the others may end.
-    fn take_free(self: &Arc<Self>) -> Option<Worker> {
+    /// The idle worker that was used last, so that the others stay idle and can end.
+    fn take_idle(self: &Arc<Self>) -> Option<Worker> {
         loop {
             let mut worker = self.idle().pop()?;
             if worker.is_alive() {
                 return Some(worker);
             }
-            self.bury(worker);
+            self.count_dead(worker);
         }
     }
 
-    fn bury(self: &Arc<Self>, worker: Worker) {
+    /// Counts and logs a worker that ended while it was idle.
+    fn count_dead(self: &Arc<Self>, worker: Worker) {
         self.died.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
             let ended: Ended = worker.end(true).await;
@@ -207,8 +208,8 @@ impl Pool {
         });
     }
 
-    /// Looks after idle workers as long as the pool lives: buries the dead, ends those too many, starts those missing.
-    pub(super) fn tidy_from_now_on(self: &Arc<Self>) {
+    /// Starts the periodic check of idle workers: it counts dead ones, ends spare ones and starts missing ones.
+    pub(super) fn tidy_periodically(self: &Arc<Self>) {
         if self.is_tidied.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -231,7 +232,7 @@ impl Pool {
         let mut left = workers.len();
         for mut worker in workers {
             if !worker.is_alive() {
-                self.bury(worker);
+                self.count_dead(worker);
             } else if left > self.program.warm && worker.idle_since.elapsed() > SPARE_TIME {
                 left -= 1;
                 tokio::spawn(worker.end(false));

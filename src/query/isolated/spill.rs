@@ -1,6 +1,7 @@
-//! The folder that statements spill to: one for each life of a server, with one for each worker below it.
+//! The folder that statements spill to: one for each server process, with a subfolder for each worker.
 //!
-//! A lock tells whether whoever made a folder still lives; what dead ones left behind is removed at the next start.
+//! A lock shows whether the process that made a folder still runs. Folders of dead processes are removed at the next
+//! start.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use crate::error::{Error, Result};
 const PREFIX: &str = "mqlake-sql-";
 const LOCK: &str = "lock";
 
-/// A folder that goes away with the value.
+/// A folder that is removed when the value is dropped.
 #[derive(Debug)]
 pub(super) struct SpillFolder {
     path: PathBuf,
@@ -34,14 +35,12 @@ impl SpillFolder {
         Ok(SpillFolder { path, _lock: lock })
     }
 
-    /// The folder of a worker; it is made by the worker and removed once that ended.
+    /// The folder of a worker. The worker makes it, and it is removed after the worker ended.
     pub(super) fn of_worker(&self, number: u64) -> PathBuf {
         self.path.join(number.to_string())
     }
-}
 
-impl SpillFolder {
-    /// Removes it with all that is in it.
+    /// Removes the folder with its content.
     pub(super) fn remove(&self) {
         let _ = std::fs::remove_dir_all(&self.path);
     }
@@ -62,7 +61,7 @@ fn remove_dead(base: &Path) {
     }
 }
 
-/// A folder without a lock is one that is just being made.
+/// Whether the process that made a folder is gone. A folder without a lock file is just being made.
 fn is_dead(folder: &Path) -> bool {
     match File::open(folder.join(LOCK)).map(|lock| lock.try_lock()) {
         Ok(Ok(())) => true,
@@ -75,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_dead_left_is_removed_and_what_lives_stays() {
+    fn folders_of_dead_processes_are_removed_and_others_stay() {
         let base = tempfile::tempdir().unwrap();
         let dead = base.path().join(format!("{PREFIX}dead"));
         std::fs::create_dir_all(dead.join("3")).unwrap();

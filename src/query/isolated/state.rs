@@ -1,4 +1,4 @@
-//! What a worker knows of the tables: the files of each, without the log behind them. The server sends what changed
+//! The state of the tables in a worker: the files of each table, without the Delta log. The server sends what changed
 //! since the worker's last statement.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -12,7 +12,7 @@ use crate::lake::schema::TABLES;
 use crate::lake::{Bound, ColumnStats, FileStats, LakeFile, Snapshot};
 use crate::query::catalog::{Pinned, PinnedTable};
 
-/// Files in one message: a large lake is sent in parts, so that no frame gets too large.
+/// Maximum files in one message. A large lake is sent in parts, so that no frame gets too large.
 const FILES_A_PART: usize = 1000;
 
 /// A change of one table.
@@ -78,13 +78,13 @@ impl From<FileEntry> for LakeFile {
         let columns = entry.columns.into_iter();
         let columns = columns
             .map(|(name, min, max, nulls)| (name, ColumnStats { min: min.into(), max: max.into(), nulls }));
-        // the server has the bytes of those in memory; they are asked for as files of the store are
+        // the bytes of hot files stay in the server; the worker reads them like files of the store
         let stats = FileStats { rows: entry.rows, columns: columns.collect() };
         LakeFile::named(entry.path, entry.size, entry.day, stats)
     }
 }
 
-/// What changed between two states, in parts.
+/// The changes between two states, in parts.
 pub(super) fn changes(before: Option<&Pinned>, now: &Pinned) -> Vec<TableChange> {
     now.tables().flat_map(|table| changes_of(before, table)).collect()
 }
@@ -93,7 +93,7 @@ fn changes_of(before: Option<&Pinned>, now: &PinnedTable) -> Vec<TableChange> {
     let known = before.and_then(|before| before.table(now.snapshot.def).ok());
     let (removed, added) = match known {
         Some(known) if Arc::ptr_eq(&known.files, &now.files) => return Vec::new(),
-        // a publish leaves the snapshot alone: only hot files have to be compared
+        // publishing does not change the snapshot, so only hot files must be compared
         Some(known) if Arc::ptr_eq(&known.snapshot, &now.snapshot) => {
             difference(known.hot_files(), now.hot_files())
         }
@@ -123,7 +123,7 @@ fn difference<'a>(
     (removed.collect(), added.collect())
 }
 
-/// The worker's side.
+/// The tables as the worker knows them.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     tables: BTreeMap<&'static str, KnownTable>,
@@ -137,7 +137,7 @@ struct KnownTable {
 }
 
 impl Tables {
-    /// Takes a change in; an error names what does not fit.
+    /// Applies a change. The error says what does not fit.
     pub(super) fn apply(&mut self, change: TableChange) -> Result<(), String> {
         let def = TABLES.into_iter().find(|def| def.name == change.table);
         let def = def.ok_or_else(|| format!("unknown table {}", change.table))?;
@@ -208,7 +208,7 @@ mod tests {
         Arc::new(Snapshot { def: &MESSAGE, version: 1, files, positions: HashMap::new() })
     }
 
-    /// What the worker has after each state must be what the server has.
+    /// After each change the worker must have the same files as the server.
     #[test]
     fn differences_lead_from_each_state_to_the_next() {
         let many: Vec<String> = (0..2500).map(|n| format!("recent/{n}")).collect();

@@ -1,9 +1,8 @@
-//! One statement's life on a worker: sent, its rows passed on, stopped at the deadline or when nobody listens, and the
-//! worker given back or ended.
+//! Runs one statement on a worker: sends it, passes its rows on, stops it at the deadline or when the reader is gone,
+//! and gives the worker back or ends it.
 //!
-//! **STOPPED-IN-TIME**: from the deadline, or from the moment in which nobody listens any more, it takes at most
-//! [`PATIENCE`] and the end of a process until permit, worker and memory are free again, whatever the statement does
-//! and whether or not its rows are taken.
+//! **STOPPED-IN-TIME**: after the deadline, or after the reader is gone, permit, worker and memory are free again
+//! within [`STOP_TIME`] plus the end of a process, whatever the statement does and whether or not its rows are taken.
 
 use std::collections::HashMap;
 use std::io;
@@ -28,8 +27,8 @@ use crate::lake::scan::object_path;
 use crate::query::catalog::{Catalog, Pinned};
 use crate::query::limits::Limits;
 
-/// How long a worker may take to stop when it is asked to.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// Maximum time in which a worker stops a cancelled statement.
+const STOP_TIME: Duration = Duration::from_millis(300);
 
 /// A statement and where its rows go.
 pub(super) struct Statement {
@@ -40,7 +39,7 @@ pub(super) struct Statement {
     pub(super) batches: mpsc::Sender<arrow::record_batch::RecordBatch>,
 }
 
-/// What a statement did.
+/// Figures of a statement, for the log.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) rows: u64,
@@ -49,24 +48,25 @@ pub(super) struct Report {
     pub(super) is_unwanted: bool,
 }
 
-/// How the talk with a worker came to its end.
+/// Why the exchange with a worker ended.
 enum Stop {
     /// The statement ended.
     Ended(End),
-    /// It is to be stopped.
+    /// The deadline has passed.
     Late,
+    /// The reader is gone.
     Unwanted,
-    /// The worker is gone, or does not make sense.
+    /// The worker is gone, or sent an unexpected frame.
     Broken(io::Error),
 }
 
-/// Runs a statement to its end. `tell` is told the outcome as soon as it is known.
+/// Runs a statement to its end. Calls `finish` with the outcome as soon as it is known.
 pub(super) async fn run(
     pool: &Arc<Pool>,
     catalog: &Catalog,
     settings: &config::Sql,
     statement: Statement,
-    tell: impl FnOnce(&Report, Result<()>),
+    finish: impl FnOnce(&Report, Result<()>),
 ) {
     let mut report = Report::default();
     let batches = statement.batches.clone();
@@ -74,15 +74,15 @@ pub(super) async fn run(
     let worker = tokio::select! {
         () = batches.closed() => {
             report.is_unwanted = true;
-            return tell(&report, Ok(()));
+            return finish(&report, Ok(()));
         }
         worker = pool.take() => worker,
     };
-    // the time that a process takes to start is not the statement's
+    // the start of a process does not count against the statement's time
     let limits = statement.limits.later_by(begin.elapsed());
     let mut worker = match worker {
         Ok(worker) => worker,
-        Err(error) => return tell(&report, Err(error)),
+        Err(error) => return finish(&report, Err(error)),
     };
     let running = pool.watch.begin(&worker.watched);
     let number = statement.number;
@@ -91,7 +91,7 @@ pub(super) async fn run(
         biased;
         () = tokio::time::sleep_until(limits.deadline) => Stop::Late,
         () = batches.closed() => Stop::Unwanted,
-        stop = talk(&mut worker, catalog, &pinned, statement) => stop.unwrap_or_else(Stop::Broken),
+        stop = exchange(&mut worker, catalog, &pinned, statement) => stop.unwrap_or_else(Stop::Broken),
     };
     let is_stopped = matches!(stop, Stop::Late | Stop::Unwanted);
     if let Stop::Ended(end) = &stop {
@@ -99,33 +99,33 @@ pub(super) async fn run(
     }
     report.memory = worker.watched.peak();
     report.is_unwanted = matches!(stop, Stop::Unwanted);
-    let mut tell = Some(tell);
-    let mut tell = |report: &Report, outcome: Result<()>| {
-        if let Some(tell) = tell.take() {
-            tell(report, outcome);
+    let mut finish = Some(finish);
+    let mut finish = |report: &Report, outcome: Result<()>| {
+        if let Some(finish) = finish.take() {
+            finish(report, outcome);
         }
     };
     match stop {
-        Stop::Ended(End { failure: Some(failure), .. }) => tell(&report, Err(failure.into())),
-        Stop::Ended(_) => tell(&report, Ok(())),
+        Stop::Ended(End { failure: Some(failure), .. }) => finish(&report, Err(failure.into())),
+        Stop::Ended(_) => finish(&report, Ok(())),
         Stop::Broken(error) => {
             drop(running);
             pool.died.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let ended = worker.end(true).await;
             let outcome = death::error(&ended, settings);
             tracing::warn!(statement = number, worker = %death::describe(&ended), %error, "a process for SQL ended");
-            tell(&report, Err(outcome));
+            finish(&report, Err(outcome));
             return pool.fill();
         }
         Stop::Late | Stop::Unwanted => {}
     }
     drop(batches);
-    let quiet = timeout(PATIENCE, quiet(&mut worker, number, is_stopped)).await;
+    let idle = timeout(STOP_TIME, wait_until_idle(&mut worker, number, is_stopped)).await;
     drop(running);
-    let end = match quiet {
+    let end = match idle {
         Ok(Ok(end)) => {
             let end = end.unwrap_or_default();
-            // one that still waits for the store may hold threads there
+            // a read that still waits for the store can hold threads of the worker
             if end.waits_for_store {
                 drop(tokio::spawn(worker.end(false)))
             } else {
@@ -133,7 +133,7 @@ pub(super) async fn run(
             }
             end
         }
-        // it computes without a pause, or is gone: either way it is replaced
+        // it computes without yielding, or is gone: in both cases it is replaced
         Ok(Err(_)) | Err(_) => {
             worker.end(false).await;
             End::default()
@@ -145,11 +145,11 @@ pub(super) async fn run(
         false if end.waits_for_store => Err(limits.store_is_late()),
         false => Err(limits.late()),
     };
-    tell(&report, outcome);
+    finish(&report, outcome);
 }
 
-/// Waits until nothing of the statement is left, asking it to stop if it has not ended; returns how it ended.
-async fn quiet(worker: &mut Worker, number: u64, stop: bool) -> io::Result<Option<End>> {
+/// Waits until the worker is idle, after cancelling the statement if `stop`. Returns how the statement ended.
+async fn wait_until_idle(worker: &mut Worker, number: u64, stop: bool) -> io::Result<Option<End>> {
     if stop {
         worker.send(&Frame::numbered(Kind::Cancel, number, &[])).await?;
     }
@@ -164,13 +164,13 @@ async fn quiet(worker: &mut Worker, number: u64, stop: bool) -> io::Result<Optio
     Err(io::ErrorKind::UnexpectedEof.into())
 }
 
-async fn talk(
+async fn exchange(
     worker: &mut Worker,
     catalog: &Catalog,
     pinned: &Arc<Pinned>,
     statement: Statement,
 ) -> io::Result<Stop> {
-    worker.show(pinned).await?;
+    worker.send_tables(pinned).await?;
     worker.send(&Frame::numbered(Kind::Run, statement.number, statement.text.as_bytes())).await?;
     let mut rows = None;
     let mut planned = Some(statement.planned);
@@ -209,7 +209,7 @@ async fn talk(
     Err(io::ErrorKind::UnexpectedEof.into())
 }
 
-/// Messages that arrived; a stream reader takes one batch from them at a time.
+/// Arrow IPC messages of one frame, from which a stream reader takes one batch.
 struct Arrived(Bytes);
 
 impl io::Read for Arrived {
@@ -218,7 +218,7 @@ impl io::Read for Arrived {
     }
 }
 
-/// Files that a worker asks for: those in memory, and those of a store that only this process can open.
+/// Files that a worker reads through the server: hot files, and files of a store that only this process can open.
 struct Files<'a> {
     catalog: &'a Catalog,
     pinned: &'a Pinned,
@@ -233,7 +233,7 @@ impl Files<'_> {
         let parts: Vec<Bytes> = match hot.get(&path) {
             Some(file) => {
                 let part = |range: &std::ops::Range<u64>| {
-                    let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(file.len());
+                    let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(file.len());
                     file.slice(at(range.start).min(at(range.end))..at(range.end))
                 };
                 read.ranges.iter().map(part).collect()

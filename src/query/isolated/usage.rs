@@ -1,4 +1,4 @@
-//! What SQL does now and did so far, for metrics.
+//! State and counters of SQL, for metrics.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,29 +6,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Error;
 
-/// What SQL does now and did so far.
+/// State and counters of SQL.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Statements that run.
+    /// Statements that run now.
     pub running: u64,
-    /// Statements that wait for their turn.
+    /// Statements that wait for a permit.
     pub queued: u64,
-    /// Processes that run statements or wait for some.
+    /// Processes that run statements or are idle.
     pub workers: usize,
-    /// Their memory, without the program's text that they share.
+    /// Their memory, without the program's code, which they share.
     pub memory_bytes: u64,
     /// Statements that ended with all of their rows.
     pub complete: u64,
-    /// Statements that were refused or ended without all of their rows, by reason: the setting that was reached, or
-    /// `sql`, `store`, `engine`, `other`.
+    /// Statements that were refused or ended without all of their rows, by reason: the setting whose limit was reached,
+    /// or `sql`, `store`, `engine`, `other`.
     pub refused: BTreeMap<&'static str, u64>,
     /// Statements that took longer than `sql.slow`.
     pub slow: u64,
-    /// Processes that ended without being asked to.
+    /// Processes that ended unexpectedly.
     pub died: u64,
 }
 
-/// Settings whose limits statements reach.
+/// Settings whose limits a statement can reach.
 const SETTINGS: [&str; 9] = [
     "max_statement",
     "max_concurrency",
@@ -50,7 +50,7 @@ pub(super) struct Counters {
     refused: Mutex<BTreeMap<&'static str, u64>>,
 }
 
-/// One more as long as this lives.
+/// Keeps a counter one higher until it is dropped.
 pub(super) struct Counted(Arc<AtomicU64>);
 
 impl Counted {

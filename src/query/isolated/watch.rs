@@ -1,8 +1,9 @@
-//! Watches the memory of all workers together, on a thread of its own: whatever keeps the server's other threads
-//! busy, it looks every few milliseconds while statements run.
+//! Watches the total memory of all workers on a separate thread. While statements run, it measures every 10 ms, even if
+//! the server's other threads are busy.
 //!
-//! **MEMORY-BOUNDED**: a worker limits itself (`worker/`), so that one allocation cannot be larger than `sql.memory`;
-//! this bounds their sum. The largest one is ended when the sum is too much.
+//! **MEMORY-BOUNDED**: a worker limits its own memory (`worker/`), so no single allocation exceeds `sql.memory`. This
+//! module bounds the sum: when it is exceeded, the largest worker is ended. Between two measurements the sum can be
+//! exceeded.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -12,11 +13,11 @@ use std::time::Duration;
 use super::os;
 use crate::error::{Error, Result};
 
-/// How often memory is looked at while statements run.
+/// How often memory is measured while statements run.
 const EVERY: Duration = Duration::from_millis(10);
-/// How often a thread without work looks whether it is still needed.
+/// How often the thread checks whether it is still needed while nothing runs.
 const AT_REST: Duration = Duration::from_secs(1);
-/// What workers that do nothing may take beside `sql.memory`.
+/// Memory that idle workers may use beside `sql.memory`.
 const IDLE_BYTES: u64 = 64 << 20;
 
 /// A worker that is watched.
@@ -26,29 +27,29 @@ pub(super) struct Watched {
     /// Memory before its first statement.
     idle_bytes: AtomicU64,
     bytes: AtomicU64,
-    /// Most bytes since the running statement began.
+    /// Maximum bytes since the running statement began.
     peak: AtomicU64,
     over_memory: AtomicBool,
 }
 
 impl Watched {
-    /// Whether it was ended because memory ran out.
+    /// Whether it was ended because the workers' memory exceeded the limit.
     pub(super) fn is_over_memory(&self) -> bool {
         self.over_memory.load(Ordering::Relaxed)
     }
 
-    /// Most bytes of the statement that ran last, beyond what an idle worker has.
+    /// Maximum bytes of the last statement, beyond those of an idle worker.
     pub(super) fn peak(&self) -> u64 {
         self.peak.load(Ordering::Relaxed).saturating_sub(self.idle_bytes.load(Ordering::Relaxed))
     }
 
-    /// Remembers how much it takes without a statement.
-    pub(super) fn is_idle_at(&self, bytes: u64) {
+    /// Records the memory that it uses without a statement.
+    pub(super) fn set_idle_bytes(&self, bytes: u64) {
         self.idle_bytes.store(bytes, Ordering::Relaxed);
         self.bytes.store(bytes, Ordering::Relaxed);
     }
 
-    fn look(&self) -> u64 {
+    fn measure(&self) -> u64 {
         let bytes = os::memory(self.process).unwrap_or_default().own;
         self.bytes.store(bytes, Ordering::Relaxed);
         self.peak.fetch_max(bytes, Ordering::Relaxed);
@@ -56,7 +57,7 @@ impl Watched {
     }
 }
 
-/// A worker is watched as long as this lives.
+/// Keeps a worker watched until it is dropped.
 #[derive(Debug)]
 pub(super) struct Watching {
     shared: Arc<Shared>,
@@ -64,7 +65,7 @@ pub(super) struct Watching {
 }
 
 impl Watching {
-    /// Stops it; before a process is waited for, since its number may be given to another one then.
+    /// Stops watching. Must be called before the process is waited for, since its id can be reused from then on.
     pub(super) fn stop(&self) {
         self.shared.workers().retain(|other| !Arc::ptr_eq(other, &self.watched));
     }
@@ -93,12 +94,12 @@ pub(super) struct Watch {
 
 #[derive(Debug)]
 struct Shared {
-    most: u64,
+    max_bytes: u64,
     workers: Mutex<Vec<Arc<Watched>>>,
     running: AtomicUsize,
 }
 
-/// A statement runs as long as this lives.
+/// Counts a statement as running until it is dropped.
 #[derive(Debug)]
 pub(super) struct Running(Arc<Shared>);
 
@@ -109,9 +110,9 @@ impl Drop for Running {
 }
 
 impl Watch {
-    /// Starts watching; `most` is `sql.memory`.
-    pub(super) fn start(most: u64) -> Result<Watch> {
-        let shared = Arc::new(Shared { most, workers: Mutex::default(), running: AtomicUsize::new(0) });
+    /// Starts watching. `max_bytes` is `sql.memory`.
+    pub(super) fn start(max_bytes: u64) -> Result<Watch> {
+        let shared = Arc::new(Shared { max_bytes, workers: Mutex::default(), running: AtomicUsize::new(0) });
         let seen = Arc::downgrade(&shared);
         let thread = std::thread::Builder::new()
             .name("mqlake-sql-watch".to_owned())
@@ -120,7 +121,7 @@ impl Watch {
         Ok(Watch { shared, thread: thread.thread().clone() })
     }
 
-    /// Takes a new worker in.
+    /// Adds a new worker.
     pub(super) fn add(&self, process: u32) -> Watching {
         let watched = Arc::new(Watched {
             process,
@@ -145,7 +146,7 @@ impl Watch {
     pub(super) fn usage(&self) -> (usize, u64) {
         let workers = self.shared.workers();
         let ready = workers.iter().filter(|worker| worker.idle_bytes.load(Ordering::Relaxed) > 0);
-        (ready.count(), workers.iter().map(|worker| worker.look()).sum())
+        (ready.count(), workers.iter().map(|worker| worker.measure()).sum())
     }
 }
 
@@ -154,11 +155,11 @@ impl Shared {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look(&self) {
+    fn enforce(&self) {
         let workers = self.workers();
-        let sum: u64 = workers.iter().map(|worker| worker.look()).sum();
+        let sum: u64 = workers.iter().map(|worker| worker.measure()).sum();
         let idle: u64 = workers.iter().map(|worker| worker.idle_bytes.load(Ordering::Relaxed)).sum();
-        if sum <= self.most + idle.max(IDLE_BYTES) {
+        if sum <= self.max_bytes + idle.max(IDLE_BYTES) {
             return;
         }
         if let Some(largest) = workers.iter().max_by_key(|worker| worker.bytes.load(Ordering::Relaxed)) {
@@ -172,7 +173,7 @@ fn watch(shared: &Weak<Shared>) {
     while let Some(shared) = shared.upgrade() {
         let is_running = shared.running.load(Ordering::Relaxed) > 0;
         if is_running {
-            shared.look();
+            shared.enforce();
         }
         drop(shared);
         if is_running { std::thread::sleep(EVERY) } else { std::thread::park_timeout(AT_REST) }

@@ -1,4 +1,4 @@
-//! What a row must satisfy, checked at every level: file, row group, page, row.
+//! Conditions that a row must satisfy, checked at every level: file, row group, page and row.
 
 use std::sync::Arc;
 
@@ -12,28 +12,28 @@ use crate::lake::FileStats;
 /// A condition on one column.
 #[derive(Debug, Clone)]
 pub enum Condition {
-    /// The text is this.
+    /// The text equals this one.
     Text(&'static str, String),
-    /// The number or time (milliseconds) lies between, both included.
+    /// The number or time (milliseconds) lies between these, both included.
     Number(&'static str, i64, i64),
-    /// The number or time is one of these, which are in ascending order.
+    /// The number or time is one of these. They must be in ascending order.
     AnyNumber(&'static str, Arc<[i64]>),
 }
 
 impl Condition {
-    /// A number equals.
+    /// The number equals `value`.
     #[must_use]
     pub fn number(column: &'static str, value: i64) -> Condition {
         Condition::Number(column, value, value)
     }
 
-    /// A text equals.
+    /// The text equals `value`.
     #[must_use]
     pub fn text(column: &'static str, value: impl Into<String>) -> Condition {
         Condition::Text(column, value.into())
     }
 
-    /// Column it is about.
+    /// The column that is compared.
     #[must_use]
     pub fn column(&self) -> &'static str {
         match self {
@@ -115,7 +115,7 @@ fn any_between(numbers: &[i64], min: i64, max: i64) -> bool {
     numbers.get(first).is_some_and(|number| *number <= max)
 }
 
-/// The conditions that a file's statistics do not settle already.
+/// The conditions that must be checked row by row: those that the statistics of the file do not prove for all rows.
 pub(super) fn open_conditions(conditions: &[Condition], stats: &FileStats) -> Vec<Condition> {
     conditions.iter().filter(|condition| !condition.always_matches(stats)).cloned().collect()
 }

@@ -1,7 +1,7 @@
-//! All rows of a table that satisfy a set of conditions; for conditions that few rows satisfy.
+//! All rows of a table that satisfy a set of conditions, for conditions that few rows satisfy.
 //!
-//! In one step with all their columns, or in two where rows are wide beside what decides about them: first which
-//! rows, then the columns of those that the caller takes.
+//! Either one step reads all columns, or, where rows are wide compared with the columns of the conditions, the first
+//! step finds the rows and the second reads more columns of the rows that the caller takes.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::super::catalog::PinnedTable;
 use super::super::files::{CachedReader, FileCache};
 use super::condition::{Condition, open_conditions, select};
-use super::pages::{bind, blooms_pass, candidates, everywhere, places, read};
+use super::pages::{bind, blooms_pass, candidates, read, subject_spans, whole_file};
 use crate::error::{Error, Result};
 use crate::lake::LakeFile;
 
@@ -27,20 +27,20 @@ pub(super) const CONCURRENT_FILES: usize = 8;
 pub(super) struct Located {
     reader: CachedReader,
     row_group: usize,
-    /// Numbers of the rows inside the row group, ascending.
+    /// Indexes of the rows inside the row group, ascending.
     rows: Vec<usize>,
-    /// Their columns so far.
+    /// The columns read so far.
     pub(super) batch: RecordBatch,
 }
 
 impl Located {
-    /// More columns of some of the rows, whose positions in the batch ascend.
+    /// Reads more columns of some of the rows. `wanted` has indexes into the batch, ascending.
     ///
     /// # Errors
     /// [`crate::error::Error::Store`].
     pub(super) async fn fetch(&self, wanted: &[usize], columns: &[&str]) -> Result<Vec<RecordBatch>> {
         let mut ranges: Vec<Range<usize>> = Vec::new();
-        for row in wanted.iter().filter_map(|position| self.rows.get(*position)) {
+        for row in wanted.iter().filter_map(|index| self.rows.get(*index)) {
             match ranges.last_mut() {
                 Some(last) if last.end == *row => last.end += 1,
                 _ => ranges.push(*row..*row + 1),
@@ -68,7 +68,7 @@ pub async fn find(
     Ok(located.into_iter().map(|located| located.batch).collect())
 }
 
-/// As [`find`], in a table whose order does not begin with the subject, or over all subjects.
+/// As [`find`], over all subjects, or in a table whose order does not begin with the subject.
 ///
 /// # Errors
 /// [`crate::error::Error::Store`].
@@ -82,7 +82,7 @@ pub async fn find_anywhere(
     Ok(located.into_iter().map(|located| located.batch).collect())
 }
 
-/// As [`find`], where no subject is given over all subjects, and the rest of the columns can be fetched later.
+/// As [`find`], over all subjects if none is given. More columns can be fetched later.
 ///
 /// # Errors
 /// [`crate::error::Error::Store`].
@@ -97,7 +97,7 @@ pub(super) async fn locate(
     locate_in(files, table, matching.into_iter(), subject, conditions, columns).await
 }
 
-/// Files of a table that can have rows of the subject that satisfy all conditions.
+/// Files of a table that can contain rows of the subject that satisfy all conditions.
 pub(super) fn matching_files<'t>(
     table: &'t PinnedTable,
     subject: Option<&str>,
@@ -113,7 +113,7 @@ pub(super) fn matching_files<'t>(
 /// As [`locate`], in some files of the table.
 ///
 /// # Errors
-/// [`Error::Store`]; [`Error::Limit`] if more rows are found than one look-up may take up.
+/// [`Error::Store`]; [`Error::Limit`] if more rows are found than one lookup may find.
 pub(super) async fn locate_in<'t>(
     files: &FileCache,
     table: &PinnedTable,
@@ -129,7 +129,7 @@ pub(super) async fn locate_in<'t>(
     Ok(found.into_iter().flatten().collect())
 }
 
-/// What a look-up has taken up so far.
+/// Rows and bytes that a lookup has found so far.
 struct Taken<'a> {
     rows: AtomicUsize,
     bytes: AtomicUsize,
@@ -141,15 +141,15 @@ impl Taken<'_> {
         let rows = self.rows.fetch_add(batch.num_rows(), Ordering::Relaxed) + batch.num_rows();
         let size = batch.get_array_memory_size();
         let bytes = self.bytes.fetch_add(size, Ordering::Relaxed) + size;
-        let (most_rows, most_bytes) = (self.files.most_rows(), self.files.most_bytes());
-        if rows > most_rows {
+        let (max_rows, max_bytes) = (self.files.max_rows(), self.files.max_bytes());
+        if rows > max_rows {
             return Err(Error::Limit(format!(
-                "more than {most_rows} rows are meant (http.max_lookup_rows); ask for a shorter time (`from`, `to`) or for one message"
+                "more than {max_rows} rows are meant (http.max_lookup_rows); ask for a shorter time (`from`, `to`) or for one message"
             )));
         }
-        if bytes > most_bytes {
+        if bytes > max_bytes {
             return Err(Error::Limit(format!(
-                "the rows that are meant take up more than {most_bytes} bytes (four times http.max_answer_bytes); ask for a \
+                "the rows that are meant take up more than {max_bytes} bytes (four times http.max_answer_bytes); ask for a \
                  shorter time or for one message"
             )));
         }
@@ -168,14 +168,14 @@ async fn locate_in_file(
 ) -> Result<Vec<Located>> {
     let reader = files.reader(&table.folder, file);
     let conditions = &open_conditions(conditions, &file.stats);
-    let places = match subject {
+    let spans = match subject {
         Some(subject) => {
             let runs = files.runs(&reader, table.snapshot.def).await?;
-            places(&runs, table.snapshot.def, subject, conditions)
+            subject_spans(&runs, table.snapshot.def, subject, conditions)
         }
-        None => everywhere(&reader.index().await?.parquet),
+        None => whole_file(&reader.index().await?.parquet),
     };
-    if places.is_empty() {
+    if spans.is_empty() {
         return Ok(Vec::new());
     }
     let index = reader.index().await?;
@@ -183,9 +183,9 @@ async fn locate_in_file(
     all.extend(conditions.iter().map(Condition::column));
     let bound = bind(&index.parquet, conditions);
     let mut found = Vec::new();
-    for place in places {
-        let row_group = place.row_group;
-        let ranges = candidates(&index.parquet, &place, &bound);
+    for span in spans {
+        let row_group = span.row_group;
+        let ranges = candidates(&index.parquet, &span, &bound);
         if ranges.is_empty() || !blooms_pass(files, &reader, &index, row_group, &bound).await? {
             continue;
         }

@@ -1,7 +1,7 @@
-//! Messages by key or id: a run of rows of `message_key`, and for ids just those rows of `message`.
+//! Messages by key or id: a run of rows of `message_key`, and for ids the rows of `message` that they name.
 //!
-//! `message_key` is sorted by key and tells most messages beside their keys, so all messages of a key are a few pages
-//! in one place, whatever the number of messages.
+//! `message_key` is sorted by key and stores most messages inline with their keys, so the messages of a key are in
+//! neighbouring pages.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -15,7 +15,7 @@ use super::super::catalog::PinnedTable;
 use super::super::files::FileCache;
 use super::condition::Condition;
 use super::find::{CONCURRENT_FILES, Located, find_anywhere, locate_in, matching_files};
-use super::places::{Place, rows_at};
+use super::positions::{Position, rows_at};
 use super::rows::{numbers, texts};
 use super::stored::StoredMessage;
 use super::window::Order;
@@ -23,12 +23,12 @@ use crate::error::{Error, Result};
 use crate::lake::LakeFile;
 use crate::lake::schema::codes::KeyKind;
 
-/// What a hit costs, in rows that only tell a time.
+/// The memory of a hit, in rows that have only a time.
 const ROWS_OF_A_HIT: usize = 10;
-/// Messages read at first if the first ones were not wanted; doubled from then on.
-const FIRST_STEP: usize = 64;
-/// Most messages read at a time, unless a page has more.
-const MOST_STEP: usize = 1024;
+/// Minimum messages read by a step after the first, which reads the limit. Each further step doubles.
+const MIN_STEP: usize = 64;
+/// Maximum messages read by a step, unless a page has more.
+const MAX_STEP: usize = 1024;
 
 /// A row of `message_key`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,11 +43,11 @@ pub struct KeyHit {
     pub queue_id: i64,
     /// Queue offset.
     pub sequence: i64,
-    /// Code of what the key is.
+    /// Code of the kind of key, see [`KeyKind`].
     pub key_kind: i64,
     /// Id of the message.
     pub message_id: String,
-    /// Place of its record in the log; files of an older version do not tell.
+    /// Physical offset of its record in the log; files of older versions lack it.
     pub physical_offset: Option<i64>,
 }
 
@@ -69,9 +69,9 @@ impl KeyHit {
         self.key_kind == i64::from(kind.as_i8())
     }
 
-    /// What names the stored message; several of its keys can be alike.
+    /// The position of the stored message. Several hits can have the same one, since a message can repeat a key.
     #[must_use]
-    pub fn place(&self) -> (i64, &str, &str, i64, i64, Option<i64>) {
+    pub fn position(&self) -> (i64, &str, &str, i64, i64, Option<i64>) {
         let KeyHit { create_time, subject, broker_group, queue_id, sequence, physical_offset, .. } = self;
         (*create_time, subject, broker_group, *queue_id, *sequence, *physical_offset)
     }
@@ -97,18 +97,18 @@ impl KeyHit {
     }
 }
 
-/// Everything that is known under a key, of all topics, in the order of time.
+/// All rows of a key, of all topics and kinds, ordered by time.
 ///
 /// # Errors
-/// [`Error::Store`]; [`Error::Limit`] if it is too much.
+/// [`Error::Store`]; [`Error::Limit`] if the key has too many rows.
 pub async fn key_hits(files: &FileCache, keys: &PinnedTable, system: &str, key: &str) -> Result<Vec<KeyHit>> {
     key_hits_of(files, keys, system, key, KeyKind::Key..=KeyKind::Hash).await
 }
 
-/// As [`key_hits`], of some kinds only; files without them cost nothing.
+/// As [`key_hits`], of some kinds only. Files without these kinds are not read.
 ///
 /// # Errors
-/// [`Error::Store`]; [`Error::Limit`] if it is too much.
+/// [`Error::Store`]; [`Error::Limit`] if the key has too many rows.
 pub async fn key_hits_of(
     files: &FileCache,
     keys: &PinnedTable,
@@ -122,12 +122,12 @@ pub async fn key_hits_of(
         Condition::text("system", system),
         Condition::Number("key_kind", i64::from(first), i64::from(last)),
     ];
-    let most = files.most_rows().div_ceil(ROWS_OF_A_HIT);
+    let max = files.max_rows().div_ceil(ROWS_OF_A_HIT);
     let mut hits = Vec::new();
     for batch in find_anywhere(files, keys, &conditions, &KeyHit::COLUMNS).await? {
-        if hits.len() + batch.num_rows() > most {
+        if hits.len() + batch.num_rows() > max {
             return Err(Error::Limit(format!(
-                "more than {most} rows are known under `{key}` (a tenth of http.max_lookup_rows); ask by the id of one \
+                "more than {max} rows are known under `{key}` (a tenth of http.max_lookup_rows); ask by the id of one \
                  message"
             )));
         }
@@ -148,11 +148,11 @@ pub async fn messages_of(
     system: &str,
     hits: &[KeyHit],
 ) -> Result<Vec<StoredMessage>> {
-    let mut by_subject: HashMap<&str, HashSet<Place<'_>>> = HashMap::new();
-    // a place is no name where a broker gives one queue offset to many messages
-    let named: HashSet<_> = hits.iter().map(|hit| (hit.place(), hit.message_id.as_str())).collect();
+    let mut by_subject: HashMap<&str, HashSet<Position<'_>>> = HashMap::new();
+    // with the id, because a broker can give one queue offset to many messages
+    let named: HashSet<_> = hits.iter().map(|hit| (hit.position(), hit.message_id.as_str())).collect();
     for hit in hits {
-        by_subject.entry(&hit.subject).or_default().insert(Place {
+        by_subject.entry(&hit.subject).or_default().insert(Position {
             broker: &hit.broker_group,
             queue_id: hit.queue_id,
             sequence: hit.sequence,
@@ -161,11 +161,11 @@ pub async fn messages_of(
         });
     }
     let mut found = Vec::new();
-    for (subject, places) in by_subject {
-        for batch in rows_at(files, messages, system, subject, &places, &StoredMessage::COLUMNS).await? {
+    for (subject, positions) in by_subject {
+        for batch in rows_at(files, messages, system, subject, &positions, &StoredMessage::COLUMNS).await? {
             found.extend(StoredMessage::of(&batch)?.into_iter().filter(|message| {
                 let is_named = |physical_offset: Option<i64>| {
-                    let place = (
+                    let position = (
                         message.order_time,
                         message.topic.as_str(),
                         message.broker.as_str(),
@@ -173,9 +173,9 @@ pub async fn messages_of(
                         message.queue_offset,
                         physical_offset,
                     );
-                    named.contains(&(place, message.message_id.as_str()))
+                    named.contains(&(position, message.message_id.as_str()))
                 };
-                // keys of older files know no place in the log
+                // keys of older files have no physical offset
                 is_named(message.physical_offset) || is_named(None)
             }));
         }
@@ -183,31 +183,31 @@ pub async fn messages_of(
     Ok(found)
 }
 
-/// Which messages of a key.
+/// A query for a page of the messages with a key.
 #[derive(Debug, Clone)]
 pub struct KeyQuery<'a> {
     /// System.
     pub system: &'a str,
-    /// The key, exactly.
+    /// The key; it must match exactly.
     pub key: &'a str,
-    /// Stored topic; without one those of all topics.
+    /// Stored topic; `None`: all topics.
     pub subject: Option<&'a str>,
     /// First millisecond, included.
     pub from: i64,
-    /// Last millisecond, not included.
+    /// End of the window in milliseconds, not included.
     pub to: i64,
-    /// Which end comes first.
+    /// Order of the page.
     pub order: Order,
-    /// Time of the message with which the page begins; others of that time can come before it.
+    /// Time of the first message of the page. Messages of the same time can belong to the previous page.
     pub start: Option<i64>,
-    /// Messages wanted; all that share the time of the last come, too.
+    /// Messages wanted. Further messages with the time of the last one are returned, too.
     pub limit: usize,
 }
 
-/// The first messages with a key that are wanted, and perhaps more, in any order.
+/// At least the first `limit` messages with a key that the caller wants, in any order; the caller sorts and cuts them.
 ///
-/// Most are told beside the key; only the others cost a second look-up. Files are looked at in the order of time, and
-/// messages are read only as far as the page needs them, so a hot key costs what its page costs.
+/// Most messages are inline with the key; the others cost a second lookup. Files are read in the order of time, and
+/// only as many messages as the page needs, so the page of a frequent key costs no more than that of a rare one.
 ///
 /// # Errors
 /// [`Error::Store`]; [`Error::Limit`] if the key has too many rows in a few files.
@@ -236,12 +236,12 @@ pub async fn messages_with_key(
         matching.into_iter().map(|file| (query.rank(best_time(file, query.order)), file)).collect();
     matching.sort_by_key(|(rank, _)| *rank);
     let mut rows = KeyRows { query, files, messages, rows: Vec::new(), waiting: Vec::new() };
-    let (mut found, mut places) = (Vec::new(), BTreeSet::new());
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
     let mut step = query.limit;
     for (number, wave) in matching.chunks(CONCURRENT_FILES).enumerate() {
         let wave_files = wave.iter().map(|(_, file)| *file);
         rows.add(locate_in(files, keys, wave_files, None, &conditions, &["create_time"]).await?)?;
-        // rows of later files come behind this rank, or at it
+        // rows of later files have this rank or a higher one
         let next = matching.get((number + 1) * CONCURRENT_FILES).map_or(i64::MAX, |(rank, _)| *rank);
         while found.len() < query.limit {
             let wanted = rows.take(step, next);
@@ -249,11 +249,11 @@ pub async fn messages_with_key(
                 break;
             }
             for message in rows.read(wanted).await? {
-                if is_wanted(&message) && places.insert(message.place()) {
+                if is_wanted(&message) && seen.insert(message.place()) {
                     found.push(message);
                 }
             }
-            step = (step * 2).max(FIRST_STEP).min(MOST_STEP.max(query.limit));
+            step = (step * 2).max(MIN_STEP).min(MAX_STEP.max(query.limit));
         }
         if found.len() >= query.limit {
             break;
@@ -263,7 +263,7 @@ pub async fn messages_with_key(
 }
 
 impl KeyQuery<'_> {
-    /// A number that grows in the order of the page.
+    /// A number that grows in page order.
     fn rank(&self, time: i64) -> i64 {
         match self.order {
             Order::Newest => time.saturating_neg(),
@@ -272,7 +272,7 @@ impl KeyQuery<'_> {
     }
 }
 
-/// Time of the row of a file that comes first.
+/// Time of the row of a file that is first in page order.
 fn best_time(file: &LakeFile, order: Order) -> i64 {
     let (oldest, newest) = file.stats.number_range("create_time").unwrap_or((i64::MIN, i64::MAX));
     match order {
@@ -281,13 +281,13 @@ fn best_time(file: &LakeFile, order: Order) -> i64 {
     }
 }
 
-/// Rows of a key that were found, and which of them were not read yet.
+/// Rows of a key that were found, and those among them whose messages were not read yet.
 struct KeyRows<'a> {
     query: &'a KeyQuery<'a>,
     files: &'a FileCache,
     messages: &'a PinnedTable,
     rows: Vec<Located>,
-    /// Rank, number of the rows, position in them; the first in the order of the page is the last.
+    /// Rank, index into `rows`, and row in its batch. Sorted so that the next row of the page is the last entry.
     waiting: Vec<(i64, usize, usize)>,
 }
 
@@ -295,7 +295,7 @@ impl KeyRows<'_> {
     fn add(&mut self, located: Vec<Located>) -> Result<()> {
         for mut located in located {
             let number = self.rows.len();
-            // the key itself need not be kept once for each row
+            // only the time is needed now, not the key of each row
             let created = located.batch.schema().index_of("create_time")?;
             located.batch = located.batch.project(&[created])?;
             let times = numbers(&located.batch, "create_time")?;
@@ -305,23 +305,23 @@ impl KeyRows<'_> {
             );
             self.rows.push(located);
         }
-        if self.waiting.len() > self.files.most_rows() {
+        if self.waiting.len() > self.files.max_rows() {
             return Err(Error::Limit(format!(
                 "the key has more than {} messages in this time (http.max_lookup_rows); ask for less of it with `from` \
                  and `to`",
-                self.files.most_rows()
+                self.files.max_rows()
             )));
         }
         self.waiting.sort_unstable_by(|a, b| b.cmp(a));
         Ok(())
     }
 
-    /// The next rows before `end`, and with the last of them all of its time.
+    /// The next rows before the rank `end`, and further rows that have the rank of the last one.
     fn take(&mut self, count: usize, end: i64) -> Vec<(usize, usize)> {
         let mut taken = Vec::new();
         let mut last = None;
         while let Some((rank, number, row)) = self.waiting.pop_if(|(rank, ..)| {
-            // where nothing follows, everything comes before the end
+            // without later files there is no end
             (*rank < end || end == i64::MAX) && (taken.len() < count || last == Some(*rank))
         }) {
             last = Some(rank);
@@ -331,27 +331,27 @@ impl KeyRows<'_> {
         taken
     }
 
-    /// The messages of rows.
+    /// Reads the messages of rows.
     async fn read(&self, wanted: Vec<(usize, usize)>) -> Result<Vec<StoredMessage>> {
         let (mut found, mut elsewhere) = (Vec::new(), Vec::new());
         for group in wanted.chunk_by(|a, b| a.0 == b.0) {
             let Some(located) = group.first().and_then(|(number, _)| self.rows.get(*number)) else {
                 continue;
             };
-            let positions: Vec<usize> = group.iter().map(|(_, row)| *row).collect();
-            let mut untold = Vec::new();
-            let mut left = positions.iter().copied();
-            for batch in located.fetch(&positions, &["message"]).await? {
-                // files of an older version lack the column
-                let told = batch.column_by_name("message").and_then(|column| column.as_string_opt::<i32>());
-                for (row, position) in (0..batch.num_rows()).zip(&mut left) {
-                    match told.filter(|told| told.is_valid(row)) {
-                        Some(told) => found.push(StoredMessage::from_json(told.value(row))?),
-                        None => untold.push(position),
+            let wanted: Vec<usize> = group.iter().map(|(_, row)| *row).collect();
+            let mut not_inline = Vec::new();
+            let mut left = wanted.iter().copied();
+            for batch in located.fetch(&wanted, &["message"]).await? {
+                // files of older versions lack the column
+                let inline = batch.column_by_name("message").and_then(|column| column.as_string_opt::<i32>());
+                for (row, index) in (0..batch.num_rows()).zip(&mut left) {
+                    match inline.filter(|inline| inline.is_valid(row)) {
+                        Some(inline) => found.push(StoredMessage::from_json(inline.value(row))?),
+                        None => not_inline.push(index),
                     }
                 }
             }
-            for batch in located.fetch(&untold, &KeyHit::COLUMNS).await? {
+            for batch in located.fetch(&not_inline, &KeyHit::COLUMNS).await? {
                 elsewhere.extend(KeyHit::of(&batch)?);
             }
         }

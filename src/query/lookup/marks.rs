@@ -1,6 +1,6 @@
-//! Which records of a queue are stored: what tells each from another record at its offset.
+//! Marks of the stored records of a queue: the columns that distinguish records with the same offset.
 //!
-//! For comparing what a broker has with what was read from it earlier. Reads no body and no property.
+//! They serve to compare a broker's records with those read from it earlier. Bodies and properties are not read.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use super::find::find;
 use super::rows::numbers;
 use crate::error::Result;
 
-/// What tells a record of a queue from every other one at its offset.
+/// The columns that distinguish a record of a queue from any other record with its offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Mark {
     /// Queue offset.
     pub sequence: i64,
-    /// Place in the commit log.
+    /// Physical offset in the commit log.
     pub physical_offset: i64,
     /// Broker's clock, epoch milliseconds.
     pub store_time: i64,
@@ -28,7 +28,7 @@ pub struct Mark {
 
 const COLUMNS: [&str; 5] = ["queue_id", "sequence", "physical_offset", "store_time", "body_crc"];
 
-/// The marks of all stored messages at these offsets of a queue; of a message that replaced another both.
+/// The marks of all stored messages at these offsets of a queue. If one message replaced another, both are included.
 ///
 /// # Errors
 /// [`crate::error::Error::Store`].
@@ -48,7 +48,7 @@ pub async fn marks(
     ];
     let mut found = HashSet::new();
     for batch in find(files, table, topic, &conditions, &COLUMNS).await? {
-        // files of the first version have no queues
+        // files of the first version lack the column
         let Ok(queue) = numbers(&batch, "queue_id") else { continue };
         let columns = [
             numbers(&batch, "sequence")?,

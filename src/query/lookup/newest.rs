@@ -1,8 +1,8 @@
 //! The newest messages of a subject: one page of a list.
 //!
-//! Rows of a subject lie newest first in every file, so files are visited by their newest row and each is
-//! read only until its rows are older than the page's last. The page of a hot subject costs as much as that
-//! of a rare one.
+//! Rows of a subject are sorted newest first in every file. Files are visited in the order of their newest rows, and
+//! each is read only until its rows are older than the last row of the page. So the page of a frequent subject costs as
+//! much as that of a rare one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,35 +12,35 @@ use arrow::compute::filter_record_batch;
 use super::super::catalog::PinnedTable;
 use super::super::files::FileCache;
 use super::condition::{Condition, open_conditions, select};
-use super::pages::{RowRanges, bind, candidates, places, read};
+use super::pages::{RowRanges, bind, candidates, read, subject_spans};
 use super::rows::{MessageKey, MessageRow};
 use crate::error::Result;
 use crate::lake::LakeFile;
 use crate::lake::schema::MESSAGE;
 
-/// Rows read at first from a file; doubled as long as the page is not full.
+/// Rows read by the first step in a file. Each further step doubles until the page is full.
 pub(super) const FIRST_WINDOW_ROWS: usize = 256;
-/// Most rows read at a time.
+/// Maximum rows read by a step.
 pub(super) const MAX_WINDOW_ROWS: usize = 32 * 1024;
 
-/// Which messages.
+/// A query for a page of a list.
 #[derive(Debug, Clone)]
 pub struct NewestQuery {
     /// Subject.
     pub subject: String,
-    /// Kind, group: what rows must satisfy besides the window.
+    /// Conditions besides the window, such as kind and group.
     pub conditions: Vec<Condition>,
     /// First second of the create time, included.
     pub first_second: i64,
     /// Last second of the create time, included.
     pub last_second: i64,
-    /// Where the page begins, included.
+    /// Sort key at which the page begins, included.
     pub from: Option<MessageKey>,
     /// Rows wanted.
     pub limit: usize,
 }
 
-/// The first `limit` rows in the order of lists.
+/// The first `limit` rows in list order.
 ///
 /// # Errors
 /// [`crate::error::Error::Store`].
@@ -84,25 +84,25 @@ async fn read_file(
     let def = table.snapshot.def;
     let runs = files.runs(&reader, def).await?;
     let whole_window = [window(query.first_second, last_second)];
-    let places = places(&runs, def, &query.subject, &whole_window);
-    if places.is_empty() {
+    let spans = subject_spans(&runs, def, &query.subject, &whole_window);
+    if spans.is_empty() {
         return Ok(());
     }
     let index = reader.index().await?;
     let open = open_conditions(&query.conditions, &file.stats);
     let mut columns = MessageRow::COLUMNS.to_vec();
     columns.extend(open.iter().map(Condition::column));
-    // only `message` is in time order within a subject; `dead_message` is so within a group
+    // `message` is in time order within a subject, `dead_message` only within a group
     let in_time_order = def.name == MESSAGE.name
         || query.conditions.iter().any(|condition| condition.column() == "consumer_group");
-    for place in places {
-        let row_group = place.row_group;
+    for span in spans {
+        let row_group = span.row_group;
         let mut window_rows = FIRST_WINDOW_ROWS.max(query.limit.min(MAX_WINDOW_ROWS));
-        // a full page raises the oldest second that still matters
+        // a full page raises the lower bound of the window
         let first_second = query.first_second.max(page.oldest_second().unwrap_or(i64::MIN));
         let mut conditions = open.clone();
         conditions.push(window(first_second, last_second));
-        let mut left = candidates(&index.parquet, &place, &bind(&index.parquet, &conditions));
+        let mut left = candidates(&index.parquet, &span, &bind(&index.parquet, &conditions));
         while !left.is_empty() {
             let ranges = take_rows(&mut left, window_rows);
             window_rows = (window_rows * 2).min(MAX_WINDOW_ROWS);
@@ -130,7 +130,7 @@ fn window(first_second: i64, last_second: i64) -> Condition {
     )
 }
 
-/// Takes the first `rows` rows off the ranges.
+/// Removes the first `rows` rows from the ranges and returns them.
 pub(super) fn take_rows(ranges: &mut RowRanges, rows: usize) -> RowRanges {
     let mut taken = Vec::new();
     let mut missing = rows;
@@ -148,7 +148,7 @@ pub(super) fn take_rows(ranges: &mut RowRanges, rows: usize) -> RowRanges {
     taken
 }
 
-/// The best rows so far.
+/// The first rows in list order, of those read so far.
 struct Page {
     rows: BTreeMap<MessageKey, MessageRow>,
     limit: usize,
@@ -170,7 +170,7 @@ impl Page {
         }
     }
 
-    /// The second of the last row of a full page.
+    /// The second of the last row, if the page is full.
     fn oldest_second(&self) -> Option<i64> {
         if self.rows.len() < self.limit {
             return None;
@@ -178,7 +178,7 @@ impl Page {
         self.rows.last_key_value().map(|(key, _)| key.second.0)
     }
 
-    /// Whether rows of this second can no longer get into the page.
+    /// Whether rows of this second are too old for the page.
     fn is_past(&self, second: i64) -> bool {
         self.oldest_second().is_some_and(|oldest| second < oldest)
     }

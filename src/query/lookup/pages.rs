@@ -1,5 +1,5 @@
-//! Which rows of a row group can satisfy the conditions, by statistics and the page index alone; and reading
-//! just those rows.
+//! Finds the rows of a row group that can satisfy the conditions, by statistics and the page index alone, and reads
+//! only those rows.
 
 use std::ops::Range;
 
@@ -17,26 +17,31 @@ use super::condition::Condition;
 use crate::error::{Error, Result};
 use crate::lake::schema::TableDef;
 
-/// Rows that are decoded on the thread that answers: so few that handing them over would take longer.
-const MOST_ROWS_AT_ONCE: usize = 2048;
+/// Maximum rows that are decoded on the request's own thread: for so few, handing over to another thread takes longer.
+const MAX_ROWS_ON_THIS_THREAD: usize = 2048;
 
 /// Rows of one row group, as ascending ranges.
 pub(super) type RowRanges = Vec<Range<usize>>;
 
-/// Position of a flat column among the leaves of a file.
-pub(super) fn leaf(metadata: &ParquetMetaData, column: &str) -> Option<usize> {
+/// Index of a flat column among the leaf columns of a file.
+fn leaf(metadata: &ParquetMetaData, column: &str) -> Option<usize> {
     let leaves = metadata.file_metadata().schema_descr().columns();
     leaves.iter().position(|leaf| leaf.path().parts() == [column])
 }
 
-/// Rows to look at in one row group.
-pub(super) struct Place {
+/// A range of rows in one row group.
+pub(super) struct RowSpan {
     pub(super) row_group: usize,
     pub(super) rows: Range<usize>,
 }
 
-/// Where rows of the subject can lie that satisfy the other conditions, as far as the file's runs tell.
-pub(super) fn places(runs: &FileRuns, def: &TableDef, subject: &str, conditions: &[Condition]) -> Vec<Place> {
+/// Rows of a subject that can satisfy the conditions, by the runs of the file.
+pub(super) fn subject_spans(
+    runs: &FileRuns,
+    def: &TableDef,
+    subject: &str,
+    conditions: &[Condition],
+) -> Vec<RowSpan> {
     let span = span_column(def);
     let may_match = |run: &&Run| {
         conditions.iter().all(|condition| match condition.column() {
@@ -46,37 +51,37 @@ pub(super) fn places(runs: &FileRuns, def: &TableDef, subject: &str, conditions:
         })
     };
     let runs = runs.of(subject).iter().filter(may_match);
-    runs.map(|run| Place { row_group: run.row_group, rows: run.rows.clone() }).collect()
+    runs.map(|run| RowSpan { row_group: run.row_group, rows: run.rows.clone() }).collect()
 }
 
-/// Every row of a file.
-pub(super) fn everywhere(metadata: &ParquetMetaData) -> Vec<Place> {
+/// All rows of a file.
+pub(super) fn whole_file(metadata: &ParquetMetaData) -> Vec<RowSpan> {
     let groups = metadata.row_groups().iter().enumerate();
     groups
-        .map(|(row_group, group)| Place {
+        .map(|(row_group, group)| RowSpan {
             row_group,
             rows: 0..usize::try_from(group.num_rows()).unwrap_or(0),
         })
         .collect()
 }
 
-/// Conditions, each with the position of its column among the leaves of a file.
+/// Conditions, each with the leaf index of its column.
 pub(super) type Bound<'a> = Vec<(usize, &'a Condition)>;
 
-/// Conditions on columns that the file has.
+/// Binds the conditions whose columns the file has.
 pub(super) fn bind<'a>(metadata: &ParquetMetaData, conditions: &'a [Condition]) -> Bound<'a> {
     conditions.iter().filter_map(|condition| Some((leaf(metadata, condition.column())?, condition))).collect()
 }
 
-/// Rows of a place that can satisfy all conditions.
-pub(super) fn candidates(metadata: &ParquetMetaData, place: &Place, conditions: &Bound<'_>) -> RowRanges {
-    let row_group = place.row_group;
+/// Rows of a span that can satisfy all conditions.
+pub(super) fn candidates(metadata: &ParquetMetaData, span: &RowSpan, conditions: &Bound<'_>) -> RowRanges {
+    let row_group = span.row_group;
     let Some(group) = metadata.row_groups().get(row_group) else { return Vec::new() };
     if !conditions.iter().all(|(leaf, condition)| may_match_group(group, *leaf, condition)) {
         return Vec::new();
     }
     let rows = usize::try_from(group.num_rows()).unwrap_or(0);
-    let mut ranges: RowRanges = std::iter::once(place.rows.clone()).collect();
+    let mut ranges: RowRanges = std::iter::once(span.rows.clone()).collect();
     for (leaf, condition) in conditions {
         let leaf = *leaf;
         let span = ranges.first().map_or(0, |range| range.start)..ranges.last().map_or(0, |range| range.end);
@@ -152,7 +157,7 @@ fn may_match_page(index: &ColumnIndexMetaData, page: usize, condition: &Conditio
 }
 
 /// Rows that are in both.
-pub(super) fn intersect(a: &[Range<usize>], b: &[Range<usize>]) -> RowRanges {
+fn intersect(a: &[Range<usize>], b: &[Range<usize>]) -> RowRanges {
     let mut both = Vec::new();
     let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
     while let (Some(left), Some(right)) = (a.peek(), b.peek()) {
@@ -170,7 +175,7 @@ pub(super) fn intersect(a: &[Range<usize>], b: &[Range<usize>]) -> RowRanges {
     both
 }
 
-/// Whether the bloom filters of a row group let the conditions pass.
+/// Whether rows of a row group can satisfy the conditions, by its bloom filters.
 pub(super) async fn blooms_pass(
     files: &FileCache,
     reader: &CachedReader,
@@ -191,7 +196,7 @@ pub(super) async fn blooms_pass(
     Ok(true)
 }
 
-/// Reads rows of a row group, in order.
+/// Reads the given rows of a row group, in order.
 pub(super) async fn read(
     reader: CachedReader,
     index: &FileIndex,
@@ -210,7 +215,7 @@ pub(super) async fn read(
         .with_batch_size(wanted.clamp(1, 8192))
         .build()
         .map_err(fail)?;
-    if wanted > MOST_ROWS_AT_ONCE {
+    if wanted > MAX_ROWS_ON_THIS_THREAD {
         return off_the_request_threads(stream.try_collect()).await?.map_err(fail);
     }
     stream.try_collect().await.map_err(fail)

@@ -1,4 +1,4 @@
-//! Rows as lookups hand them out.
+//! Rows as lookups return them.
 
 use arrow::array::{Array, AsArray};
 use arrow::record_batch::RecordBatch;
@@ -16,21 +16,21 @@ pub struct MessageRow {
     pub broker_group: String,
     /// Sequence.
     pub sequence: i64,
-    /// Id.
+    /// Id of the message.
     pub message_id: String,
     /// Producer's clock, milliseconds.
     pub create_time_ms: i64,
 }
 
-/// Place of a message in the order of lists: newest second first, then as the original server orders, then
-/// what makes it total. As JSON it is part of page tokens.
+/// Sort key of lists: newest second first, then the order of the original server, then the rest that makes the order
+/// total. As JSON it is part of page tokens.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct MessageKey {
     /// Create time in whole seconds, newest first.
     pub second: std::cmp::Reverse<i64>,
     /// MD5 of the id.
     pub md5: [u8; 16],
-    /// Consumer group, of dead letters.
+    /// Consumer group of a dead letter, else empty.
     pub consumer_group: String,
     /// Broker group.
     pub broker_group: String,
@@ -49,7 +49,7 @@ impl MessageRow {
         self.create_time_ms.div_euclid(1000)
     }
 
-    /// Place in the order of lists.
+    /// Sort key in lists.
     #[must_use]
     pub fn key(&self) -> MessageKey {
         MessageKey {
@@ -83,7 +83,7 @@ impl MessageRow {
     }
 }
 
-/// A pull, an ack or the marker of a dead letter.
+/// A pull, an ack or a dead-letter marker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordRow {
     /// Consumer group.
@@ -92,7 +92,7 @@ pub struct RecordRow {
     pub action: i8,
     /// Broker's clock, milliseconds.
     pub action_time_ms: i64,
-    /// Consumer.
+    /// Id of the consumer.
     pub consumer_id: String,
     /// Sequence of the message.
     pub sequence: i64,
@@ -128,9 +128,9 @@ impl RecordRow {
 /// The content of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentRow {
-    /// Id.
+    /// Id of the message.
     pub message_id: String,
-    /// Subject the payload names.
+    /// Subject that the payload names.
     pub payload_subject: String,
     /// Producer's clock, milliseconds.
     pub create_time_ms: i64,

@@ -1,4 +1,4 @@
-//! A message with everything the tables know of it, as the routes of `/api/v1` show it.
+//! A message with all its columns, as the routes of `/api/v1` show it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::error::{Error, Result};
 use crate::lake::schema::MESSAGE;
 use crate::lake::schema::codes::kind_name;
 
-/// One stored message. What its system does not know is absent.
+/// One stored message. Fields that its system does not have are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StoredMessage {
-    /// Topic, or subject, in which it is stored.
+    /// Topic or subject in which it is stored.
     pub topic: String,
     /// Topic of which it is a copy.
     pub origin_topic: Option<String>,
@@ -35,16 +35,16 @@ pub struct StoredMessage {
     pub queue_id: Option<i64>,
     /// Queue offset, or sequence where a subject has no queues.
     pub queue_offset: i64,
-    /// The id that clients show.
+    /// The id that clients display.
     pub message_id: String,
-    /// Its own id, if it was sent in a batch.
+    /// Its own id, if it was sent as part of a batch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub own_id: Option<String>,
-    /// Address and physical offset.
+    /// Id made of the broker's address and the physical offset.
     pub offset_message_id: Option<String>,
     /// Keys.
     pub keys: Vec<String>,
-    /// Tag; where a message can have several, all of them, joined by `||`.
+    /// Tag; several tags are joined by `||`.
     pub tags: Option<String>,
     /// Producer's clock, epoch milliseconds.
     pub born_time: Option<i64>,
@@ -56,7 +56,7 @@ pub struct StoredMessage {
     pub store_host: Option<String>,
     /// Bytes of the body after decompression.
     pub body_size: Option<i64>,
-    /// Bytes of the record.
+    /// Bytes of the record in the log.
     pub stored_size: Option<i64>,
     /// Redeliveries so far.
     pub reconsume_times: Option<i64>,
@@ -72,13 +72,13 @@ pub struct StoredMessage {
     pub prepared_transaction_offset: Option<i64>,
     /// All properties.
     pub properties: Map<String, Value>,
-    /// The body, if it was asked for, kept, and is text.
+    /// The body, if it was requested, was kept, and is text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// The body in base64, if it was asked for, kept, and is no text.
+    /// The body in base64, if it was requested, was kept, and is not text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_base64: Option<String>,
-    /// Time by which lists are ordered: the broker's clock, or the producer's where the system lists by it.
+    /// Time by which lists are ordered: the broker's clock, or the producer's, depending on the system.
     #[serde(skip)]
     pub order_time: i64,
 }
@@ -192,17 +192,17 @@ impl StoredMessage {
             .collect()
     }
 
-    /// A message as it stands beside its key in `message_key`.
+    /// Parses a message that `message_key` stores inline with its key.
     ///
     /// # Errors
-    /// [`crate::error::Error::Invariant`] if the text is none.
+    /// [`crate::error::Error::Invariant`] if the text is not a message.
     pub fn from_json(text: &str) -> Result<StoredMessage> {
         let message: StoredMessage = serde_json::from_str(text)
             .map_err(|error| Error::Invariant(format!("a message beside its key is unreadable: {error}")))?;
         Ok(StoredMessage { order_time: message.store_time.unwrap_or_default(), ..message })
     }
 
-    /// Place in the order of lists.
+    /// Sort key in lists.
     #[must_use]
     pub fn place(&self) -> MessagePlace {
         MessagePlace {
@@ -218,7 +218,7 @@ impl StoredMessage {
     }
 }
 
-/// Adds columns that files of an older version do not have, as null.
+/// Adds the columns that files of older versions lack, as null.
 fn with_absent_columns(batch: &RecordBatch) -> Result<RecordBatch> {
     let present = |name: &str| batch.column_by_name(name).is_some();
     if MESSAGE.columns.iter().filter(|c| StoredMessage::COLUMNS.contains(&c.name)).all(|c| present(c.name)) {
@@ -233,7 +233,7 @@ fn with_absent_columns(batch: &RecordBatch) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
-/// Where a message stands in a list: by time, then by what makes it total.
+/// Sort key of lists: by time, then by the rest that makes the order total.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize)]
 pub struct MessagePlace {
     /// Time, epoch milliseconds.
@@ -248,40 +248,40 @@ pub struct MessagePlace {
     pub queue_offset: i64,
     /// Kind.
     pub kind: String,
-    /// Consumer group, or nothing.
+    /// Consumer group, or empty.
     pub consumer_group: String,
-    /// Physical offset, or -1. Queues of brokers with a fault have one offset many times, even in one millisecond.
-    #[serde(default = "any_log_place", skip_serializing_if = "is_any_log_place")]
+    /// Physical offset, or -1. A faulty broker can use one queue offset many times, even within a millisecond.
+    #[serde(default = "any_physical_offset", skip_serializing_if = "is_any_physical_offset")]
     pub physical_offset: i64,
 }
 
-/// Stands for every physical offset.
-const ANY_LOG_PLACE: i64 = i64::MIN;
+/// Stands for any physical offset.
+const ANY_PHYSICAL_OFFSET: i64 = i64::MIN;
 
-fn any_log_place() -> i64 {
-    ANY_LOG_PLACE
+fn any_physical_offset() -> i64 {
+    ANY_PHYSICAL_OFFSET
 }
 
-fn is_any_log_place(offset: &i64) -> bool {
-    *offset == ANY_LOG_PLACE
+fn is_any_physical_offset(offset: &i64) -> bool {
+    *offset == ANY_PHYSICAL_OFFSET
 }
 
 impl MessagePlace {
-    /// The place as it begins a page behind another one: without a physical offset where nothing needs it.
+    /// The key for the token of the next page. It has a physical offset only if it otherwise equals the previous key.
     #[must_use]
     pub fn behind(self, previous: Option<&MessagePlace>) -> MessagePlace {
-        let any = MessagePlace { physical_offset: ANY_LOG_PLACE, ..self.clone() };
+        let any = MessagePlace { physical_offset: ANY_PHYSICAL_OFFSET, ..self.clone() };
         let is_tie = previous.is_some_and(|previous| {
-            MessagePlace { physical_offset: ANY_LOG_PLACE, ..previous.clone() } == any
+            MessagePlace { physical_offset: ANY_PHYSICAL_OFFSET, ..previous.clone() } == any
         });
         if is_tie { self } else { any }
     }
 
-    /// The place where a page begins, comparable with those of messages.
+    /// The key at which a page begins, in a form that compares with keys of messages.
     #[must_use]
     pub fn begin(self, newest_first: bool) -> MessagePlace {
         match self.physical_offset {
-            ANY_LOG_PLACE if newest_first => MessagePlace { physical_offset: i64::MAX, ..self },
+            ANY_PHYSICAL_OFFSET if newest_first => MessagePlace { physical_offset: i64::MAX, ..self },
             _ => self,
         }
     }

@@ -1,7 +1,7 @@
-//! Messages of a window of time, newest or oldest first, page by page.
+//! Messages of a time window, newest or oldest first, page by page.
 //!
-//! Rows of a subject lie newest first in every file, so files are visited in the order of the page and each is read
-//! from the end that matters, only until its rows can no longer get into the page.
+//! Rows of a subject are sorted newest first in every file. Files are visited in page order, and each is read from the
+//! end that comes first in the page, until its rows can no longer be in the page.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use super::super::catalog::PinnedTable;
 use super::super::files::FileCache;
 use super::condition::{Condition, open_conditions, select};
 use super::newest::{FIRST_WINDOW_ROWS, MAX_WINDOW_ROWS, take_rows};
-use super::pages::{RowRanges, bind, candidates, places, read};
+use super::pages::{RowRanges, bind, candidates, read, subject_spans};
 use super::stored::{MessagePlace, StoredMessage};
 use crate::error::Result;
 use crate::lake::LakeFile;
 
-/// Most bytes of rows read at a time, as far as the row group tells.
+/// Maximum bytes of rows read by a step, by the average row of the row group.
 const WINDOW_BYTES: i64 = 16 << 20;
-/// Rows read at a time however wide they are.
-const LEAST_WINDOW_ROWS: usize = 32;
+/// Minimum rows read by a step, however wide they are.
+const MIN_WINDOW_ROWS: usize = 32;
 
-/// Which end comes first.
+/// Order of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// Newest first.
@@ -32,35 +32,35 @@ pub enum Order {
     Oldest,
 }
 
-/// Messages of one subject.
+/// The messages of one subject that a query wants.
 #[derive(Debug, Clone)]
 pub struct SubjectQuery {
     /// Subject.
     pub subject: String,
-    /// What rows must satisfy besides the window.
+    /// Conditions besides the window.
     pub conditions: Vec<Condition>,
 }
 
-/// Which messages.
+/// A query for a page of messages.
 #[derive(Debug, Clone)]
 pub struct WindowQuery {
-    /// Subjects, mixed in one order.
+    /// Subjects, merged into one order.
     pub subjects: Vec<SubjectQuery>,
-    /// A tag that messages must have.
+    /// Tag that messages must have, if any.
     pub tag: Option<String>,
     /// First millisecond, included.
     pub from: i64,
-    /// Last millisecond, not included.
+    /// End of the window in milliseconds, not included.
     pub to: i64,
     /// Order of the page.
     pub order: Order,
-    /// Where the page begins, included.
+    /// Sort key at which the page begins, included.
     pub start: Option<MessagePlace>,
     /// Rows wanted.
     pub limit: usize,
 }
 
-/// The first `limit` messages.
+/// The first `limit` messages of the page.
 ///
 /// # Errors
 /// [`crate::error::Error::Store`].
@@ -121,28 +121,28 @@ async fn read_file(
     let runs = files.runs(&reader, def).await?;
     let mut conditions = open_conditions(&subject.conditions, &file.stats);
     conditions.push(in_window.clone());
-    let mut places = places(&runs, def, &subject.subject, &conditions);
-    if places.is_empty() {
+    let mut spans = subject_spans(&runs, def, &subject.subject, &conditions);
+    if spans.is_empty() {
         return Ok(());
     }
     if page.query.order == Order::Oldest {
-        places.reverse();
+        spans.reverse();
     }
     let index = reader.index().await?;
     let mut columns = StoredMessage::COLUMNS.to_vec();
     columns.extend(conditions.iter().map(Condition::column));
-    for place in places {
-        let most_rows = index.parquet.row_groups().get(place.row_group).map_or(MAX_WINDOW_ROWS, most_rows);
-        let mut window_rows = FIRST_WINDOW_ROWS.max(page.query.limit).min(most_rows);
-        let mut left = candidates(&index.parquet, &place, &bind(&index.parquet, &conditions));
+    for span in spans {
+        let max_rows = index.parquet.row_groups().get(span.row_group).map_or(MAX_WINDOW_ROWS, max_rows);
+        let mut window_rows = FIRST_WINDOW_ROWS.max(page.query.limit).min(max_rows);
+        let mut left = candidates(&index.parquet, &span, &bind(&index.parquet, &conditions));
         while !left.is_empty() {
             let ranges = match page.query.order {
                 Order::Newest => take_rows(&mut left, window_rows),
                 Order::Oldest => take_last_rows(&mut left, window_rows),
             };
-            window_rows = (window_rows * 2).min(most_rows);
+            window_rows = (window_rows * 2).min(max_rows);
             let mut reached = None;
-            for batch in read(reader.clone(), &index, place.row_group, &ranges, &columns).await? {
+            for batch in read(reader.clone(), &index, span.row_group, &ranges, &columns).await? {
                 let kept = filter_record_batch(&batch, &select(&batch, &conditions)?)?;
                 for message in StoredMessage::of(&kept)? {
                     reached = Some(match (reached, page.query.order) {
@@ -161,14 +161,14 @@ async fn read_file(
     Ok(())
 }
 
-/// Most rows of a row group read at a time: few where they are wide.
-fn most_rows(group: &RowGroupMetaData) -> usize {
+/// Maximum rows of a row group read by a step: fewer where rows are wide.
+fn max_rows(group: &RowGroupMetaData) -> usize {
     let row_bytes = group.total_byte_size() / group.num_rows().max(1);
     let rows = WINDOW_BYTES / row_bytes.max(1);
-    usize::try_from(rows).unwrap_or(MAX_WINDOW_ROWS).clamp(LEAST_WINDOW_ROWS, MAX_WINDOW_ROWS)
+    usize::try_from(rows).unwrap_or(MAX_WINDOW_ROWS).clamp(MIN_WINDOW_ROWS, MAX_WINDOW_ROWS)
 }
 
-/// Takes the last `rows` rows off the ranges.
+/// Removes the last `rows` rows from the ranges and returns them.
 fn take_last_rows(ranges: &mut RowRanges, rows: usize) -> RowRanges {
     let mut taken = Vec::new();
     let mut missing = rows;
@@ -187,7 +187,7 @@ fn take_last_rows(ranges: &mut RowRanges, rows: usize) -> RowRanges {
     taken
 }
 
-/// The best rows so far, in ascending order.
+/// The first rows in page order, of those read so far, keyed in ascending order.
 struct Page<'a> {
     rows: BTreeMap<MessagePlace, StoredMessage>,
     query: &'a WindowQuery,
@@ -215,7 +215,7 @@ impl Page<'_> {
         }
     }
 
-    /// Time of the row of a file that comes first.
+    /// Time of the row of a file that is first in page order.
     fn best_time(&self, file: &LakeFile) -> i64 {
         let (oldest, newest) = file.stats.number_range("create_time").unwrap_or((i64::MIN, i64::MAX));
         match self.query.order {
@@ -224,7 +224,7 @@ impl Page<'_> {
         }
     }
 
-    /// Whether rows of this time and later ones in the order can no longer get into the page.
+    /// Whether the page is full and ends before this time.
     fn is_past(&self, time: i64) -> bool {
         if self.rows.len() < self.query.limit {
             return false;

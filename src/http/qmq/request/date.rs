@@ -1,7 +1,7 @@
 //! The dates a query may carry: every text that the original accepts on any of its usual Java versions and locales,
 //! plus epoch milliseconds and ISO date-times without a zone, both of which the original refuses.
 //!
-//! Nothing here guesses: the styles differ in their first characters or separators, so at most one reads a given text.
+//! Nothing here guesses: the styles differ in their first characters or separators, so at most one fits a given text.
 //! Years have four digits. Dates before 1582 follow the Gregorian calendar, not the Julian one as in Java. A text
 //! without a zone is read in the zone the caller names, never in that of the machine.
 

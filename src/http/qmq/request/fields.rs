@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_tell_what_to_send() {
+    fn reasons_say_what_to_send() {
         let long_text = Value::Text("x".repeat(1000));
         let cases = [
             (

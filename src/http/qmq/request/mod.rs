@@ -4,8 +4,8 @@
 //! ([`lenient`]), and convert the members to typed fields ([`query`], with the dates of [`date`]). Page tokens are
 //! [`page_token`](crate::http::page_token)s; those of earlier servers are read by [`old_token`].
 //!
-//! Nothing here knows HTTP status codes, looks at stored data, or decides what a refused request is answered: every
-//! function is pure and returns either a value or a reason that tells the caller what to send instead.
+//! Nothing here knows HTTP status codes, reads stored data, or decides how a refused request is answered. Every
+//! function is pure and returns either a value or a reason that says what to send instead.
 
 pub mod date;
 mod fields;

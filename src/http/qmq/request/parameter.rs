@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_what_to_send() {
+    fn the_error_says_what_to_send() {
         let message = parameter(Some("backupQuery=%zz"), "backupQuery").err().map(|bad| bad.to_string());
         let expected = "parameter `backupQuery`: `%zz` is not URL-encoded UTF-8; encode the value, and a percent sign as %25";
         assert_eq!(message.as_deref(), Some(expected));

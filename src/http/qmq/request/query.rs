@@ -2,8 +2,8 @@
 //! consumption records asks for.
 //!
 //! Every known member is type-checked, also those no route uses, because a wrong type makes the whole query unusable.
-//! Unknown members of any shape are ignored. Whether a required field is present, how large a page may be and what a
-//! default window is are questions of the routes, not answered here.
+//! Unknown members of any shape are ignored. The routes decide which fields are required, how large
+//! a page may be, and what the default window is.
 
 use chrono_tz::Tz;
 
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_tell_what_to_send() {
+    fn refusals_say_what_to_send() {
         let cases = [
             (
                 "{msgCreateTimeBegin:now}",

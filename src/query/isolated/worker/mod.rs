@@ -1,11 +1,11 @@
 //! The worker: a process that runs one statement at a time for a server, and ends with it.
 //!
-//! It reads frames from standard input and writes frames to standard output; `frame.rs` says which. It limits its own
-//! memory, so that an allocation beyond `sql.memory` fails and ends it; that is an ordinary error at the server.
+//! It reads frames from standard input and writes frames to standard output (`frame.rs`). It limits its own memory: an
+//! allocation beyond `sql.memory` fails and ends the process, which the server reports as an ordinary error.
 //!
-//! **ENDS-WITH-ITS-SERVER**: a thread does nothing but read, so that the end of the input ends the process at once,
-//! also in a computation. (The kernel's signal for the death of a parent comes when the *thread* ends that started the
-//! process, so it is of no use here.)
+//! **ENDS-WITH-ITS-SERVER**: one thread only reads, so that the end of the input ends the process at once, even during
+//! a computation. (The kernel's parent-death signal is sent when the *thread* that started the process ends, so it does
+//! not help here.)
 
 mod panics;
 mod pipe;
@@ -36,19 +36,19 @@ use pipe::Pipe;
 use rows::RowsEncoder;
 use store::WorkerStore;
 
-/// Threads for work that blocks in the engine, which is spilling.
+/// Threads for blocking work of the engine, which is spilling.
 const BLOCKING_THREADS: usize = 4;
 /// Threads that read local files for the store.
 const READING_THREADS: usize = 8;
-/// Footers and page indexes kept.
+/// Memory for footers and page indexes.
 const METADATA_CACHE: bytesize::ByteSize = bytesize::ByteSize::mib(16);
-/// What a statement may write to beside `sql.memory`: stacks of threads that read, and what frames hold.
+/// Writable memory of a statement beside `sql.memory`: for stacks of reading threads and for frames.
 const BESIDE_MEMORY: u64 = 32 << 20;
 
-/// Runs statements for the process at the other end of standard input and output until that ends.
+/// Runs statements for the server at the other end of standard input and output until the server ends.
 #[must_use]
 pub fn run() -> ExitCode {
-    os::be_modest();
+    os::lower_priority();
     panics::keep_last();
     let started = Pipe::open().and_then(|pipe| Ok((pipe, engine_threads()?, reading_threads()?)));
     match started {
@@ -57,7 +57,7 @@ pub fn run() -> ExitCode {
             if let Err(error) = outcome {
                 eprintln!("{error}");
             }
-            // whatever still runs here has no one to run for
+            // nobody waits for what still runs here
             os::end_self()
         }
         Err(error) => {
@@ -75,7 +75,7 @@ fn engine_threads() -> std::io::Result<Runtime> {
         .thread_keep_alive(Duration::from_secs(24 * 3600))
         .enable_all()
         .build()?;
-    // their stacks must be there before memory is limited
+    // allocate their stacks before memory is limited
     let barrier = Arc::new(std::sync::Barrier::new(BLOCKING_THREADS));
     for _ in 0..BLOCKING_THREADS {
         let barrier = barrier.clone();
@@ -115,7 +115,7 @@ async fn serve(mut pipe: Pipe, reading: &Runtime) -> Result<()> {
     Ok(())
 }
 
-/// Runs one statement until nothing of it is left.
+/// Runs one statement until all its tasks have ended.
 async fn run_one(engine: &Arc<Engine>, pipe: &mut Pipe, number: u64, text: String, tables: &Tables) {
     let writable = os::memory(std::process::id()).unwrap_or_default().writable;
     if writable > 0 {
@@ -147,7 +147,7 @@ async fn run_one(engine: &Arc<Engine>, pipe: &mut Pipe, number: u64, text: Strin
     end.waits_for_store = waits_for_store;
     let panic = panics::last();
     if let Some(message) = &panic {
-        // whatever came of it: after a panic the engine is not to be trusted
+        // whatever the outcome: the engine's state is undefined after a panic
         let memory = || limits::too_much_memory(&engine.settings());
         end.failure = Some(Failure::from(&death::of_panic(message, memory)));
     }
@@ -189,13 +189,13 @@ impl Engine {
             Error::Engine(format!("sql.spill_dir: {}: {error}", setup.spill_dir.display()))
         })?;
         let resources = Resources {
-            // of several statements that run at once each may still do something
+            // half, so that statements that run at the same time can make progress
             memory: usize::try_from(setup.memory / 2).unwrap_or(usize::MAX),
             spill_dir: Some(setup.spill_dir.clone()),
             spill_max: setup.spill_max,
         };
         let session = Session::new(&FileCache::new(&lake, &cache), resources, threads()).await?;
-        // no statement waits for it
+        // now, while no statement waits for it
         session.complete().await?;
         Ok(Engine { setup, session, store })
     }
@@ -238,7 +238,7 @@ impl Engine {
     }
 }
 
-/// Where a store is that only the server has.
+/// URL of a store that only the server can open.
 fn not_here() -> Result<url::Url> {
     url::Url::parse("mqlake://server/").map_err(|error| Error::Invariant(error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! The last panic: what a statement is told that ran into a fault of the engine.
+//! The last panic of this process. It becomes the error of the statement that caused it.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ fn last_one() -> std::sync::MutexGuard<'static, Option<String>> {
     LAST.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on panics are kept, and told in one line.
+/// Installs a hook that keeps the last panic and prints it as one line.
 pub(super) fn keep_last() {
     std::panic::set_hook(Box::new(|info| {
         let message = info.payload_as_str().unwrap_or("a panic without a message").to_owned();
@@ -22,6 +22,7 @@ pub(super) fn last() -> Option<String> {
     last_one().clone()
 }
 
+/// Forgets the last panic.
 pub(super) fn forget() {
     *last_one() = None;
 }

@@ -1,4 +1,5 @@
-//! Standard input and output as frames: a thread reads, a thread writes, and the rest of the worker waits for neither.
+//! Standard input and output as frames. One thread reads and one writes, so that no other thread of the worker blocks
+//! on them.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -13,9 +14,9 @@ use super::super::frame::{Frame, Kind, read_blocking};
 use super::super::message::Read;
 use super::super::os;
 
-/// Frames that wait to be written: beyond it a statement waits for its reader.
+/// Frames that can wait to be written. A statement that makes more waits for its reader.
 const FRAMES_AHEAD: usize = 2;
-/// Most bytes asked from the server at once.
+/// Maximum bytes requested from the server at once.
 const READ_BYTES: u64 = 8 << 20;
 
 type Reply = Result<Bytes, String>;
@@ -46,7 +47,7 @@ impl Pipe {
         Ok(Pipe { orders, cancelled, frames, files })
     }
 
-    /// The next thing to do.
+    /// The next order of the server.
     pub(super) async fn next(&mut self) -> Option<Frame> {
         self.orders.recv().await
     }
@@ -59,7 +60,7 @@ impl Pipe {
     }
 
     pub(super) async fn send(&self, frame: Frame) {
-        // the thread ends only with the process
+        // the receiving thread ends only with the process
         let _ = self.frames.send(frame).await;
     }
 
@@ -73,7 +74,7 @@ fn read(orders: &mpsc::UnboundedSender<Frame>, cancelled: &watch::Sender<u64>, f
     loop {
         let frame = match read_blocking(&mut input) {
             Ok(Some(frame)) => frame,
-            // the server is gone, or this is none
+            // the server is gone, or the input is not a server's
             Ok(None) | Err(_) => os::end_self(),
         };
         match frame.kind {
@@ -107,7 +108,7 @@ fn write(mut frames: mpsc::Receiver<Frame>) {
     }
 }
 
-/// Files that only the server has.
+/// Reads files that only the server can read.
 #[derive(Debug)]
 pub(super) struct ServerFiles {
     frames: mpsc::Sender<Frame>,
@@ -168,7 +169,7 @@ impl ServerFiles {
     }
 }
 
-/// Ranges in pieces that are small enough to be asked for, each with the number of its range.
+/// Splits ranges into pieces that are small enough for one request, each with the index of its range.
 fn pieces(ranges: &[Range<u64>]) -> Vec<(usize, Range<u64>)> {
     let mut pieces = Vec::new();
     for (part, range) in ranges.iter().enumerate() {

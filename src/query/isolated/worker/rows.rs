@@ -1,7 +1,7 @@
-//! Rows on their way to the server: in parts so small that the server never holds much of an answer, whatever it is.
+//! Rows on their way to the server, in parts so small that the server holds little of any answer.
 //!
-//! A size here is an upper bound of what a value needs in memory and, within a small factor, as text. So what takes no
-//! memory as a column, such as a million nulls, does not become a gigabyte of JSON in the server.
+//! A size in this file is an upper bound of the memory of a value and, within a small factor, of its text. So a column
+//! that needs no memory, such as a million nulls, does not become a gigabyte of JSON in the server.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use arrow::ipc::writer::StreamWriter;
 use crate::error::{Error, Result};
 use crate::query::limits;
 
-/// Bytes of one part, unless it is a single row.
+/// Maximum bytes of one part, unless it is a single row.
 const PART_BYTES: usize = 512 << 10;
-/// Least size of a value: what `null` and a comma take as text.
-const LEAST_BYTES: usize = 8;
+/// Minimum size of a value: that of `null` and a comma as text.
+const MIN_VALUE_BYTES: usize = 8;
 
 /// Encodes batches as Arrow IPC messages.
 pub(super) struct RowsEncoder {
@@ -35,17 +35,17 @@ impl RowsEncoder {
         Ok(RowsEncoder { writer, schema: Arc::new(schema.clone()), max_row })
     }
 
-    /// What was encoded since the last time.
+    /// The bytes encoded since the last call.
     pub(super) fn take(&mut self) -> Vec<u8> {
         std::mem::take(self.writer.get_mut())
     }
 
-    /// Takes the first rows off a batch, as many as are sent at once.
+    /// Removes the first rows from a batch, as many as fit in one part, and returns them.
     pub(super) fn cut(&self, batch: &mut RecordBatch) -> Result<RecordBatch> {
         let mut rows = batch.num_rows();
         let mut bytes = size(batch);
         while bytes > PART_BYTES && rows > 1 {
-            // the next try fits most likely if rows are alike
+            // the size that fits if all rows are alike
             let fitting = rows * PART_BYTES / bytes;
             rows = fitting.clamp(1, rows / 2 + rows % 2).min(rows - 1);
             bytes = size(&batch.slice(0, rows));
@@ -58,11 +58,11 @@ impl RowsEncoder {
         Ok(part)
     }
 
-    /// One part as messages.
+    /// Encodes one part as messages.
     pub(super) fn encode(&mut self, part: &RecordBatch) -> Result<Vec<u8>> {
         let columns = part.columns().iter().map(compact).collect::<Result<Vec<ArrayRef>>>()?;
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(part.num_rows()));
-        // what the plan promises about nulls is not what a batch says about itself
+        // the nullability in the plan can differ from that in the batch
         let part = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
             .map_err(|error| Error::Sql(format!("the rows do not fit their columns: {error}")))?;
         self.writer.write(&part)?;
@@ -70,7 +70,7 @@ impl RowsEncoder {
     }
 }
 
-/// A column without bytes that its rows do not use: a part of a column of views would carry all of them.
+/// A column without the bytes that its rows do not use. A slice of views would otherwise carry all buffers.
 fn compact(column: &ArrayRef) -> Result<ArrayRef> {
     if !has_views(column.data_type()) {
         return Ok(column.clone());
@@ -123,23 +123,23 @@ fn has_views(data_type: &DataType) -> bool {
     }
 }
 
-/// The offsets counted from the first one, and which values they use.
+/// The offsets relative to the first one, and the range of values that they use.
 fn used<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>) -> (OffsetBuffer<O>, std::ops::Range<usize>) {
     let first = offsets.first().map_or(0, |at| at.as_usize());
     let last = offsets.last().map_or(first, |at| at.as_usize());
     (OffsetBuffer::from_lengths(offsets.lengths()), first..last)
 }
 
-/// Upper bound of what rows need.
+/// Upper bound of the size of rows.
 pub(super) fn size(batch: &RecordBatch) -> usize {
     let schema = batch.schema_ref();
-    let names: usize = schema.fields().iter().map(|field| field.name().len() + LEAST_BYTES).sum();
+    let names: usize = schema.fields().iter().map(|field| field.name().len() + MIN_VALUE_BYTES).sum();
     let columns: usize = batch.columns().iter().map(|column| size_of(column)).fold(0, usize::saturating_add);
     columns.saturating_add(names.saturating_mul(batch.num_rows()))
 }
 
 fn size_of(column: &dyn Array) -> usize {
-    let least = column.len().saturating_mul(LEAST_BYTES);
+    let least = column.len().saturating_mul(MIN_VALUE_BYTES);
     let more = match column.data_type() {
         DataType::Utf8View => views_size(column.as_string_view()),
         DataType::BinaryView => binary_views_size(column.as_binary_view()),
@@ -163,7 +163,7 @@ fn size_of(column: &dyn Array) -> usize {
         }
         DataType::FixedSizeList(_, _) => size_of(column.as_fixed_size_list().values()),
         DataType::Struct(fields) => {
-            let names: usize = fields.iter().map(|field| field.name().len() + LEAST_BYTES).sum();
+            let names: usize = fields.iter().map(|field| field.name().len() + MIN_VALUE_BYTES).sum();
             let columns = column.as_struct().columns().iter().map(|column| size_of(column));
             columns.fold(names.saturating_mul(column.len()), usize::saturating_add)
         }
@@ -175,7 +175,7 @@ fn size_of(column: &dyn Array) -> usize {
         other => match other.primitive_width() {
             Some(bytes) => bytes.saturating_mul(column.len()),
             None if *other == DataType::Null || *other == DataType::Boolean => 0,
-            // of the rarer kinds each row may need all there is
+            // for other types, assume that each row needs the whole column
             None => column.get_array_memory_size().saturating_mul(column.len()),
         },
     };
@@ -221,7 +221,7 @@ mod tests {
         RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
     }
 
-    /// Sends a batch in parts and returns how many rows each had, and all rows as they arrive.
+    /// Sends a batch in parts. Returns the number of rows of each, and all rows as they arrive.
     fn sent(whole: &RecordBatch) -> (Vec<usize>, RecordBatch) {
         let mut encoder = RowsEncoder::new(whole.schema_ref(), 1 << 20).unwrap();
         let mut stream = encoder.take();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_small_and_together_the_whole() {
+    fn parts_are_small_and_add_up_to_the_whole() {
         let long = "x".repeat(300);
         let views: ArrayRef = Arc::new(StringViewArray::from_iter_values(
             (0..8192).map(|row| format!("{row} {}", if row % 3 == 0 { long.as_str() } else { "" })),

@@ -1,5 +1,5 @@
-//! The store as a worker reads it: its own, except for files that only the server has. It counts how long statements
-//! wait here, so that a store that does not answer is told from a statement that asks too much.
+//! The store from a worker's side: its own connection, except for files that only the server can read. It measures how
+//! long statements wait here, to distinguish a store that does not answer from a statement that takes too long.
 
 use std::fmt;
 use std::ops::Range;
@@ -20,11 +20,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::pipe::ServerFiles;
 
-/// Reads files; never writes.
+/// Reads files, never writes.
 pub(super) struct WorkerStore {
     own: Option<Arc<dyn ObjectStore>>,
     server: Arc<ServerFiles>,
-    /// What clients of the store leave running stays apart from statements.
+    /// The runtime of reads. Tasks that a client of the store leaves behind must not count as tasks of a statement.
     reading: Handle,
     waits: Mutex<Waits>,
 }
@@ -36,7 +36,7 @@ struct Waits {
     total: Duration,
 }
 
-/// A read that is waited for.
+/// Counts a read as waited for until it is dropped.
 struct Waiting<'a>(&'a WorkerStore);
 
 impl Drop for Waiting<'_> {
@@ -60,12 +60,12 @@ impl WorkerStore {
         WorkerStore { own, server, reading, waits: Mutex::default() }
     }
 
-    /// A statement begins.
+    /// Resets the measurement for a new statement.
     pub(super) fn begin(&self) {
         *self.waits() = Waits::default();
     }
 
-    /// Whether a statement that began so long ago waited here most of the time, and still does.
+    /// Whether a statement that has run for `statement` spent most of that time waiting here, and still waits.
     pub(super) fn is_waited_for(&self, statement: Duration) -> bool {
         let waits = self.waits();
         waits.since.is_some_and(|since| (waits.total + since.elapsed()) * 2 > statement)
