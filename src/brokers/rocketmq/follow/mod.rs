@@ -21,7 +21,7 @@ mod progress;
 mod queue;
 mod stored;
 mod troubles;
-mod went_back;
+mod truncated;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

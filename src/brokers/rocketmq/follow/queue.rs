@@ -5,7 +5,7 @@
 //!
 //! **SAME-RECORD**: nothing that a pull brings is kept before the last record read was seen at its place, the same in
 //! position, time and content. A broker that lost the end of its log, or a topic that was made anew, uses offsets
-//! again; producers may have gone past the place of this queue before it asks. Then [`super::went_back`] finds out where
+//! again; producers may have gone past the place of this queue before it asks. Then [`super::truncated`] finds out where
 //! reading has to go on.
 
 use std::sync::Arc;
