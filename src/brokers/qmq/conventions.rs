@@ -1,4 +1,5 @@
-//! How messages of QMQ are found: without keys, retries beside their originals, dead letters in a table of their own.
+//! How QMQ messages are found: there are no keys, retries lie beside their originals, and dead letters have their own
+//! table.
 
 use super::format::Kind;
 use super::{Qmq, logs};
@@ -37,7 +38,7 @@ impl Conventions for Qmq {
     }
 
     fn queue_of(&self, gap: &Gap, _topic: Option<&str>) -> Option<Option<i32>> {
-        // the log of actions has no messages
+        // the action log holds no messages
         (!gap.stream.ends_with(logs::ACTION.name())).then_some(None)
     }
 

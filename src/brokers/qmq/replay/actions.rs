@@ -17,9 +17,9 @@ pub struct ActionCounts {
     pub pulls: u64,
     /// Range acks.
     pub acks: u64,
-    /// Consumers that were declared gone.
+    /// Consumers declared gone.
     pub forever_offline: u64,
-    /// Rows of `record` made from them.
+    /// Rows of `record` made of pulls and acks.
     pub records: u64,
     /// Stretches of pull sequences that no known pull covers: rows of `unresolved_ack`.
     pub unresolved_acks: u64,
@@ -39,7 +39,7 @@ pub struct ActionBatch {
 
 impl ActionBatch {
     fn pending(&self) -> Pending {
-        // rows of actions have no texts of their own
+        // rows of actions hold no text of their own
         Pending { rows: self.records.len() + self.unresolved.len(), bytes: 0 }
     }
 }
@@ -67,7 +67,7 @@ pub struct ActionReplay {
 }
 
 impl ActionReplay {
-    /// A replay that goes on from an ack state, dropping rows that the tables already have.
+    /// A replay that continues from an ack state and drops rows that the tables already have.
     #[must_use]
     pub fn new(acks: AckState, record_floor: u64, unresolved_floor: u64) -> ActionReplay {
         ActionReplay {
@@ -138,7 +138,7 @@ impl ActionReplay {
         self.batch.pending()
     }
 
-    /// Hands the rows over and begins a new batch.
+    /// Returns the rows and begins a new batch.
     pub fn take(&mut self) -> ActionBatch {
         std::mem::take(&mut self.batch)
     }

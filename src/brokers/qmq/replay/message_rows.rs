@@ -13,7 +13,7 @@ use crate::rows::{
     descending, gather, integers, last_word, text_column, times,
 };
 
-/// What both tables hold of a message.
+/// Columns that both tables share.
 #[derive(Debug, Default)]
 struct Columns {
     subject: Vec<u32>,
@@ -25,20 +25,20 @@ struct Columns {
     tags: NameLists,
 }
 
-/// One message, as both tables take it.
+/// One message, as input of both tables.
 #[derive(Debug, Clone, Copy)]
 pub struct MessageRow<'a> {
-    /// Where it belongs.
+    /// Its queue, parsed from the subject.
     pub place: Place,
     /// Sequence in its subject on its broker group.
     pub sequence: i64,
-    /// Id.
+    /// Id given by the producer.
     pub message_id: &'a [u8],
-    /// Producer's clock.
+    /// Producer's clock, epoch milliseconds.
     pub create_time_ms: i64,
-    /// Broker's clock, or `NO_TIME`.
+    /// Broker's clock, epoch milliseconds, or `NO_TIME`.
     pub store_time_ms: i64,
-    /// Numbers of the tags; `None` if the source does not tell.
+    /// Name ids of the tags (see [`Names`](crate::rows::Names)); `None` if the source has no tags.
     pub tags: Option<&'a [u32]>,
 }
 
@@ -72,7 +72,7 @@ impl MessageRows {
         self.columns.push(row);
     }
 
-    /// Bytes of ids.
+    /// Bytes of the message ids.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         self.columns.heap_bytes()

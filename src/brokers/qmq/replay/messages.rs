@@ -14,7 +14,7 @@ use crate::lake::schema::SYSTEM_QMQ;
 use crate::rows::{BatchContext, ContentRow, ContentRows, NO_NUMBER, NO_OFFSET, NO_TIME, Names, Rows};
 use crate::stream::{Batch, Pending, TablePosition};
 
-/// Position of each table in the message stream: rows of earlier records are in the table already.
+/// Position of each table in the message stream: a table has the rows of all records before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Floors {
     /// `message`.
@@ -23,12 +23,12 @@ pub struct Floors {
     pub dead_message: u64,
     /// `content`.
     pub content: u64,
-    /// `record` (markers of dead letters).
+    /// `record`, for the markers of dead letters.
     pub record: u64,
 }
 
 impl Floors {
-    /// From positions in the order of commits.
+    /// Takes the positions of the tables in the order of commits.
     ///
     /// # Errors
     /// [`Error::Invariant`] if they are not those of the message log's tables.
@@ -129,7 +129,7 @@ pub struct MessageReplay {
 }
 
 impl MessageReplay {
-    /// A replay that keeps contents as told and drops rows that tables already have.
+    /// A replay that stores contents as `content` says and drops rows that the tables already have.
     #[must_use]
     pub fn new(floors: Floors, content: ContentPolicy, max_body: usize) -> MessageReplay {
         MessageReplay {
@@ -142,8 +142,8 @@ impl MessageReplay {
         }
     }
 
-    /// Adds a record of the message log. The subject of the record's header counts, not the payload's: a
-    /// broker re-queues messages with the payload unchanged.
+    /// Adds a record of the message log. The subject in the record's header counts, not the payload's: a broker
+    /// re-queues messages with the payload unchanged.
     pub fn message(&mut self, offset: u64, item: &MessageItem<'_>) {
         let MessageBatch { names, places, .. } = &mut self.batch;
         let place = places.of(item.record.subject, names);
@@ -187,7 +187,7 @@ impl MessageReplay {
         self.batch.pending()
     }
 
-    /// Hands the rows over and begins a new batch.
+    /// Returns the rows and begins a new batch.
     pub fn take(&mut self) -> MessageBatch {
         std::mem::take(&mut self.batch)
     }

@@ -1,4 +1,4 @@
-//! Where messages belong, told by their subject: parsed once a batch, since subjects repeat in almost every row.
+//! Queues of messages, parsed from their subjects once per batch, since almost every row repeats a subject.
 
 use hashbrown::HashMap;
 
@@ -6,23 +6,23 @@ use crate::brokers::qmq::format::Kind;
 use crate::brokers::qmq::format::subject::SubjectName;
 use crate::rows::{NO_NAME, Names};
 
-/// Where a message belongs, parsed from its subject once per batch.
+/// The queue of a message, parsed from its subject.
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
-    /// Kind.
+    /// Kind of queue.
     pub kind: Kind,
-    /// Number of the real subject.
+    /// Name id of the real subject (see [`Names`]).
     pub subject: u32,
-    /// Number of the consumer group, or [`NO_NAME`].
+    /// Name id of the consumer group, or [`NO_NAME`].
     pub consumer_group: u32,
 }
 
-/// Subjects, as written in a log, that were met in a batch.
+/// The queues met in a batch, by subject as written in the log.
 #[derive(Debug, Default)]
 pub(super) struct Places(HashMap<Box<[u8]>, Place>);
 
 impl Places {
-    /// Where a subject, as written in a log, belongs.
+    /// The queue that a subject, as written in a log, names.
     pub(super) fn of(&mut self, subject: &[u8], names: &mut Names) -> Place {
         if let Some(place) = self.0.get(subject) {
             return *place;

@@ -65,7 +65,7 @@ impl Rows for RecordRows {
                 |(row, (((sequence, time), kind), action))| {
                     let subject = context.rank(at(&self.subject, row));
                     let group = context.rank(at(&self.consumer_group, row));
-                    // beyond the table's order: a group's pull before its ack, then as in the log
+                    // finer than the table's order: a group's pull before its ack, then the order of the log
                     let name = day_and_name(context.day_of(*time), subject, kind.cast_unsigned());
                     [name, ascending(*sequence), last_word(group, *action, row)]
                 },

@@ -26,7 +26,7 @@ pub struct UnresolvedRows {
 }
 
 impl UnresolvedRows {
-    /// Adds a stretch of pull sequences.
+    /// Adds a range of pull sequences.
     pub fn push(
         &mut self,
         place: Place,

@@ -21,7 +21,7 @@ const COUNTED_BYTES: usize = 20;
 pub const SYNC_LOG_REQUEST: i16 = 20;
 /// Request: the checkpoints of the serving broker.
 pub const SYNC_CHECKPOINT_REQUEST: i16 = 21;
-/// Request to the metaserver: tell that a broker is alive.
+/// Request to the metaserver: a broker reports that it is alive.
 pub const BROKER_REGISTER: i16 = 30;
 /// Request to the metaserver: group, role and sync address of a broker.
 pub const BROKER_ACQUIRE_META: i16 = 40;

@@ -192,7 +192,7 @@ impl Maxima {
     }
 }
 
-/// Body of the answer to a checkpoint request: how far the answering broker is, as text (`qmq-wire` 3.7 and 6.8).
+/// Body of the answer to a checkpoint request: how far the answering broker has read, as text (`qmq-wire` 3.7 and 6.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checkpoint<'a> {
     /// Lines: version, offset, then `queue/greatest sequence`.

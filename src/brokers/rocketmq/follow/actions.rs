@@ -1,4 +1,4 @@
-//! What an operator asks of a running cluster: where a group stands, a reset, a message sent again.
+//! What an operator asks of a running cluster: the offsets of a group, a reset, a message sent again.
 
 use super::RocketMqCluster;
 use crate::brokers::rocketmq::format::properties;
@@ -9,16 +9,16 @@ use crate::error::{Error, Result};
 use crate::query::lookup::StoredMessage;
 use crate::stream::{GroupPlace, QueueReset};
 
-/// Code of a broker that leaves a reset to consumers, of a group that has none online.
+/// Answer of a broker that leaves a reset to the consumers of the group, none of which is online.
 const CONSUMER_NOT_ONLINE: i32 = 206;
 
-/// A broker that set nothing.
+/// The result for a broker that set no offset.
 fn failed(broker: &str, error: String) -> QueueReset {
     QueueReset { broker: broker.to_owned(), queue_id: None, before: None, after: None, error: Some(error) }
 }
 
 impl RocketMqCluster {
-    /// Where a group stands in a topic, as the brokers say now; what does not answer is left out.
+    /// The offsets of a group in a topic, as the brokers report them now. Brokers that do not answer are left out.
     pub(crate) async fn group_places(&self, topic: &str, group: &str) -> Vec<GroupPlace> {
         let mut places = Vec::new();
         for (name, broker) in self.brokers() {
@@ -40,7 +40,7 @@ impl RocketMqCluster {
         places
     }
 
-    /// Sets a group back (or forward, with `force`) to a time in every queue of a topic; a negative one means its end.
+    /// Resets a group to a time in every queue of a topic. A negative time means the end; `force` also moves forward.
     pub(crate) async fn reset(
         &self,
         topic: &str,
@@ -58,7 +58,7 @@ impl RocketMqCluster {
         for (name, broker) in self.brokers() {
             let address = broker.address.borrow().clone();
             if !before.iter().any(|place| place.broker == name) {
-                // a broker without the topic has nothing to set; one that does not answer is told
+                // a broker without the topic has nothing to set; one that does not answer is reported
                 if let Err(error) = self.client.topic_stats(&address, topic).await
                     && error.code() != Some(response::TOPIC_NOT_EXIST)
                 {
@@ -81,7 +81,7 @@ impl RocketMqCluster {
                     error: None,
                 })),
                 Err(error) if error.code() == Some(CONSUMER_NOT_ONLINE) => {
-                    // such a broker leaves it to consumers; without any its offsets can be written
+                    // such a broker leaves the reset to consumers; while none is online its offsets can be written
                     for (_, queue_id, target) in targets.iter().filter(|(broker, ..)| *broker == name) {
                         let current = old(&name, *queue_id);
                         if !force && current.is_some_and(|current| current < *target) {
@@ -133,7 +133,7 @@ impl RocketMqCluster {
         Some(QueueReset { broker: broker.to_owned(), queue_id: Some(queue_id), before, after, error })
     }
 
-    /// Whether a topic can be sent to: brokers would make one that is missing.
+    /// The brokers on which a topic can be written. A missing topic is refused, because brokers would create it.
     pub(crate) async fn brokers_of(&self, topic: &str) -> Result<Vec<String>> {
         let mut failed = None;
         for name_server in &self.settings.name_servers {
@@ -192,7 +192,7 @@ impl RocketMqCluster {
     }
 }
 
-/// The properties of a copy: what belongs to the message, not to its way.
+/// The properties of a copy: those of the message itself, without those of its delivery.
 fn properties_of(message: &StoredMessage, unique_key: &str) -> String {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let mut kept: Vec<(String, String)> = message

@@ -1,4 +1,4 @@
-//! One cluster for life: which brokers it has, and at which addresses.
+//! One cluster, followed for the lifetime of the process: its brokers and their addresses.
 
 use std::sync::{Arc, PoisonError};
 
@@ -37,7 +37,7 @@ pub(super) async fn run(cluster: &RocketMqCluster, shared: &Shared) {
                 } else {
                     cluster.board.problem("waiting", what);
                 }
-                // what is known is followed on; brokers do not need the name server
+                // the brokers found before are still followed; that does not need the name server
                 tracing::warn!(cluster = cluster.settings.label(), "{error}");
                 backoff.next()
             }
@@ -51,7 +51,7 @@ pub(super) async fn run(cluster: &RocketMqCluster, shared: &Shared) {
     cluster.client.close().await;
 }
 
-/// A broker with the address to ask: the master's, else that of the first slave.
+/// A broker with the address to ask: that of the master, or else of the first slave.
 struct Found {
     name: String,
     cluster: String,
@@ -77,7 +77,7 @@ async fn discover(cluster: &RocketMqCluster) -> Result<Vec<Found>, RemoteError> 
     failed.map_or(Ok(Vec::new()), Err)
 }
 
-/// Takes note of a broker; a follower if it is new.
+/// Remembers a broker; returns a follower if it is new.
 fn meet(cluster: &RocketMqCluster, shared: &Shared, found: &Found) -> Option<BrokerFollower> {
     let Found { name, cluster: of, address } = found;
     let mut brokers = cluster.brokers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! All configured clusters as one follower, and the orders that they take.
+//! All configured clusters as one follower, and the operator's orders to them.
 
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
@@ -102,7 +102,7 @@ impl Orders for Clusters {
     }
 }
 
-/// Sends messages to one topic, broker by broker in turn.
+/// Sends messages to one topic, to its brokers in rotation.
 struct TopicSender {
     cluster: RocketMqCluster,
     addresses: Vec<String>,

@@ -1,4 +1,4 @@
-//! Samples of how far groups are, so that backlog has a history.
+//! Samples of the offsets of groups, so that backlog has a history.
 
 use super::frames::{PROGRESS, Sample};
 use super::inbox::Inbox;
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// Takes one sample of a broker and puts it into the stream.
 ///
 /// # Errors
-/// Of what is received only; what the broker refuses is left out and told.
+/// Only those of the spool. What the broker refuses is left out and logged.
 pub(super) async fn sample(
     client: &Client,
     inbox: &Inbox,

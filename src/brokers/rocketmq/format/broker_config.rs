@@ -1,8 +1,8 @@
 //! The JSON files in the `config` folder of a store: topics, groups and offsets (RocketMQ formats: JSON files).
 //!
 //! Each decoder takes the bytes of one file. It never opens files and never looks for the `.bak` beside them. Unknown
-//! members are passed over, a missing table is an empty one, and an entry that cannot be what it should be is left
-//! out. A file that is empty or no JSON object is an error, so that the caller can turn to the backup.
+//! members are ignored, a missing table counts as empty, and an entry of the wrong shape is left out. A file that is
+//! empty or not a JSON object is an error, so that the caller can use the backup.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub enum ConfigError {
     NoObject,
 }
 
-/// What a group has taken of a topic.
+/// Progress of a group in a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     /// The topic, which can be a retry topic.
@@ -86,7 +86,7 @@ impl Topic {
     }
 }
 
-/// A consumer group as configured on a broker. What the file does not give has the broker's default.
+/// A consumer group as configured on a broker. Fields that the file does not have get the broker's default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionGroup {
     /// The name.
@@ -113,7 +113,7 @@ pub fn consumer_offsets(bytes: &[u8]) -> Result<ConsumerOffsets, ConfigError> {
     let root = object(bytes)?;
     let mut offsets = ConsumerOffsets::default();
     for (key, queues) in table(&root, "offsetTable") {
-        // A topic cannot contain the sign, a group of old brokers can.
+        // A topic cannot contain this character; a group of an old broker can.
         let Some((topic, group)) = key.as_str().and_then(|key| key.split_once('@')) else { continue };
         let (group, list) = match group.strip_suffix("@broadcast") {
             Some(group) => (group, &mut offsets.broadcasts),
@@ -179,13 +179,13 @@ fn table<'a>(root: &'a Value, name: &str) -> &'a [(Value, Value)] {
     root.get(name).map(Value::entries).unwrap_or_default()
 }
 
-/// What `decode` makes of each entry of a table that has a name and is an object.
+/// Applies `decode` to each entry of a table that has a name and is an object.
 fn named_objects<T>(root: &Value, name: &str, decode: impl Fn(String, &Value) -> T) -> Vec<T> {
     let entries = table(root, name).iter().filter(|(_, value)| matches!(value, Value::Map(_)));
     entries.filter_map(|(key, value)| Some(decode(key_text(key)?, value))).collect()
 }
 
-/// A key as text. Names may consist of digits, which can stand there without quotes.
+/// A key as text. Names may consist of digits, which can appear there without quotes.
 fn key_text(key: &Value) -> Option<String> {
     match key {
         Value::Text(text) => Some(text.clone()),

@@ -1,4 +1,4 @@
-//! What is asked of an import, and what it tells.
+//! The parameters of an import, and its summary.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ pub struct RocketMqImport {
     pub trace_topics: Vec<String>,
     /// Further directories of the commit log, of a broker that spreads it.
     pub commit_logs: Vec<PathBuf>,
-    /// Go on behind damage.
+    /// Skip damage instead of stopping there.
     pub skip_corrupt: bool,
 }
 
@@ -38,7 +38,7 @@ pub struct RocketMqSummary {
     pub replaced: Vec<Replaced>,
     /// What an operator should know.
     pub warnings: Vec<String>,
-    /// How the end of the log was told.
+    /// How the end of the log was recognised.
     pub end: String,
     /// Bytes of the log read.
     pub bytes_read: u64,
@@ -50,7 +50,7 @@ pub struct RocketMqSummary {
 }
 
 impl RocketMqSummary {
-    /// Tells an operator something, at once and in the end.
+    /// Reports something to an operator, at once and in the summary.
     pub(super) fn warn(&mut self, what: String) {
         tracing::warn!("{what}");
         self.warnings.push(what);
