@@ -273,7 +273,7 @@ impl AckState {
     /// Reads a state back.
     ///
     /// # Errors
-    /// [`Error::Invariant`] if the bytes are no ack state.
+    /// [`Error::Invariant`] if the bytes are not an ack state.
     pub fn from_bytes(bytes: Bytes, limits: AckLimits) -> Result<AckState> {
         let broken = |what: &str| Error::Invariant(format!("ack state: {what}"));
         let reader =

@@ -1,7 +1,7 @@
 //! Replay of actions: pulls and acks become one row per message.
 
 use super::acks::{AckState, Covered};
-use super::places::Places;
+use super::queues::Queues;
 use super::record_rows::RecordRows;
 use super::unresolved_rows::UnresolvedRows;
 use super::{ACTION_ACK, ACTION_PULL};
@@ -30,7 +30,7 @@ pub struct ActionCounts {
 pub struct ActionBatch {
     /// Names the rows refer to.
     pub names: Names,
-    places: Places,
+    queues: Queues,
     /// `record`.
     pub records: RecordRows,
     /// `unresolved_ack`.
@@ -82,15 +82,15 @@ impl ActionReplay {
     /// Adds an action.
     pub fn action(&mut self, offset: u64, action: &Action<'_>) {
         let ActionReplay { acks, record_floor, unresolved_floor, batch, counts } = self;
-        let ActionBatch { names, places, records, unresolved } = batch;
+        let ActionBatch { names, queues, records, unresolved } = batch;
         let (subject, group, consumer) = (action.subject, action.consumer_group, action.consumer_id);
-        let place = places.of(subject, names);
+        let queue = queues.of(subject, names);
         let (group_number, consumer_number) = (names.number(group), names.number(consumer));
         let time = action.timestamp_ms;
         let mut record = |code: i8, messages: (i64, i64)| {
             if offset >= *record_floor {
                 counts.records += (messages.1 - messages.0 + 1).unsigned_abs();
-                records.push(place, messages, group_number, code, time, consumer_number);
+                records.push(queue, messages, group_number, code, time, consumer_number);
             }
         };
         match action.kind {
@@ -120,7 +120,7 @@ impl ActionReplay {
                         Covered::Unknown { first, last } => {
                             if offset >= *unresolved_floor {
                                 counts.unresolved_acks += 1;
-                                unresolved.push(place, group_number, consumer_number, time, (first, last));
+                                unresolved.push(queue, group_number, consumer_number, time, (first, last));
                             }
                         }
                     },
@@ -134,7 +134,7 @@ impl ActionReplay {
     }
 
     /// What was replayed since the last call of [`ActionReplay::take`].
-    pub(crate) fn pending(&self) -> Pending {
+    pub(in super::super) fn pending(&self) -> Pending {
         self.batch.pending()
     }
 

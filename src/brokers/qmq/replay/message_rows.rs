@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::Int8Array;
 use arrow::record_batch::RecordBatch;
 
-use super::places::Place;
+use super::queues::Queue;
 use crate::error::Result;
 use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, TableDef};
 use crate::rows::{
@@ -29,7 +29,7 @@ struct Columns {
 #[derive(Debug, Clone, Copy)]
 pub struct MessageRow<'a> {
     /// Its queue, parsed from the subject.
-    pub place: Place,
+    pub queue: Queue,
     /// Sequence in its subject on its broker group.
     pub sequence: i64,
     /// Id given by the producer.
@@ -44,8 +44,8 @@ pub struct MessageRow<'a> {
 
 impl Columns {
     fn push(&mut self, row: &MessageRow<'_>) {
-        self.subject.push(row.place.subject);
-        self.consumer_group.push(row.place.consumer_group);
+        self.subject.push(row.queue.subject);
+        self.consumer_group.push(row.queue.consumer_group);
         self.sequence.push(row.sequence);
         self.message_id.push(row.message_id);
         self.create_time.push(row.create_time_ms);
@@ -68,7 +68,7 @@ pub struct MessageRows {
 impl MessageRows {
     /// Adds a message.
     pub fn push(&mut self, row: &MessageRow<'_>) {
-        self.kind.push(row.place.kind.as_i8());
+        self.kind.push(row.queue.kind.as_i8());
         self.columns.push(row);
     }
 

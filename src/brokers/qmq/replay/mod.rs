@@ -8,7 +8,7 @@ mod acks;
 mod actions;
 mod message_rows;
 mod messages;
-mod places;
+mod queues;
 mod record_rows;
 mod unresolved_rows;
 

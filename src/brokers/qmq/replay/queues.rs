@@ -8,7 +8,7 @@ use crate::rows::{NO_NAME, Names};
 
 /// The queue of a message, parsed from its subject.
 #[derive(Debug, Clone, Copy)]
-pub struct Place {
+pub struct Queue {
     /// Kind of queue.
     pub kind: Kind,
     /// Name id of the real subject (see [`Names`]).
@@ -19,21 +19,21 @@ pub struct Place {
 
 /// The queues met in a batch, by subject as written in the log.
 #[derive(Debug, Default)]
-pub(super) struct Places(HashMap<Box<[u8]>, Place>);
+pub(super) struct Queues(HashMap<Box<[u8]>, Queue>);
 
-impl Places {
+impl Queues {
     /// The queue that a subject, as written in a log, names.
-    pub(super) fn of(&mut self, subject: &[u8], names: &mut Names) -> Place {
-        if let Some(place) = self.0.get(subject) {
-            return *place;
+    pub(super) fn of(&mut self, subject: &[u8], names: &mut Names) -> Queue {
+        if let Some(queue) = self.0.get(subject) {
+            return *queue;
         }
         let name = SubjectName::parse(&String::from_utf8_lossy(subject));
-        let place = Place {
+        let queue = Queue {
             kind: name.kind,
             subject: names.number(name.subject.as_bytes()),
             consumer_group: name.consumer_group.map_or(NO_NAME, |group| names.number(group.as_bytes())),
         };
-        self.0.insert(subject.into(), place);
-        place
+        self.0.insert(subject.into(), queue);
+        queue
     }
 }
