@@ -12,7 +12,7 @@ impl Conventions for Qmq {
     }
 
     fn why_no_keys(&self) -> &'static str {
-        "cannot be asked for: messages of QMQ have no keys; ask by `id`"
+        "cannot be asked for: QMQ messages have no keys; ask by `id`"
     }
 
     fn kind_of_originals(&self) -> Option<i64> {
@@ -43,7 +43,7 @@ impl Conventions for Qmq {
     }
 
     fn why_no_traces(&self) -> Option<&'static str> {
-        Some("must be rocketmq: QMQ tells pulls and acks at /api/message/records")
+        Some("must be rocketmq: QMQ reports pulls and acks at /api/message/records")
     }
 
     fn why_no_reset(&self) -> Option<&'static str> {
@@ -51,6 +51,6 @@ impl Conventions for Qmq {
     }
 
     fn why_no_sending(&self) -> Option<&'static str> {
-        Some("must be rocketmq: messages of QMQ are not sent again")
+        Some("must be rocketmq: QMQ messages are not sent again")
     }
 }

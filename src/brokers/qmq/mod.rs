@@ -1,7 +1,7 @@
 //! QMQ: brokers, slaves and Java backups of qunarcorp/qmq.
 //!
 //! A broker group has two logs: messages (or the index derived from them), and actions, which are pulls and acks. Both
-//! are read from a store directory ([`import`]) or from the group's running slave ([`follow`]). [`format`] decodes
+//! are read from a store directory ([`import`]) or from the group's running slave ([`follow`]). [`mod@format`] decodes
 //! bytes, [`wire`] speaks with the cluster, [`store`] walks log files, [`replay`] turns records into rows. Nothing here
 //! knows HTTP, the command line or another system.
 
@@ -22,7 +22,7 @@ use crate::lake::{StreamId, StreamInfo};
 use crate::stream::{Conventions, Follower, System};
 
 /// QMQ as a system.
-pub(crate) struct Qmq;
+pub(super) struct Qmq;
 
 impl System for Qmq {
     fn name(&self) -> &'static str {

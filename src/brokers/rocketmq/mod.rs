@@ -2,7 +2,7 @@
 //!
 //! A broker has one commit log for all its topics. It is read from the files of a store directory ([`import`]), or
 //! queue by queue from the running broker ([`follow`]). Both lead to the same rows, and each resumes where the other
-//! ended. Message traces lie in a topic of the broker, in a format of the clients ([`trace`]). [`format`] decodes
+//! ended. Message traces lie in a topic of the broker, in a format of the clients ([`trace`]). [`mod@format`] decodes
 //! bytes, [`wire`] speaks with the cluster, [`store`] walks files, [`replay`] turns records into rows. Nothing here
 //! knows HTTP, the command line or another system.
 
@@ -29,7 +29,7 @@ use crate::lake::{StreamId, StreamInfo};
 use crate::stream::{Conventions, Follower, System};
 
 /// RocketMQ as a system.
-pub(crate) struct RocketMq;
+pub(super) struct RocketMq;
 
 impl System for RocketMq {
     fn name(&self) -> &'static str {

@@ -52,7 +52,7 @@ impl DetailServers {
         match fetch(&self.http, &address, queue, sequences, &self.limits).await {
             Ok(found) => Some(found),
             Err(error) => {
-                tracing::warn!(group, %error, "the slave told no contents");
+                tracing::warn!(group, %error, "the slave returned no contents");
                 self.remember(group, Known::Failed(Instant::now()));
                 None
             }
@@ -73,7 +73,7 @@ impl DetailServers {
                     return Some(address);
                 }
                 Ok(None) => tracing::debug!(group, %url, "the metaserver knows no slave of the group"),
-                Err(error) => tracing::warn!(group, %error, "the metaserver did not tell where the slave is"),
+                Err(error) => tracing::warn!(group, %error, "the metaserver did not say where the slave is"),
             }
         }
         self.remember(group, Known::Failed(Instant::now()));

@@ -54,7 +54,7 @@ pub(super) enum LinkError {
     Cluster(Error),
     /// mqlake itself failed.
     #[error(transparent)]
-    Own(#[from] Error),
+    Internal(#[from] Error),
 }
 
 /// What the loops of one group share.
@@ -69,8 +69,8 @@ pub(super) struct Link<'a> {
     pub(super) stop: &'a CancellationToken,
     pub(super) gaps: &'a Gaps,
     pub(super) contents: &'a Contents,
-    pub(super) message_end: Heard,
-    pub(super) action_end: Heard,
+    pub(super) message_end: ReportedEnd,
+    pub(super) action_end: ReportedEnd,
 }
 
 /// The end of a broker's log as last reported by a heartbeat.
@@ -78,9 +78,9 @@ pub(super) struct Link<'a> {
 /// It can be one second old, and records that arrived since lie beyond it. So it proves a shorter log only against what
 /// had been received when the heartbeat was sent.
 #[derive(Default)]
-pub(super) struct Heard(Mutex<Option<(u64, u64)>>);
+pub(super) struct ReportedEnd(Mutex<Option<(u64, u64)>>);
 
-impl Heard {
+impl ReportedEnd {
     fn set(&self, received_when_asked: u64, end: u64) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((received_when_asked, end));
     }
@@ -101,7 +101,7 @@ impl Link<'_> {
         }
         match self.client.greatest_sequences().await {
             Ok(queues) => queues.iter().for_each(|(queue, greatest)| runs.expect(queue, *greatest)),
-            Err(error) => tracing::debug!(%error, "the broker did not tell its queues"),
+            Err(error) => tracing::debug!(%error, "the broker did not list its queues"),
         }
         let actions = async {
             match self.actions {
@@ -413,7 +413,8 @@ impl Link<'_> {
                         self.board.alarm(
                             "action stream",
                             format!(
-                                "the broker has not answered action requests at offset {asked} for a while"
+                                "the broker has not answered action requests at offset {asked} for more than {:?}",
+                                self.settings.silence_alarm
                             ),
                         );
                     }

@@ -94,7 +94,7 @@ impl Follower for Sources {
         self.sources.iter().all(|(_, board)| board.is_explained())
     }
 
-    /// Groups that another process follows are asked for at the same metaservers.
+    /// Groups that another process follows are looked up at the same metaservers.
     async fn content(&self, broker_group: &str, subject: &str, sequence: i64) -> Option<Bytes> {
         let is_own = |board: &Board| board.status().broker_group.as_deref() == Some(broker_group);
         let mut sources: Vec<_> = self.sources.iter().collect();

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_was_written_again_is_told_from_the_one_that_was_followed() {
+    fn a_log_that_was_written_again_is_not_the_one_that_was_followed() {
         let frame = index(&[(3, "id3"), (4, "id4")]);
         let log = |records: &[(i64, &str)]| -> Vec<u8> {
             records.iter().flat_map(|(sequence, id)| record(*sequence, id)).collect()

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::contents::Contents;
 use super::detail_servers::DetailServers;
-use super::link::{Heard, Link, LinkError, MOST_QUEUES};
+use super::link::{Link, LinkError, MOST_QUEUES, ReportedEnd};
 use super::open;
 use super::runs::Runs;
 use crate::brokers::qmq::logs;
@@ -28,7 +28,7 @@ const REGISTER_EVERY: Duration = Duration::from_secs(10);
 /// Time between two checks whether the group has another slave.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// A source and what it needs.
+/// A source with everything it needs.
 pub(super) struct Source {
     pub(super) settings: QmqSource,
     pub(super) shared: Shared,
@@ -55,7 +55,7 @@ impl Group {
 }
 
 impl Source {
-    /// Follows until a stop is asked for.
+    /// Follows until a stop is requested.
     pub(super) async fn run(self) {
         let mut backoff =
             Backoff::new(self.shared.config.follow.retry_min, self.shared.config.follow.retry_max);
@@ -70,7 +70,7 @@ impl Source {
             };
             let Err(error) = outcome else { continue };
             self.board.problem("waiting", self.explain(&error));
-            if matches!(error, LinkError::Own(_)) {
+            if matches!(error, LinkError::Internal(_)) {
                 // the open streams may be in any state: reopen them from what is durable
                 self.close(group.take()).await;
             }
@@ -148,8 +148,8 @@ impl Source {
             stop: &self.shared.stop,
             gaps: &gaps,
             contents: &contents,
-            message_end: Heard::default(),
-            action_end: Heard::default(),
+            message_end: ReportedEnd::default(),
+            action_end: ReportedEnd::default(),
         };
         let before = open.received();
         let outcome = tokio::select! {

@@ -175,25 +175,25 @@ pub fn attributes(body: &[u8]) -> Result<Vec<Attribute<'_>>, PayloadError> {
     let mut cursor = Cursor::new(body);
     let mut pairs: Vec<Attribute<'_>> = Vec::new();
     // Filled only for large maps: without it, a body of many short keys would take quadratic time.
-    let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
+    let mut indexes: HashMap<Cow<'_, str>, usize> = HashMap::new();
     while cursor.remaining() > 0 {
         let key = cursor.str16().map_err(PayloadError::string("attribute key"))?;
         let value = cursor.bytes_u16().map_err(PayloadError::short("attribute value"))?;
         let (key, value) = (String::from_utf8_lossy(key), String::from_utf8_lossy(value));
-        let place = if pairs.len() <= SCANNED_ATTRIBUTES {
+        let index = if pairs.len() <= SCANNED_ATTRIBUTES {
             pairs.iter().position(|(known, _)| *known == key)
         } else {
-            if places.is_empty() {
-                places.extend(pairs.iter().enumerate().map(|(place, (known, _))| (known.clone(), place)));
+            if indexes.is_empty() {
+                indexes.extend(pairs.iter().enumerate().map(|(index, (known, _))| (known.clone(), index)));
             }
-            places.get(&key).copied()
+            indexes.get(&key).copied()
         };
-        if let Some((_, known)) = place.and_then(|place| pairs.get_mut(place)) {
+        if let Some((_, known)) = index.and_then(|index| pairs.get_mut(index)) {
             *known = value;
             continue;
         }
-        if !places.is_empty() {
-            places.insert(key.clone(), pairs.len());
+        if !indexes.is_empty() {
+            indexes.insert(key.clone(), pairs.len());
         }
         pairs.push((key, value));
     }

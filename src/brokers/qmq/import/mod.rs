@@ -49,7 +49,7 @@ pub struct Summary {
     pub actions: ActionCounts,
     /// Records of the logs without usable content.
     pub unusable: u64,
-    /// Damage that was passed over.
+    /// Damage that was skipped.
     pub skipped: Vec<Skipped>,
     /// Stretches that the broker had removed before this import.
     pub gaps: Vec<Gap>,
@@ -76,7 +76,7 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::Input`] or [`Error::Corrupt`] about the directory, [`Error::Store`] about the lake; what was
-    /// committed before stays and the next run goes on from there.
+    /// committed before stays and the next run resumes there.
     pub async fn import(
         &self,
         request: &ImportRequest,
@@ -208,7 +208,7 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::Usage`] if the group's messages were read from another kind of log before, [`Error::Store`].
-    pub(crate) async fn claim(&self, broker_group: &str, log: Option<Log>) -> Result<Option<StreamInfo>> {
+    pub(super) async fn claim(&self, broker_group: &str, log: Option<Log>) -> Result<Option<StreamInfo>> {
         let known = self.stream_info(SYSTEM_QMQ, broker_group).await?;
         let Some(log) = log else {
             if known.is_none() {

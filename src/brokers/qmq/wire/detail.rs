@@ -18,7 +18,7 @@ use super::http;
 use crate::brokers::qmq::format::payload::Payload;
 use crate::codec::cursor::Cursor;
 
-/// Most messages asked for with one request, so that its URL stays below the 8 KiB many servers allow.
+/// Most messages requested at once, so that its URL stays below the 8 KiB many servers allow.
 pub const MAX_KEYS: usize = 100;
 
 /// Limits of [`fetch`].

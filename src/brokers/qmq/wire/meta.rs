@@ -148,10 +148,10 @@ pub enum MetaError {
         /// The length found.
         length: i16,
     },
-    /// The body goes on after its last field.
+    /// The body continues after its last field.
     #[error("{0} bytes left over after the last field of the body")]
     LeftOver(usize),
-    /// A code stands for nothing.
+    /// A code has no meaning.
     #[error("unknown {field} {code}")]
     UnknownCode {
         /// What the code is for.

@@ -2,7 +2,7 @@
 //! `RemotingHeader`, `DecodeHandler`).
 //!
 //! [`step`] finds the one frame at the start of a buffer, without copying. It never reads from a socket, never
-//! interprets a body and never looks for the next magic: after a bad frame the connection is of no use.
+//! interprets a body and never looks for the next magic: after a bad frame the connection cannot be used.
 
 use thiserror::Error;
 

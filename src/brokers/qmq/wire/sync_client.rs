@@ -19,7 +19,7 @@ pub struct SyncClient {
 /// Answer to an index, action or message request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncAnswer {
-    /// Action and message: offset of the first data byte; compare it with the offset asked for. Index: the offset to
+    /// Action and message: offset of the first data byte; compare it with the requested offset. Index: the offset to
     /// ask for next, also when there is no data.
     pub start_offset: i64,
     /// Log bytes, whose last record can be cut, or whole index records; can be empty.

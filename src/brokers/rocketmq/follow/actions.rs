@@ -19,8 +19,8 @@ fn failed(broker: &str, error: String) -> QueueReset {
 
 impl RocketMqCluster {
     /// The offsets of a group in a topic, as the brokers report them now. Brokers that do not answer are left out.
-    pub(crate) async fn group_places(&self, topic: &str, group: &str) -> Vec<GroupPlace> {
-        let mut places = Vec::new();
+    pub(super) async fn group_places(&self, topic: &str, group: &str) -> Vec<GroupPlace> {
+        let mut positions = Vec::new();
         for (name, broker) in self.brokers() {
             let address = broker.address.borrow().clone();
             let Ok(stats) = self.client.topic_stats(&address, topic).await else { continue };
@@ -29,7 +29,7 @@ impl RocketMqCluster {
                 let stored = offsets.offsets.iter().find(|stored| {
                     stored.topic == topic && stored.group == group && stored.queue_id == row.queue.queue_id
                 });
-                places.push(GroupPlace {
+                positions.push(GroupPlace {
                     broker: name.clone(),
                     queue_id: row.queue.queue_id,
                     consumer_offset: stored.map(|stored| stored.offset),
@@ -37,11 +37,11 @@ impl RocketMqCluster {
                 });
             }
         }
-        places
+        positions
     }
 
     /// Resets a group to a time in every queue of a topic. A negative time means the end; `force` also moves forward.
-    pub(crate) async fn reset(
+    pub(super) async fn reset(
         &self,
         topic: &str,
         group: &str,
@@ -105,7 +105,7 @@ impl RocketMqCluster {
     }
 
     /// Sets a group to an offset of one queue.
-    pub(crate) async fn reset_queue(
+    pub(super) async fn reset_queue(
         &self,
         topic: &str,
         group: &str,
@@ -134,7 +134,7 @@ impl RocketMqCluster {
     }
 
     /// The brokers on which a topic can be written. A missing topic is refused, because brokers would create it.
-    pub(crate) async fn brokers_of(&self, topic: &str) -> Result<Vec<String>> {
+    pub(super) async fn brokers_of(&self, topic: &str) -> Result<Vec<String>> {
         let mut failed = None;
         for name_server in &self.settings.name_servers {
             match self.client.topic_route(name_server, topic).await {
@@ -168,7 +168,7 @@ impl RocketMqCluster {
     }
 
     /// Sends a message again, to a topic that exists; returns its new offset id.
-    pub(crate) async fn send(
+    pub(super) async fn send(
         &self,
         address: &str,
         topic: &str,

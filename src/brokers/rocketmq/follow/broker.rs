@@ -65,7 +65,7 @@ struct Open {
 }
 
 impl BrokerFollower {
-    /// Follows until a stop is asked for.
+    /// Follows until a stop is requested.
     pub(super) async fn run(self) {
         let follow = &self.shared.config.follow;
         let mut backoff = Backoff::new(follow.retry_min, follow.retry_max);
@@ -145,7 +145,7 @@ impl BrokerFollower {
                 match self.topics().await {
                     Ok(Topics { wanted, closed }) => {
                         self.board.following(&inbox.address());
-                        self.tell_closed(&closed);
+                        self.report_closed(&closed);
                         if sampled.is_none_or(|sampled| sampled.elapsed() >= self.settings.progress_every) {
                             sampled = Some(Instant::now());
                             let topics: Vec<String> = wanted.keys().cloned().collect();
@@ -155,7 +155,7 @@ impl BrokerFollower {
                         }
                         self.reconcile(inbox, &wanted, &mut queues, &mut tasks, &offsets, &stop);
                     }
-                    Err(error) => self.tell_refusal(&error),
+                    Err(error) => self.report_refusal(&error),
                 }
             }
             tokio::select! {
@@ -214,7 +214,7 @@ impl BrokerFollower {
     }
 
     /// Reports the topics that nobody may read: old brokers create those of dead letters so.
-    fn tell_closed(&self, closed: &[(String, i32)]) {
+    fn report_closed(&self, closed: &[(String, i32)]) {
         metrics::gauge!("mqlake_follow_unreadable_topics", "source" => self.board.name())
             .set(closed.len() as f64);
         if closed.is_empty() {
@@ -241,7 +241,7 @@ impl BrokerFollower {
     }
 
     /// Reports why the broker did not list its topics.
-    fn tell_refusal(&self, error: &RemoteError) {
+    fn report_refusal(&self, error: &RemoteError) {
         let what = format!("asking for topics: {error}");
         if self.board.status().problem.as_ref() != Some(&what) {
             tracing::warn!(broker = self.name, "{what}");

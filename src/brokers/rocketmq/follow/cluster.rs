@@ -9,7 +9,7 @@ use super::{KnownBroker, RocketMqCluster};
 use crate::brokers::rocketmq::wire::client::RemoteError;
 use crate::stream::{Backoff, Board, Shared};
 
-/// Follows a cluster until a stop is asked for.
+/// Follows a cluster until a stop is requested.
 pub(super) async fn run(cluster: &RocketMqCluster, shared: &Shared) {
     let mut backoff = Backoff::new(shared.config.follow.retry_min, shared.config.follow.retry_max);
     let mut followers = JoinSet::new();
@@ -24,7 +24,7 @@ pub(super) async fn run(cluster: &RocketMqCluster, shared: &Shared) {
                     );
                 }
                 for broker in found {
-                    if let Some(follower) = meet(cluster, shared, &broker) {
+                    if let Some(follower) = remember(cluster, shared, &broker) {
                         followers.spawn(follower.run());
                     }
                 }
@@ -78,7 +78,7 @@ async fn discover(cluster: &RocketMqCluster) -> Result<Vec<Found>, RemoteError> 
 }
 
 /// Remembers a broker; returns a follower if it is new.
-fn meet(cluster: &RocketMqCluster, shared: &Shared, found: &Found) -> Option<BrokerFollower> {
+fn remember(cluster: &RocketMqCluster, shared: &Shared, found: &Found) -> Option<BrokerFollower> {
     let Found { name, cluster: of, address } = found;
     let mut brokers = cluster.brokers.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = brokers.get(name.as_str()) {

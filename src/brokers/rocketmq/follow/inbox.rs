@@ -130,7 +130,7 @@ impl Inbox {
     }
 
     /// Messages were removed before they could be read.
-    pub(super) fn hole(&self, gap: Gap) {
+    pub(super) fn gap(&self, gap: Gap) {
         let what =
             format!("{}: offsets {} to {} were removed before they were read", gap.stream, gap.from, gap.to);
         self.board.event("holes", what, self.alarm_for);
@@ -150,8 +150,8 @@ impl Inbox {
             "clock",
             format!(
                 "{}/{topic}/{queue_id}: the message at offset {offset} was stored at {time} by the broker's clock, more than \
-                 a day ahead of this server's; it is in the partition of that day, and the newest times that answers tell \
-                 are of then. Look at both clocks",
+                 a day ahead of this server's; it is in the partition of that day, and the newest times in answers are of \
+                 that day. Look at both clocks",
                 self.stream
             ),
             self.alarm_for,
@@ -159,7 +159,7 @@ impl Inbox {
     }
 
     /// Records that were read are no longer in the queue, which now ends at `end`.
-    pub(super) fn went_back(&self, topic: &str, queue_id: i32, replaced: Range<i64>, end: i64) {
+    pub(super) fn truncated(&self, topic: &str, queue_id: i32, replaced: Range<i64>, end: i64) {
         let Range { start, end: reached } = replaced;
         let now = if end >= reached {
             "other records have their place".to_owned()

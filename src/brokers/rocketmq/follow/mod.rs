@@ -27,7 +27,7 @@ mod truncated;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub(crate) use clusters::Clusters;
+pub(super) use clusters::Clusters;
 
 use super::wire::acl::Credentials;
 use super::wire::client::{Client, ClientSettings, Tls, TlsSettings};
@@ -39,9 +39,9 @@ use crate::stream::{Board, Shared, SourceStatus};
 
 /// A cluster that is followed.
 #[derive(Clone)]
-pub(crate) struct RocketMqCluster {
-    pub(super) settings: Arc<RocketMqSource>,
-    pub(super) client: Client,
+struct RocketMqCluster {
+    settings: Arc<RocketMqSource>,
+    client: Client,
     /// Status of the cluster as a whole, while no broker is known.
     board: Arc<Board>,
     /// Brokers by name, with the address to ask.
@@ -50,9 +50,9 @@ pub(crate) struct RocketMqCluster {
 
 /// A broker that was found.
 #[derive(Clone)]
-pub(super) struct KnownBroker {
-    pub(super) board: Arc<Board>,
-    pub(super) address: tokio::sync::watch::Sender<String>,
+struct KnownBroker {
+    board: Arc<Board>,
+    address: tokio::sync::watch::Sender<String>,
 }
 
 impl RocketMqCluster {
@@ -60,7 +60,7 @@ impl RocketMqCluster {
     ///
     /// # Errors
     /// [`Error::Config`] if keys or certificates cannot be used.
-    pub(crate) fn new(settings: &RocketMqSource, follow: &config::Follow) -> Result<RocketMqCluster> {
+    fn new(settings: &RocketMqSource, follow: &config::Follow) -> Result<RocketMqCluster> {
         let config = |what: String| Error::Config(format!("rocketmq `{}`: {what}", settings.label()));
         let credentials = match (&settings.access_key, &settings.secret_key) {
             (Some(access), Some(secret)) => {
@@ -99,8 +99,8 @@ impl RocketMqCluster {
         })
     }
 
-    /// Follows until a stop is asked for.
-    pub(crate) async fn run(self, shared: Shared) {
+    /// Follows until a stop is requested.
+    async fn run(self, shared: Shared) {
         cluster::run(&self, &shared).await;
     }
 
@@ -109,7 +109,7 @@ impl RocketMqCluster {
     }
 
     /// Status of the brokers, or of the cluster while no broker is known.
-    pub(crate) fn status(&self) -> Vec<SourceStatus> {
+    fn status(&self) -> Vec<SourceStatus> {
         let brokers = self.brokers();
         if brokers.is_empty() {
             return vec![self.board.status()];
@@ -118,7 +118,7 @@ impl RocketMqCluster {
     }
 
     /// Why a broker lets nothing be followed, if one refuses the credentials.
-    pub(crate) fn refusal(&self) -> Option<String> {
+    fn refusal(&self) -> Option<String> {
         let brokers = self.brokers();
         match brokers.is_empty() {
             true => self.board.refusal(),
@@ -130,7 +130,7 @@ impl RocketMqCluster {
     }
 
     /// Whether every broker is being followed or says why not.
-    pub(crate) fn is_explained(&self) -> bool {
+    fn is_explained(&self) -> bool {
         let brokers = self.brokers();
         match brokers.is_empty() {
             true => self.board.is_explained(),

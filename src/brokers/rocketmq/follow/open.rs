@@ -27,7 +27,7 @@ pub(super) async fn pulled(
     if let Some(position) = lowest(&imported_tables) {
         // an import has read these queues further, or is the only one that read them
         let other = QueueOffsets::from_bytes(&lake.state(&imported, position).await?)?;
-        offsets.go_on_after(&other, position);
+        offsets.merge_progress(&other, position);
     }
     // queues are pulled from the lowest place on; tables that stand further have more already
     let imports = lake.states_at(&imported, &imported_tables).await?;

@@ -16,7 +16,7 @@ pub(super) async fn sample(
     stop: &tokio_util::sync::CancellationToken,
 ) -> Result<()> {
     let address = inbox.address();
-    let told = |error: &RemoteError| tracing::warn!(broker = inbox.stream(), %error, "no sample of progress");
+    let warn = |error: &RemoteError| tracing::warn!(broker = inbox.stream(), %error, "no sample of progress");
     let mut sample = Sample { time_ms: chrono::Utc::now().timestamp_millis(), ..Sample::default() };
     match client.all_offsets(&address).await {
         Ok(all) => {
@@ -26,7 +26,7 @@ pub(super) async fn sample(
                 .map(|stored| (stored.topic, stored.group, stored.queue_id, stored.offset))
                 .collect();
         }
-        Err(error) => told(&error),
+        Err(error) => warn(&error),
     }
     if let Ok(groups) = client.group_configs(&address).await {
         sample.groups = groups.into_iter().map(|group| group.name).collect();
@@ -41,7 +41,7 @@ pub(super) async fn sample(
             ),
             Err(error) if error.is_not_found() || error.is_permission() => {}
             Err(error) => {
-                told(&error);
+                warn(&error);
                 break;
             }
         }

@@ -56,7 +56,7 @@ enum Step {
     /// Nothing yet.
     End,
     /// Offsets below `to` were removed.
-    Hole { to: i64 },
+    Gap { to: i64 },
     /// The queue ends before the requested offset.
     Shorter,
 }
@@ -67,7 +67,7 @@ fn judge(asked: i64, pull: &Pull, first: Option<i64>) -> Step {
         // an old broker says 0 for the next offset while the first message is there, so the end decides
         (PullStatus::OffsetMoved, _) if pull.max < asked => Step::Shorter,
         (PullStatus::NotFound, _) => Step::End,
-        _ if pull.next > asked => Step::Hole { to: pull.next },
+        _ if pull.next > asked => Step::Gap { to: pull.next },
         _ => Step::End,
     }
 }
@@ -132,7 +132,7 @@ impl QueueFollower {
                 // an answer without progress that came at once, as a slave gives it
                 Ok(false) => backoff.next(),
                 Err(Failure::Stopped) => break,
-                Err(Failure::Own(error)) => return Err(error),
+                Err(Failure::Internal(error)) => return Err(error),
                 Err(Failure::Lookup(error)) => {
                     let what = format!("comparing with what is stored: {error}");
                     self.inbox.failed(&self.topic, self.queue_id, what);
@@ -198,7 +198,7 @@ impl QueueFollower {
         let asked = self.place.map_or(0, |place| place.next);
         let pull = self.pull(asked, MOST_MESSAGES, self.inbox.wait()).await?;
         if judge(asked, &pull, None) == Step::Shorter {
-            return self.go_back(&pull).await;
+            return self.rewind(&pull).await;
         }
         if let Some((place, last)) = self.comparable() {
             let check = self.pull(last, 1, Duration::ZERO).await?;
@@ -212,7 +212,7 @@ impl QueueFollower {
         let physical = self.place.map_or(-1, |place| place.physical);
         let first = records(&pull.body).flatten().next();
         if first.is_some_and(|first| physical >= 0 && first.position <= physical) {
-            return self.go_back(&pull).await;
+            return self.rewind(&pull).await;
         }
         self.take(asked, &pull).await
     }
@@ -225,12 +225,12 @@ impl QueueFollower {
                 self.is_blind = true;
                 Ok(true)
             }
-            Last::Another | Last::Shorter => self.go_back(pull).await,
+            Last::Another | Last::Shorter => self.rewind(pull).await,
             Last::PerhapsShorter => {
                 // for the next offset a master says that it does not exist; a slave only says that it has nothing
                 let beyond = self.pull(pull.max.saturating_add(1), 1, Duration::ZERO).await?;
                 match beyond.status {
-                    PullStatus::OffsetMoved if beyond.max == pull.max => self.go_back(pull).await,
+                    PullStatus::OffsetMoved if beyond.max == pull.max => self.rewind(pull).await,
                     _ => Ok(false),
                 }
             }
@@ -244,16 +244,16 @@ impl QueueFollower {
         let mut is_progress = true;
         match judge(asked, pull, first) {
             Step::Records { first, next } => {
-                self.note_hole(asked, first);
-                for (from, to) in holes_within(&pull.body, next) {
-                    self.tell_hole(from, to);
+                self.note_gap(asked, first);
+                for (from, to) in gaps_within(&pull.body, next) {
+                    self.report_gap(from, to);
                 }
                 self.put(next, &pull.body).await?;
             }
             // the broker waited, unless it is a slave
             Step::End | Step::Shorter => is_progress = pull.status == PullStatus::NotFound,
-            Step::Hole { to } => {
-                self.note_hole(asked, to);
+            Step::Gap { to } => {
+                self.note_gap(asked, to);
                 self.put_frame(PULLED, pulled(&self.topic, self.queue_id, to, &[])).await?;
                 self.place = Some(QueuePlace { next: to, ..self.place.unwrap_or_default() });
             }
@@ -317,20 +317,20 @@ impl QueueFollower {
     }
 
     pub(super) async fn put_frame(&self, kind: u8, payload: Bytes) -> Result<(), Failure> {
-        self.inbox.put(kind, payload, &self.stop).await.map_err(Failure::Own)
+        self.inbox.put(kind, payload, &self.stop).await.map_err(Failure::Internal)
     }
 
     /// Reports a gap before the first record of an answer, unless nothing was read of the queue before.
-    fn note_hole(&self, asked: i64, first: i64) {
+    fn note_gap(&self, asked: i64, first: i64) {
         let was_read = self.place.is_some_and(|place| place.physical >= 0);
         if first > asked && was_read {
-            self.tell_hole(asked, first);
+            self.report_gap(asked, first);
         }
     }
 
-    fn tell_hole(&self, from: i64, to: i64) {
+    fn report_gap(&self, from: i64, to: i64) {
         let number = |offset: i64| u64::try_from(offset).unwrap_or(0);
-        self.inbox.hole(Gap {
+        self.inbox.gap(Gap {
             stream: format!("{}/{}/{}", self.inbox.stream(), self.topic, self.queue_id),
             from: number(from),
             to: number(to),
@@ -339,7 +339,7 @@ impl QueueFollower {
 }
 
 /// Offsets that are missing between the records of an answer, and between the last record and the next answer.
-fn holes_within(body: &[u8], next: i64) -> Vec<(i64, i64)> {
+fn gaps_within(body: &[u8], next: i64) -> Vec<(i64, i64)> {
     let mut holes = Vec::new();
     // a batch that does not say how many messages it has leaves the next offset open
     let mut expected: Option<i64> = None;
@@ -366,7 +366,7 @@ pub(super) enum Failure {
     /// The stored messages cannot be read for comparison at present.
     Lookup(Error),
     /// The spool cannot take what was received.
-    Own(Error),
+    Internal(Error),
     /// Receiving has stopped.
     Stopped,
 }
@@ -379,7 +379,7 @@ impl From<RemoteError> for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        Failure::Own(error)
+        Failure::Internal(error)
     }
 }
 
@@ -410,11 +410,11 @@ mod tests {
                 Step::Records { first: 10, next: 12 },
             ),
             ("the end", 8, pull(NotFound, 8, 0, 8), None, Step::End),
-            ("removed, nothing left", 5, pull(RetryImmediately, 20, 0, 20), None, Step::Hole { to: 20 }),
-            ("removed and trimmed", 5, pull(OffsetMoved, 10, 10, 20), None, Step::Hole { to: 10 }),
+            ("removed, nothing left", 5, pull(RetryImmediately, 20, 0, 20), None, Step::Gap { to: 20 }),
+            ("removed and trimmed", 5, pull(OffsetMoved, 10, 10, 20), None, Step::Gap { to: 10 }),
             ("a slave out of range", 5, pull(RetryImmediately, 5, 0, 3), None, Step::End),
-            ("made anew", 50, pull(OffsetMoved, 3, 0, 3), None, Step::Shorter),
-            ("made anew, of an old broker", 50, pull(OffsetMoved, 0, 0, 3), None, Step::Shorter),
+            ("recreated", 50, pull(OffsetMoved, 3, 0, 3), None, Step::Shorter),
+            ("recreated, an old broker", 50, pull(OffsetMoved, 0, 0, 3), None, Step::Shorter),
             ("emptied", 50, pull(OffsetMoved, 0, 0, 0), None, Step::Shorter),
         ];
         for (what, asked, pull, first, step) in cases {
@@ -444,7 +444,7 @@ mod tests {
             ("another time", found(&record(9, 900, 60)), Last::Another),
             ("another place", found(&record(9, 850, 60)), Last::Another),
             ("removed in silence", found(&record(12, 1200, 60)), Last::Removed),
-            ("of a log made anew", found(&record(12, 700, 60)), Last::Another),
+            ("of a recreated log", found(&record(12, 700, 60)), Last::Another),
             ("removed and trimmed", pull(OffsetMoved, 12, 12, 20), Last::Removed),
             ("nothing left", pull(RetryImmediately, 20, 0, 20), Last::Removed),
             ("cut off", pull(OffsetMoved, 4, 0, 4), Last::Shorter),
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn holes_within_an_answer() {
+    fn gaps_within_an_answer() {
         let body = |offsets: &[i64]| {
             let mut body = Vec::new();
             for offset in offsets {
@@ -469,9 +469,9 @@ mod tests {
             }
             body
         };
-        assert_eq!(holes_within(&body(&[5, 6, 7]), 8), []);
-        assert_eq!(holes_within(&body(&[5, 8, 9]), 10), [(6, 8)]);
-        assert_eq!(holes_within(&body(&[5, 6]), 12), [(7, 12)]);
-        assert_eq!(holes_within(&[], 12), []);
+        assert_eq!(gaps_within(&body(&[5, 6, 7]), 8), []);
+        assert_eq!(gaps_within(&body(&[5, 8, 9]), 10), [(6, 8)]);
+        assert_eq!(gaps_within(&body(&[5, 6]), 12), [(7, 12)]);
+        assert_eq!(gaps_within(&[], 12), []);
     }
 }

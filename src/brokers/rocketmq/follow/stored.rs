@@ -26,7 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub(super) struct Stored {
     catalog: Arc<Catalog>,
     broker: String,
-    turns: Semaphore,
+    permits: Semaphore,
 }
 
 /// What is stored at some offsets of a queue.
@@ -37,13 +37,16 @@ pub(super) struct Known {
 
 impl Stored {
     pub(super) fn new(catalog: Arc<Catalog>, broker: String) -> Stored {
-        Stored { catalog, broker, turns: Semaphore::new(MOST_AT_ONCE) }
+        Stored { catalog, broker, permits: Semaphore::new(MOST_AT_ONCE) }
     }
 
     /// The records stored at these offsets, as far as queries can see them.
     pub(super) async fn at(&self, topic: &str, queue_id: i32, offsets: Vec<i64>) -> Result<Known> {
-        let _turn =
-            self.turns.acquire().await.map_err(|_| Error::Invariant("no turns are left".to_owned()))?;
+        let _permit = self
+            .permits
+            .acquire()
+            .await
+            .map_err(|_| Error::Invariant("the semaphore is closed".to_owned()))?;
         let pinned = self.catalog.pin();
         let table = pinned.table(&MESSAGE)?;
         let queue = (self.broker.as_str(), topic, queue_id);

@@ -68,7 +68,7 @@ impl Queues {
         let mut failures: Vec<_> = by_text.into_iter().collect();
         failures.sort_by_key(|(_, (newest, _))| std::cmp::Reverse(*newest));
         let mut shown: Vec<String> =
-            failures.iter().take(MOST_FAILURES).map(|(text, (_, names))| told(names, text)).collect();
+            failures.iter().take(MOST_FAILURES).map(|(text, (_, names))| shown(names, text)).collect();
         let more = failures.len().saturating_sub(MOST_FAILURES);
         if more > 0 {
             shown.push(format!("and {more} other failures"));
@@ -78,7 +78,7 @@ impl Queues {
 }
 
 /// `order/0, order/1 and 3 more: why`.
-fn told(names: &[&Name], text: &str) -> String {
+fn shown(names: &[&Name], text: &str) -> String {
     let named: Vec<String> =
         names.iter().take(MOST_NAMES).map(|(topic, queue_id)| format!("{topic}/{queue_id}")).collect();
     let more = match names.len().saturating_sub(MOST_NAMES) {

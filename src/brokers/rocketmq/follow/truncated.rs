@@ -30,7 +30,7 @@ enum Probe {
 
 impl QueueFollower {
     /// Rewinds to the border between stored and new records; `false` if it cannot be found now.
-    pub(super) async fn go_back(&mut self, found: &Pull) -> Result<bool, Failure> {
+    pub(super) async fn rewind(&mut self, found: &Pull) -> Result<bool, Failure> {
         let old = self.place.unwrap_or_default();
         let received = self.inbox.received();
         if let Some(received) = received
@@ -52,7 +52,7 @@ impl QueueFollower {
         self.put_frame(PLACED, placed(&self.topic, self.queue_id, &place)?).await?;
         (self.place, self.is_blind, self.is_behind) = (Some(place), false, found.max > next);
         if next < old.next {
-            self.inbox.went_back(&self.topic, self.queue_id, next..old.next, found.max);
+            self.inbox.truncated(&self.topic, self.queue_id, next..old.next, found.max);
         }
         Ok(true)
     }

@@ -20,13 +20,13 @@ pub const SUBSCRIPTION_GROUPS: &str = "subscriptionGroup.json";
 /// Name of the file with the progress of the delay levels, see [`delay_offsets`].
 pub const DELAY_OFFSETS: &str = "delayOffset.json";
 
-/// Why bytes are no configuration file.
+/// Why bytes are not a configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ConfigError {
-    /// They are no JSON.
+    /// They are not JSON.
     #[error(transparent)]
     Json(#[from] JsonError),
-    /// They are JSON, but no object.
+    /// They are JSON, but not an object.
     #[error("the JSON is no object")]
     NoObject,
 }
@@ -38,7 +38,7 @@ pub struct Progress {
     pub topic: String,
     /// The group.
     pub group: String,
-    /// By queue: the queue offset to be consumed next. All below it were passed, which is no proof of success.
+    /// By queue: the queue offset to be consumed next. All below it were passed, which does not prove success.
     pub next_offsets: BTreeMap<i32, i64>,
 }
 
@@ -108,7 +108,7 @@ pub struct SubscriptionGroup {
 /// Decodes `consumerOffset.json`.
 ///
 /// # Errors
-/// [`ConfigError`] if the bytes are no JSON object.
+/// [`ConfigError`] if the bytes are not a JSON object.
 pub fn consumer_offsets(bytes: &[u8]) -> Result<ConsumerOffsets, ConfigError> {
     let root = object(bytes)?;
     let mut offsets = ConsumerOffsets::default();
@@ -128,7 +128,7 @@ pub fn consumer_offsets(bytes: &[u8]) -> Result<ConsumerOffsets, ConfigError> {
 /// Decodes `topics.json`, in the order of the file.
 ///
 /// # Errors
-/// [`ConfigError`] if the bytes are no JSON object.
+/// [`ConfigError`] if the bytes are not a JSON object.
 pub fn topics(bytes: &[u8]) -> Result<Vec<Topic>, ConfigError> {
     Ok(named_objects(&object(bytes)?, "topicConfigTable", |name, topic| Topic {
         name,
@@ -145,7 +145,7 @@ pub fn topics(bytes: &[u8]) -> Result<Vec<Topic>, ConfigError> {
 /// Decodes `subscriptionGroup.json`, in the order of the file.
 ///
 /// # Errors
-/// [`ConfigError`] if the bytes are no JSON object.
+/// [`ConfigError`] if the bytes are not a JSON object.
 pub fn subscription_groups(bytes: &[u8]) -> Result<Vec<SubscriptionGroup>, ConfigError> {
     Ok(named_objects(&object(bytes)?, "subscriptionGroupTable", |name, group| SubscriptionGroup {
         name,
@@ -162,7 +162,7 @@ pub fn subscription_groups(bytes: &[u8]) -> Result<Vec<SubscriptionGroup>, Confi
 /// next. Queue `level - 1` belongs to a level.
 ///
 /// # Errors
-/// [`ConfigError`] if the bytes are no JSON object.
+/// [`ConfigError`] if the bytes are not a JSON object.
 pub fn delay_offsets(bytes: &[u8]) -> Result<BTreeMap<i32, i64>, ConfigError> {
     let root = object(bytes)?;
     Ok(root.get("offsetTable").map(numbers).unwrap_or_default())

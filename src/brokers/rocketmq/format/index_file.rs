@@ -26,7 +26,7 @@ pub const QUERY_LIMIT: usize = 64;
 /// Why bytes are not an index file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum IndexError {
-    /// The size is not that of so many slots and items.
+    /// The size does not match the number of slots and items.
     #[error("index file of {found} bytes, but {slots} slots and {items} items need {expected}")]
     Size {
         /// Size of the file in bytes.

@@ -18,7 +18,7 @@ const GRPC_VERSION: u8 = 1;
 const V4_BYTES: usize = 16;
 const V6_BYTES: usize = 28;
 const GRPC_BYTES: usize = 17;
-/// Times outside the years 2000 to 2099 are no candidates for the creation of an id.
+/// Times outside the years 2000 to 2099 are not candidates for the creation time of an id.
 const CANDIDATES_MS: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
 
 /// What the text of an id can be.

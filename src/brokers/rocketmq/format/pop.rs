@@ -19,13 +19,13 @@ pub const TAG_BATCH_ACK: &str = "bAck";
 /// Most messages of a check point without a list of its own: the writer keeps their number in one byte.
 const MAX_COUNTED: i64 = i8::MAX as i64;
 
-/// Why a body is no pop bookkeeping.
+/// Why a body is not pop bookkeeping.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PopError {
     /// The tag is none of the three.
     #[error("`{0}` is no tag of pop bookkeeping")]
     UnknownTag(String),
-    /// The body is no JSON.
+    /// The body is not JSON.
     #[error("pop bookkeeping: {0}")]
     Json(#[from] JsonError),
     /// A field is missing, of another type, or out of range.

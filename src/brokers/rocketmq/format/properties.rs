@@ -247,7 +247,7 @@ pub struct Pairs<'a> {
 }
 
 impl Pairs<'_> {
-    /// How many pieces without a name, separator or value were passed over so far.
+    /// How many pieces without a name, separator or value were skipped so far.
     #[must_use]
     pub const fn dropped(&self) -> usize {
         self.dropped
@@ -291,5 +291,3 @@ pub fn encode<'a>(out: &mut Vec<u8>, pairs: impl IntoIterator<Item = (&'a str, &
 #[cfg(test)]
 #[path = "properties_tests.rs"]
 mod tests;
-
-pub(crate) use names::INNER_NUM;

@@ -35,7 +35,7 @@ use crate::lake::{Lake, Move, Outcome, Owner, Replaced, StreamId, StreamInfo};
 use crate::stream::{Progress, TablePosition, check_group, lowest};
 use errors::{log_error, store_error, unless_damaged};
 use read::{ReadResult, Reading};
-use resume::{Known, Resume, Start, Turn};
+use resume::{Known, Replacement, Resume, Start};
 
 pub use posted::PostedTraces;
 pub use summary::{RocketMqImport, RocketMqSummary};
@@ -56,7 +56,7 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::Input`] or [`Error::Corrupt`] about the directory, [`Error::Store`] about the lake; what was committed
-    /// before stays and the next run goes on from there.
+    /// before stays and the next run resumes there.
     pub async fn import_rocketmq(
         &self,
         request: &RocketMqImport,
@@ -180,9 +180,10 @@ impl Lake {
                 let is_followed = self.is_begun(&logs::stream(broker, logs::PULLED)).await?;
                 Ok(Resumed::Reading { offsets, from, known: is_followed.then_some(known) })
             }
-            Start::Turn(turn) => {
-                let at = turn.at;
-                self.turn_rocketmq(stream, &mut offsets, tables, turn, from.unwrap_or(0), summary).await?;
+            Start::Replaced(replacement) => {
+                let at = replacement.at;
+                self.replace_log(stream, &mut offsets, tables, replacement, from.unwrap_or(0), summary)
+                    .await?;
                 Ok(Resumed::Reading { offsets, from: Some(at), known: Some(known) })
             }
             Start::Nothing { end } => {
@@ -197,24 +198,28 @@ impl Lake {
     }
 
     /// Moves all tables to a position that stands for the first offset of the new log.
-    async fn turn_rocketmq(
+    async fn replace_log(
         &self,
         stream: &StreamId,
         offsets: &mut QueueOffsets,
         tables: &mut [TablePosition],
-        turn: Turn,
+        replacement: Replacement,
         was_read_to: u64,
         summary: &mut RocketMqSummary,
     ) -> Result<()> {
         let highest = tables.iter().filter_map(|table| table.position).max().unwrap_or(0);
         let position = highest.saturating_add(1);
-        let at = i64::try_from(turn.at).unwrap_or(i64::MAX);
-        offsets.turn(at, &turn.places);
-        offsets.trail.turn(turn.at, position);
-        offsets.last_stored = turn.last_stored;
-        let replaced =
-            Replaced { stream: stream.to_string(), from: turn.at, to: was_read_to, queues: turn.queues };
-        summary.warn(describe(&replaced, turn.is_whole));
+        let at = i64::try_from(replacement.at).unwrap_or(i64::MAX);
+        offsets.replace_from(at, &replacement.queues);
+        offsets.trail.replace_from(replacement.at, position);
+        offsets.last_stored = replacement.last_stored;
+        let replaced = Replaced {
+            stream: stream.to_string(),
+            from: replacement.at,
+            to: was_read_to,
+            queues: replacement.lost,
+        };
+        summary.warn(describe(&replaced, replacement.is_whole));
         self.note_replaced(&stream.system, &stream.broker_group, replaced.clone()).await?;
         summary.replaced.push(replaced);
         self.put_state(stream, position, offsets.to_bytes()?).await?;
@@ -265,7 +270,7 @@ impl Lake {
     }
 
     /// The queue offsets at the positions of tables in a stream.
-    pub(crate) async fn states_at(
+    pub(super) async fn states_at(
         &self,
         stream: &StreamId,
         tables: &[TablePosition],

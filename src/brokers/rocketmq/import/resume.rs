@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use tokio::runtime::Handle;
 
-use crate::brokers::rocketmq::format::properties::INNER_NUM;
+use crate::brokers::rocketmq::format::properties::names;
 use crate::brokers::rocketmq::format::record::Record;
 use crate::brokers::rocketmq::replay::{QueueOffsets, QueuePlace, Stretch};
 use crate::brokers::rocketmq::store::log::{CommitLog, Error, Event, Item, WalkOptions, Walker};
@@ -24,7 +24,7 @@ pub(super) enum Start {
     /// At this offset of the log, or without one at its start.
     At(Option<u64>),
     /// The log, from some offset on, is not the one that was read.
-    Turn(Turn),
+    Replaced(Replacement),
     /// The log ends before what was read of it, or elsewhere, and has no record that is not known.
     Nothing {
         /// Where it ends.
@@ -34,17 +34,17 @@ pub(super) enum Start {
 
 /// A log that differs, from some offset on, from what was read of it.
 #[derive(Debug, Default)]
-pub(super) struct Turn {
+pub(super) struct Replacement {
     /// Offset of the first new record.
     pub(super) at: u64,
     /// Whether no record before it is known, either.
     pub(super) is_whole: bool,
     /// Where those queues stand that had been read further.
-    pub(super) places: BTreeMap<(String, i32), QueuePlace>,
+    pub(super) queues: BTreeMap<(String, i32), QueuePlace>,
     /// Broker's clock at the record before `at`.
     pub(super) last_stored: Option<i64>,
     /// Offsets that were lost.
-    pub(super) queues: Vec<LostQueue>,
+    pub(super) lost: Vec<LostQueue>,
 }
 
 /// The records that the tables have, for a thread that may block.
@@ -183,11 +183,11 @@ impl Resume<'_> {
             return Ok(false);
         }
         let number = |offset: u64| i64::try_from(offset).unwrap_or(i64::MAX);
-        let places = self
+        let queues = self
             .offsets
             .queues()
             .filter(|(.., place)| (number(begin)..number(from)).contains(&place.physical));
-        let Some((topic, queue_id, place)) = places.max_by_key(|(.., place)| place.physical) else {
+        let Some((topic, queue_id, place)) = queues.max_by_key(|(.., place)| place.physical) else {
             return Ok(true);
         };
         let position = u64::try_from(place.physical).unwrap_or(0);
@@ -215,7 +215,8 @@ impl Resume<'_> {
     ) -> Result<Start> {
         let options = WalkOptions { from: Some(until), ..WalkOptions::default() };
         let mut walker = self.log.walk(options).map_err(&fail)?;
-        let mut turn = Turn { is_whole: self.log.start_of_log() == Some(until), ..Turn::default() };
+        let mut replacement =
+            Replacement { is_whole: self.log.start_of_log() == Some(until), ..Replacement::default() };
         let mut end = until;
         loop {
             let item = match walker.next() {
@@ -230,18 +231,18 @@ impl Resume<'_> {
             match item {
                 Some(Item::Record { position, record }) => {
                     if !known.has(position, &record)? {
-                        turn.at = position;
-                        self.lost(&mut turn, known)?;
-                        return Ok(Start::Turn(turn));
+                        replacement.at = position;
+                        self.lost(&mut replacement, known)?;
+                        return Ok(Start::Replaced(replacement));
                     }
-                    turn.is_whole = false;
-                    turn.last_stored = Some(record.store_timestamp);
+                    replacement.is_whole = false;
+                    replacement.last_stored = Some(record.store_timestamp);
                     let messages =
-                        record.sys_flag.is_inner_batch().then(|| record.properties.number(INNER_NUM));
+                        record.sys_flag.is_inner_batch().then(|| record.properties.number(names::INNER_NUM));
                     let messages = messages.flatten().unwrap_or(1).max(1);
                     let next = record.queue_offset.saturating_add(messages);
                     let place = QueuePlace::behind(&record, next);
-                    turn.places.insert((record.topic_text().into_owned(), record.queue_id), place);
+                    replacement.queues.insert((record.topic_text().into_owned(), record.queue_id), place);
                     end = position.saturating_add(record.size() as u64);
                 }
                 Some(Item::Event(Event::End { .. })) | None => return Ok(Start::Nothing { end }),
@@ -251,24 +252,30 @@ impl Resume<'_> {
     }
 
     /// Finds the records that the broker no longer has, and where queues stand without them.
-    fn lost(&self, turn: &mut Turn, known: &Known) -> Result<()> {
-        let at = i64::try_from(turn.at).unwrap_or(i64::MAX);
-        if turn.is_whole {
+    fn lost(&self, replacement: &mut Replacement, known: &Known) -> Result<()> {
+        let at = i64::try_from(replacement.at).unwrap_or(i64::MAX);
+        if replacement.is_whole {
             return Ok(());
         }
-        for message in known.runtime.block_on(known.records.messages_from(turn.at))? {
+        for message in known.runtime.block_on(known.records.messages_from(replacement.at))? {
             // a queue of which the log only has records that were read long before
             let key = (message.topic, message.queue_id);
             let place = QueuePlace { next: message.queue_offset, ..QueuePlace::default() };
-            let known = turn.places.entry(key).or_insert(place);
+            let known = replacement.queues.entry(key).or_insert(place);
             if known.physical == place.physical {
                 known.next = known.next.min(place.next);
             }
         }
         for (topic, queue_id, place) in self.offsets.queues().filter(|(.., place)| place.physical >= at) {
-            let now = turn.places.get(&(topic.to_owned(), queue_id)).map_or(place.next, |now| now.next);
+            let now =
+                replacement.queues.get(&(topic.to_owned(), queue_id)).map_or(place.next, |now| now.next);
             if now < place.next {
-                turn.queues.push(LostQueue { topic: topic.to_owned(), queue_id, from: now, to: place.next });
+                replacement.lost.push(LostQueue {
+                    topic: topic.to_owned(),
+                    queue_id,
+                    from: now,
+                    to: place.next,
+                });
             }
         }
         Ok(())

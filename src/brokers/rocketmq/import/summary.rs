@@ -15,7 +15,7 @@ pub struct RocketMqImport {
     pub store: PathBuf,
     /// Name of the broker.
     pub broker: String,
-    /// Topics with traces beside the usual ones; others are recognised by what they hold.
+    /// Topics with traces besides the usual ones; others are recognised by their content.
     pub trace_topics: Vec<String>,
     /// Further directories of the commit log, of a broker that spreads it.
     pub commit_logs: Vec<PathBuf>,
@@ -30,7 +30,7 @@ pub struct RocketMqSummary {
     pub messages: RocketMqCounts,
     /// Entries of index files whose records are gone.
     pub lost_keys: u64,
-    /// Damage that was passed over.
+    /// Damage that was skipped.
     pub skipped: Vec<Skipped>,
     /// Stretches that the broker had removed before this import.
     pub gaps: Vec<Gap>,

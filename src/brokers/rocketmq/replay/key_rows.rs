@@ -1,4 +1,4 @@
-//! Rows of `message_key`: every key and id by which a message can be asked for.
+//! Rows of `message_key`: every key and id by which a message can be found.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::rows::{
 
 /// One key.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct KeyRow<'a> {
+pub(super) struct KeyRow<'a> {
     /// The key.
     pub key: &'a str,
     /// What it is.
@@ -39,7 +39,7 @@ pub(crate) struct KeyRow<'a> {
 
 /// Rows of `message_key`.
 #[derive(Debug, Default)]
-pub(crate) struct KeyRows {
+pub(super) struct KeyRows {
     key: Texts,
     kind: Vec<i8>,
     subject: Vec<u32>,
@@ -60,7 +60,7 @@ const MESSAGE_BYTES: usize = 1024;
 
 impl KeyRows {
     /// Adds a key.
-    pub(crate) fn push(&mut self, row: &KeyRow<'_>) {
+    pub(super) fn push(&mut self, row: &KeyRow<'_>) {
         self.key.push(row.key.as_bytes());
         self.kind.push(row.kind.as_i8());
         self.subject.push(row.subject);
@@ -73,19 +73,19 @@ impl KeyRows {
     }
 
     /// Number of keys.
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.kind.len()
     }
 
     /// Approximate size in memory.
     #[must_use]
-    pub(crate) fn heap_bytes(&self) -> usize {
+    pub(super) fn heap_bytes(&self) -> usize {
         self.key.bytes.len() + self.message_id.bytes.len() + self.kind.len() * FIXED_BYTES
     }
 }
 
 /// The keys of a batch, with the messages that are stored inline with some of them.
-pub(crate) struct KeysWithMessages<'a> {
+pub(super) struct KeysWithMessages<'a> {
     pub(super) keys: &'a KeyRows,
     pub(super) messages: &'a StoredRows,
 }

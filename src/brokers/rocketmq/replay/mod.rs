@@ -33,16 +33,16 @@ use crate::rows::{
 };
 use crate::stream::{Batch, Pending};
 use key_rows::{KeyRow, KeyRows, KeysWithMessages};
-pub(crate) use progress_rows::{ProgressRow, ProgressRows};
-pub(crate) use stored_rows::{StoredRow, StoredRows};
-pub(crate) use trace_rows::{Carrier, TraceRow, TraceRows};
+use progress_rows::{ProgressRow, ProgressRows};
+use stored_rows::{StoredRow, StoredRows};
+use trace_rows::{Carrier, TraceRow, TraceRows};
 
 /// Most keys stored of a message.
 const MAX_KEYS: usize = 4096;
 /// Most keys of a message that is stored inline with each of them.
-const MAX_TOLD_KEYS: usize = 8;
+const MAX_INLINE_KEYS: usize = 8;
 /// Most bytes of properties of such a message.
-const MAX_TOLD_BYTES: usize = 4096;
+const MAX_INLINE_BYTES: usize = 4096;
 
 /// What a table already has.
 #[derive(Debug, Clone, Default)]
@@ -83,7 +83,7 @@ pub struct RocketMqSettings {
     pub content: ContentPolicy,
     /// Largest body that is stored.
     pub max_body: usize,
-    /// Topics with traces beside the usual ones.
+    /// Topics with traces besides the usual ones.
     pub trace_topics: Vec<String>,
 }
 
@@ -137,17 +137,17 @@ impl Batch for RocketMqBatch {
 
 impl RocketMqBatch {
     /// Rows of `consumer_progress` alone.
-    pub(crate) fn progress_rows(&self) -> &dyn Rows {
+    pub(super) fn progress_rows(&self) -> &dyn Rows {
         &self.progress
     }
 
     /// Rows of `trace` alone.
-    pub(crate) fn trace_rows_alone(&self) -> &dyn Rows {
+    pub(super) fn trace_rows_alone(&self) -> &dyn Rows {
         &self.traces
     }
 
     /// Rows of `message_key` alone.
-    pub(crate) fn key_rows(&self) -> KeysWithMessages<'_> {
+    pub(super) fn key_rows(&self) -> impl Rows + '_ {
         KeysWithMessages { keys: &self.keys, messages: &self.messages }
     }
 
@@ -447,12 +447,13 @@ impl RocketMqReplay {
         let key_text = property(names::KEYS).unwrap_or("");
         let outer_keys = outer.get(names::KEYS).unwrap_or("");
         let has_keys = !key_text.is_empty() || !outer_keys.is_empty();
-        let is_told = needed.key && has_keys && !is_trace && is_short(key_text, outer_keys, row.properties);
-        let number = (needed.message || is_told).then(|| messages.push(&row, needed.message));
+        let is_inline =
+            needed.key && has_keys && !is_trace && fits_inline(key_text, outer_keys, row.properties);
+        let number = (needed.message || is_inline).then(|| messages.push(&row, needed.message));
         if needed.key {
             let outer_id = outer.get(names::UNIQUE_KEY).filter(|id| Some(*id) != unique);
             let ids = Ids { unique, offset_id: &offset_id, outer: outer_id };
-            push_keys(keys, &row, &ids, [key_text, outer_keys], number.filter(|_| is_told));
+            push_keys(keys, &row, &ids, [key_text, outer_keys], number.filter(|_| is_inline));
         }
         if is_trace && (needed.trace || needed.key) {
             let host = record.born_host.canonical_ip().to_string();
@@ -483,7 +484,7 @@ impl RocketMqReplay {
     }
 
     /// What was replayed since the last call of [`RocketMqReplay::take`].
-    pub(crate) fn pending(&self) -> Pending {
+    pub(super) fn pending(&self) -> Pending {
         self.batch.pending()
     }
 
@@ -520,9 +521,9 @@ pub fn lost_key_text(key_hash: u32) -> String {
 }
 
 /// Whether a message is stored inline with each of its keys. A message with many keys would be stored many times.
-fn is_short(key_text: &str, outer_keys: &str, properties: &[u8]) -> bool {
-    key_text.bytes().chain(outer_keys.bytes()).filter(|byte| *byte == b' ').count() < MAX_TOLD_KEYS
-        && properties.len() <= MAX_TOLD_BYTES
+fn fits_inline(key_text: &str, outer_keys: &str, properties: &[u8]) -> bool {
+    key_text.bytes().chain(outer_keys.bytes()).filter(|byte| *byte == b' ').count() < MAX_INLINE_KEYS
+        && properties.len() <= MAX_INLINE_BYTES
 }
 
 /// Ids of a message besides those in its row.

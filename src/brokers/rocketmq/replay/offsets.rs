@@ -146,14 +146,14 @@ impl QueueOffsets {
     }
 
     /// From `offset` on the commit log is another one, of which nothing was read. A queue that was read further
-    /// continues where `queues` says, or begins again.
-    pub fn turn(&mut self, offset: i64, places: &BTreeMap<(String, i32), QueuePlace>) {
+    /// continues where `resume_at` says, or begins again.
+    pub fn replace_from(&mut self, offset: i64, resume_at: &BTreeMap<(String, i32), QueuePlace>) {
         for (topic, queues) in &mut self.topics {
             queues.retain(|queue_id, place| {
                 if place.physical < offset {
                     return true;
                 }
-                let known = places.get(&(topic.clone(), *queue_id));
+                let known = resume_at.get(&(topic.clone(), *queue_id));
                 if let Some(known) = known {
                     *place = *known;
                 }
@@ -168,7 +168,7 @@ impl QueueOffsets {
     }
 
     /// Merges what another stream of the same broker, which stands at `position`, has read later.
-    pub fn go_on_after(&mut self, other: &QueueOffsets, position: u64) {
+    pub fn merge_progress(&mut self, other: &QueueOffsets, position: u64) {
         if self.taken_over == Some(position) {
             // what this stream read since then is later, whatever clocks say
             return;
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_record_is_told_from_another_at_its_place() {
+    fn the_last_record_is_distinguished_from_another_at_its_place() {
         let mut offsets = QueueOffsets::default();
         offsets.read("T", &record(9, 900, 50), 10);
         let place = offsets.get("T", 0).unwrap();
@@ -263,8 +263,8 @@ mod tests {
             ("the last", record(9, 900, 50), true),
             ("the next", record(10, 1000, 60), false),
             ("in the place of a lost one", record(7, 700, 60), false),
-            ("of a topic made anew", record(0, 1000, 60), false),
-            ("of a log made anew", record(0, 0, 60), false),
+            ("of a recreated topic", record(0, 1000, 60), false),
+            ("of a recreated log", record(0, 0, 60), false),
         ] {
             assert_eq!(offsets.covers("T", &found), is_covered, "{what}");
         }
@@ -273,20 +273,20 @@ mod tests {
     }
 
     #[test]
-    fn of_two_streams_the_later_place_counts_also_in_a_log_made_anew() {
+    fn of_two_streams_the_later_place_counts_also_in_a_recreated_log() {
         let (mut old, mut new) = (QueueOffsets::default(), QueueOffsets::default());
         old.read("T", &record(9, 900, 50), 10);
         new.read("T", &record(3, 300, 70), 4);
         let mut both = old.clone();
-        both.go_on_after(&new, 1);
+        both.merge_progress(&new, 1);
         assert_eq!(both.get("T", 0), new.get("T", 0));
-        new.go_on_after(&old, 1);
+        new.merge_progress(&old, 1);
         assert_eq!(new.get("T", 0).unwrap().next, 4);
         // a clock that goes back makes no difference to what was merged before
         new.read("T", &record(4, 400, 10), 5);
-        new.go_on_after(&old, 1);
+        new.merge_progress(&old, 1);
         assert_eq!(new.get("T", 0).unwrap().next, 5);
-        new.go_on_after(&old, 2);
+        new.merge_progress(&old, 2);
         assert_eq!(new.get("T", 0).unwrap().next, 10);
     }
 

@@ -11,7 +11,7 @@ use crate::rows::{
 
 /// How far a group was in a queue; without a group, what the queue held.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ProgressRow {
+pub(super) struct ProgressRow {
     /// Name id of the topic (see [`Names`](crate::rows::Names)).
     pub subject: u32,
     /// Name id of the group, or of the empty name for the queue itself.
@@ -30,13 +30,13 @@ pub(crate) struct ProgressRow {
 
 /// Rows of `consumer_progress`.
 #[derive(Debug, Default)]
-pub(crate) struct ProgressRows {
+pub(super) struct ProgressRows {
     rows: Vec<ProgressRow>,
 }
 
 impl ProgressRows {
     /// Adds a sample.
-    pub(crate) fn push(&mut self, row: ProgressRow) {
+    pub(super) fn push(&mut self, row: ProgressRow) {
         self.rows.push(row);
     }
 

@@ -22,7 +22,7 @@ use crate::rows::{
 
 /// One stored message. Name ids refer to the batch's [`crate::rows::Names`].
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct StoredRow<'a> {
+pub(super) struct StoredRow<'a> {
     /// Name id of the stored topic.
     pub subject: u32,
     /// Code of its kind.
@@ -74,7 +74,7 @@ const FIXED_BYTES: usize = 128;
 
 /// Rows of `message`, and messages that are only stored inline with their keys.
 #[derive(Debug, Default)]
-pub(crate) struct StoredRows {
+pub(super) struct StoredRows {
     /// Whether the message becomes a row, because the table lacks it.
     is_row: Vec<bool>,
     rows: usize,
@@ -106,7 +106,7 @@ pub(crate) struct StoredRows {
 
 impl StoredRows {
     /// Adds a message and returns its row number; `is_row` says that the table lacks it.
-    pub(crate) fn push(&mut self, row: &StoredRow<'_>, is_row: bool) -> u32 {
+    pub(super) fn push(&mut self, row: &StoredRow<'_>, is_row: bool) -> u32 {
         let number = self.kind.len() as u32;
         self.is_row.push(is_row);
         self.rows += usize::from(is_row);
@@ -139,7 +139,7 @@ impl StoredRows {
 
     /// Approximate size in memory.
     #[must_use]
-    pub(crate) fn heap_bytes(&self) -> usize {
+    pub(super) fn heap_bytes(&self) -> usize {
         let texts = self.message_id.bytes.len() + self.own_id.bytes.len() + self.properties.len();
         texts + self.kind.len() * FIXED_BYTES
     }

@@ -98,7 +98,7 @@ impl Trail {
     }
 
     /// From `offset` on the log is another one; it continues at `position` of the stream.
-    pub fn turn(&mut self, offset: u64, position: u64) {
+    pub fn replace_from(&mut self, offset: u64, position: u64) {
         self.stretches.retain(|stretch| stretch.to <= offset);
         self.shift = position.checked_signed_diff(offset).unwrap_or(i64::MAX);
         self.generation = self.generation.saturating_add(1);
@@ -148,10 +148,10 @@ mod tests {
     #[test]
     fn another_log_goes_on_behind_the_positions_of_the_first() {
         let mut trail = trail(&vec![vec![1; 300_000]; 10]);
-        trail.turn(1_000_000, 3_000_001);
+        trail.replace_from(1_000_000, 3_000_001);
         assert_eq!(trail.stretches().last().map(|last| last.to), Some(600_000));
         assert_eq!((trail.position(1_000_000), trail.offset(3_000_051)), (3_000_001, 1_000_050));
-        trail.turn(9_000_000, 3_000_100);
+        trail.replace_from(9_000_000, 3_000_100);
         assert_eq!(
             (trail.position(9_000_000), trail.offset(3_000_101), trail.generation),
             (3_000_100, 9_000_001, 2)

@@ -64,7 +64,7 @@ pub(super) fn problems(folder: &Path) -> Result<Vec<String>, StoreError> {
             Some(_) => match &*name {
                 SUBSCRIPTION_GROUPS => "there is no usable backup, so it is not known which consumer groups the broker \
                                         had. All messages are imported; topics in names of retry topics of pop \
-                                        consumption may not be told"
+                                        consumption may not be recognised"
                     .to_owned(),
                 CONSUMER_OFFSETS => "there is no usable backup, so how far groups had consumed is not imported. All \
                                      messages are"

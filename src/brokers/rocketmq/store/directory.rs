@@ -44,7 +44,7 @@ impl StoreDirectory {
     /// Opens the store at `root`, with its commit log in the usual place.
     ///
     /// # Errors
-    /// [`StoreError`] if that is no store, or cannot be read.
+    /// [`StoreError`] if it is not a store or cannot be read.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         Self::open_with(root, &[])
     }
@@ -52,7 +52,7 @@ impl StoreDirectory {
     /// Opens the store at `root`, whose commit log lies in these directories, besides or in place of the usual one.
     ///
     /// # Errors
-    /// [`StoreError`] if that is no store, or cannot be read.
+    /// [`StoreError`] if it is not a store or cannot be read.
     pub fn open_with(root: &Path, more_commit_logs: &[PathBuf]) -> Result<Self, StoreError> {
         for directory in std::iter::once(root).chain(more_commit_logs.iter().map(PathBuf::as_path)) {
             if !directory.is_dir() {
@@ -219,7 +219,7 @@ impl StoreDirectory {
     }
 }
 
-/// Why a directory without a commit log is no store.
+/// Why a directory without a commit log is not a store.
 fn no_store(root: &Path) -> Result<StoreError, StoreError> {
     let dledger = feature::dledger_folders(root).map_err(|source| read_error(root, source))?;
     if let Some(log) = dledger.into_iter().next() {

@@ -138,7 +138,7 @@ fn backups_stand_in_for_missing_empty_and_damaged_files() {
 }
 
 #[test]
-fn spoiled_json_files_are_told() {
+fn spoiled_json_files_are_reported() {
     let root = store_with(&[]);
     let problems = || open(&root).config_problems().unwrap();
     assert_eq!(problems(), [""; 0]);

@@ -48,7 +48,7 @@ pub struct Undecoded<'a> {
 /// Why bytes of a body are not an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Reason {
-    /// The first field is no known type word.
+    /// The first field is not a known type word.
     #[error("unknown type of trace record")]
     UnknownType,
     /// Fields that all versions of the type have are missing.
@@ -73,13 +73,13 @@ pub enum Reason {
         /// Name of the field, as in [`TraceEvent`].
         field: &'static str,
     },
-    /// The body goes on beyond [`Limits::records`].
+    /// The body continues beyond [`Limits::records`].
     #[error("more than {limit} records in a trace body")]
     TooManyRecords {
         /// [`Limits::records`].
         limit: u32,
     },
-    /// The body goes on beyond [`Limits::body_bytes`].
+    /// The body continues beyond [`Limits::body_bytes`].
     #[error("trace body of more than {limit} bytes")]
     BodyTooLong {
         /// [`Limits::body_bytes`].

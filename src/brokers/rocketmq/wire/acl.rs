@@ -18,7 +18,7 @@ const ACCESS_KEY: &str = "AccessKey";
 const SECURITY_TOKEN: &str = "SecurityToken";
 const SIGNATURE: &str = "Signature";
 
-/// Why texts are no credentials.
+/// Why texts cannot be used as credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CredentialsError {
     /// A broker would take the request for one without a user.
@@ -29,7 +29,7 @@ pub enum CredentialsError {
     BadSecretKey,
 }
 
-/// A user and what it signs with.
+/// A user and its signing key.
 #[derive(Clone)]
 pub struct Credentials {
     access_key: String,

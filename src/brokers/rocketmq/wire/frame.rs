@@ -58,7 +58,7 @@ pub enum FrameError {
 /// than `max_frame` bytes with its four length bytes, is noticed before it is awaited.
 ///
 /// # Errors
-/// [`FrameError`]; what the buffer holds then is of no use.
+/// [`FrameError`]; the content of the buffer cannot be used then.
 pub fn decode(buffer: &mut BytesMut, max_frame: usize) -> Result<Option<Command>, FrameError> {
     let Some((length, rest)) = buffer.split_first_chunk() else {
         return Ok(None);

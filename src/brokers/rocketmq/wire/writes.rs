@@ -17,7 +17,7 @@ pub struct WriteRequest(Request);
 impl WriteRequest {
     /// The request to send.
     #[must_use]
-    pub(crate) fn into_inner(self) -> Request {
+    pub(super) fn into_inner(self) -> Request {
         self.0
     }
 }

@@ -11,7 +11,7 @@ use super::{files, layout};
 
 /// The files of a commit log as they were when it was opened.
 ///
-/// Opening reads only the heads of the files. Open it anew for each walk over the log of a running broker.
+/// Opening reads only the heads of the files. Reopen it for each walk over the log of a running broker.
 #[derive(Debug, Clone)]
 pub struct CommitLog {
     files: Vec<LogFile>,

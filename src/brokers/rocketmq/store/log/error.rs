@@ -52,13 +52,13 @@ pub enum Error {
         file: PathBuf,
         /// Where that file starts in the log.
         file_start: u64,
-        /// The offset that was asked for.
+        /// The requested offset.
         offset: u64,
     },
     /// The offset at which reading is to resume lies behind the log: it was recreated, or is another one.
     #[error("the commit log ends at offset {end}, before {offset}, up to which it was read before")]
     BeyondEnd {
-        /// The offset that was asked for.
+        /// The requested offset.
         offset: u64,
         /// Where the last file ends.
         end: u64,

@@ -27,7 +27,7 @@ pub enum Item<'a> {
 pub enum Event {
     /// The walk was to start before the first file, and starts at `to`. The broker deletes old files.
     Lost {
-        /// The offset that was asked for.
+        /// The requested offset.
         from: u64,
         /// Start of the log.
         to: u64,
@@ -36,7 +36,7 @@ pub enum Event {
     MissingFiles {
         /// First offset that is not there.
         from: u64,
-        /// Where the log goes on.
+        /// Where the log continues.
         to: u64,
     },
     /// The file was read to its end.

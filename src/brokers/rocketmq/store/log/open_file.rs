@@ -165,7 +165,7 @@ impl OpenFile {
                 match ends.judge(&record) {
                     Judgement::Contradicts => return Ok(false),
                     Judgement::GoesOn => goes_on = true,
-                    Judgement::TellsNothing => {}
+                    Judgement::Unknown => {}
                 }
             }
             position = position.saturating_add(sound.size as u64);

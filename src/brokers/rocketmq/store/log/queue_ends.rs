@@ -33,7 +33,7 @@ pub(super) enum Judgement {
     /// It is not the next one of its queue.
     Contradicts,
     /// Nothing: the queue was not seen or begins again, or the record has no queue offset.
-    TellsNothing,
+    Unknown,
 }
 
 impl QueueEnds {
@@ -48,12 +48,12 @@ impl QueueEnds {
         self.set(record, true);
         match end.filter(|_| is_queued(record)) {
             Some(End { next, is_judged }) if next == record.queue_offset => match is_judged {
-                true => Judgement::TellsNothing,
+                true => Judgement::Unknown,
                 false => Judgement::GoesOn,
             },
             // light queues have no offsets of their own, and a topic that is recreated begins at 0
             Some(_) if record.queue_offset != 0 => Judgement::Contradicts,
-            _ => Judgement::TellsNothing,
+            _ => Judgement::Unknown,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Where a walk over a commit log begins, and what is known of its end.
+//! Where a walk over a commit log begins, and what is known about its end.
 
 /// How a log is walked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -271,7 +271,7 @@ impl Walker {
         })
     }
 
-    /// Judges bytes that are no sound record.
+    /// Judges bytes that are not a sound record.
     fn unsound(&mut self, reason: DamageReason) -> Result<Step, Error> {
         let (here, position) = (self.offset(), self.position);
         let age = self.age()?;

@@ -65,7 +65,7 @@ impl Tls {
     /// Reads the files.
     ///
     /// # Errors
-    /// [`TlsError`] if nothing is trusted or a file is of no use.
+    /// [`TlsError`] if nothing is trusted or a file cannot be used.
     pub fn load(settings: &TlsSettings) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let roots = match (&settings.ca_file, settings.accept_any_certificate) {

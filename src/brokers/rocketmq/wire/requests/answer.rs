@@ -9,7 +9,7 @@ use crate::brokers::rocketmq::wire::command::Command;
 /// Why an answer that reports success cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AnswerError {
-    /// The body is no JSON.
+    /// The body is not JSON.
     #[error("the body is not readable: {0}")]
     Json(#[from] JsonError),
     /// The body is JSON, but no object.

@@ -35,7 +35,7 @@ pub struct PullRequest<'a> {
     pub queue_id: i32,
     /// The first offset wanted.
     pub offset: i64,
-    /// Most messages wanted; at least one is always asked for. Brokers have smaller limits of their own, so fewer
+    /// Most messages wanted; at least one is always requested. Brokers have smaller limits of their own, so fewer
     /// messages do not mean that the end is reached.
     pub max_messages: u16,
     /// Tags wanted, with `||` between several; all messages without. Brokers compare hashes: compare the tags again.
