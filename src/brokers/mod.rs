@@ -1,8 +1,8 @@
-//! The systems whose history is kept, each in a folder of its own with the same floors in the data's order.
+//! The systems whose history is kept: one folder each, with the same subfolders in the order in which data passes them.
 //!
-//! `format` decodes bytes, `wire` speaks with brokers, `store` reads their files, `replay` makes rows of records, `follow`
-//! and `import` drive the two ways in. This file is the only place outside of the folders that names them; the rest of the
-//! program meets them through the traits of [`crate::stream`]. A system never knows HTTP, the command line, or another
+//! `format` decodes bytes, `wire` speaks with brokers, `store` reads their files, `replay` turns records into rows, and
+//! `follow` and `import` are the two ways in. This file is the only place outside these folders that names a system;
+//! the rest of the program uses the traits of [`crate::stream`]. A system never knows HTTP, the command line or another
 //! system.
 
 pub mod qmq;
@@ -14,7 +14,7 @@ use crate::stream::System;
 /// All systems.
 pub(crate) static ALL: [&dyn System; 2] = [&rocketmq::RocketMq, &qmq::Qmq];
 
-/// The streams that a broker group can have; none of a system that is not known.
+/// The streams that a broker group can have; none if the system is unknown.
 #[must_use]
 pub fn streams_of(info: &StreamInfo) -> Vec<StreamId> {
     named(&info.system).map(|system| system.streams_of(info)).unwrap_or_default()

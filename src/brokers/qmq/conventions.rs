@@ -1,4 +1,5 @@
-//! How messages of QMQ are found: without keys, retries beside their originals, dead letters in a table of their own.
+//! How QMQ messages are found: there are no keys, retries lie beside their originals, and dead letters have their own
+//! table.
 
 use super::format::Kind;
 use super::{Qmq, logs};
@@ -11,7 +12,7 @@ impl Conventions for Qmq {
     }
 
     fn why_no_keys(&self) -> &'static str {
-        "cannot be asked for: messages of QMQ have no keys; ask by `id`"
+        "cannot be asked for: QMQ messages have no keys; ask by `id`"
     }
 
     fn kind_of_originals(&self) -> Option<i64> {
@@ -37,12 +38,12 @@ impl Conventions for Qmq {
     }
 
     fn queue_of(&self, gap: &Gap, _topic: Option<&str>) -> Option<Option<i32>> {
-        // the log of actions has no messages
+        // the action log holds no messages
         (!gap.stream.ends_with(logs::ACTION.name())).then_some(None)
     }
 
     fn why_no_traces(&self) -> Option<&'static str> {
-        Some("must be rocketmq: QMQ tells pulls and acks at /api/message/records")
+        Some("must be rocketmq: QMQ reports pulls and acks at /api/message/records")
     }
 
     fn why_no_reset(&self) -> Option<&'static str> {
@@ -50,6 +51,6 @@ impl Conventions for Qmq {
     }
 
     fn why_no_sending(&self) -> Option<&'static str> {
-        Some("must be rocketmq: messages of QMQ are not sent again")
+        Some("must be rocketmq: QMQ messages are not sent again")
     }
 }

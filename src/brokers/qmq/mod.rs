@@ -1,7 +1,9 @@
 //! QMQ: brokers, slaves and Java backups of qunarcorp/qmq.
 //!
-//! A broker group has two logs: messages (or the index derived from them) and actions, which are pulls and acks. What both
-//! hold comes in from a store directory ([`import`]) or from the group's running slave ([`follow`]).
+//! A broker group has two logs: messages (or the index derived from them), and actions, which are pulls and acks. Both
+//! are read from a store directory ([`import`]) or from the group's running slave ([`follow`]). [`mod@format`] decodes
+//! bytes, [`wire`] speaks with the cluster, [`store`] walks log files, [`replay`] turns records into rows. Nothing here
+//! knows HTTP, the command line or another system.
 
 mod conventions;
 pub mod follow;
@@ -19,8 +21,8 @@ use crate::lake::schema::SYSTEM_QMQ;
 use crate::lake::{StreamId, StreamInfo};
 use crate::stream::{Conventions, Follower, System};
 
-/// The system.
-pub(crate) struct Qmq;
+/// QMQ as a system.
+pub(super) struct Qmq;
 
 impl System for Qmq {
     fn name(&self) -> &'static str {

@@ -1,4 +1,4 @@
-//! Where replay of actions goes on: with the pull ranges that lie beside the lowest position of the tables.
+//! Where replay of actions resumes: with the pull ranges stored beside the lowest position of the tables.
 
 use super::replay::{AckLimits, AckState, ActionReplay};
 use crate::config::Config;
@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::lake::{Lake, StreamId};
 use crate::stream::{TablePosition, lowest};
 
-/// A replay that goes on where the tables stand.
+/// A replay that resumes where the tables stand.
 ///
 /// # Errors
 /// [`Error::Invariant`] if the state at that position is missing or damaged, [`Error::Store`].

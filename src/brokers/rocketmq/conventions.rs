@@ -1,5 +1,5 @@
-//! How messages of RocketMQ are found: by ids and keys of their own table; copies in topics of the system; light queues
-//! inside of other topics; names with and without a namespace.
+//! How RocketMQ messages are found: ids and keys have their own table, copies lie in topics of the system, light queues
+//! lie inside other topics, and names come with and without a namespace.
 
 use super::format::{index_file, topics};
 use super::{RocketMq, lost_key_text};
@@ -13,13 +13,13 @@ impl Conventions for RocketMq {
         true
     }
 
-    /// Users paste lower case, and some clients make it.
+    /// Users paste ids in lower case, and some clients write them so.
     fn id_forms(&self, id: &str) -> Vec<String> {
         let id = id.trim();
         let mut forms = vec![id.to_owned()];
         if matches!(id.len(), 32 | 34 | 56) && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             let (upper, lower) = (id.to_ascii_uppercase(), id.to_ascii_lowercase());
-            // one of the clients writes the last numbers of its ids in lower case only
+            // one client writes the last digits of its ids in lower case only
             let mixed = upper.get(..26).zip(lower.get(26..)).filter(|_| id.len() == 34);
             forms.extend(mixed.map(|(head, tail)| format!("{head}{tail}")));
             forms.extend([upper, lower]);

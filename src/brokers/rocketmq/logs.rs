@@ -5,7 +5,7 @@ use crate::lake::schema::{
 };
 use crate::lake::{Log, LogDef, Positions, StateDef, StreamId};
 
-/// Tables of messages in the order of commits: what lists a message comes after what describes it.
+/// Tables of messages in the order of commits: tables that list a message come after those that describe it.
 pub const TABLES: [&TableDef; 5] = [&CONTENT, &TRACE, &CONSUMER_PROGRESS, &MESSAGE, &MESSAGE_KEY];
 
 const QUEUE_OFFSETS: StateDef =

@@ -1,8 +1,10 @@
 //! RocketMQ: brokers of Apache RocketMQ 4.x and 5.x.
 //!
-//! A broker has one commit log for all its topics. It is read from the files of a store directory ([`import`]), or queue by
-//! queue from the running broker ([`follow`]); both lead to the same rows, and each goes on where the other ended. Message
-//! traces lie in a topic of the broker's own, in a format of the clients ([`trace`]).
+//! A broker has one commit log for all its topics. It is read from the files of a store directory ([`import`]), or
+//! queue by queue from the running broker ([`follow`]). Both lead to the same rows, and each resumes where the other
+//! ended. Message traces lie in a topic of the broker, in a format of the clients ([`trace`]). [`mod@format`] decodes
+//! bytes, [`wire`] speaks with the cluster, [`store`] walks files, [`replay`] turns records into rows. Nothing here
+//! knows HTTP, the command line or another system.
 
 mod conventions;
 pub mod follow;
@@ -26,8 +28,8 @@ use crate::lake::schema::SYSTEM_ROCKETMQ;
 use crate::lake::{StreamId, StreamInfo};
 use crate::stream::{Conventions, Follower, System};
 
-/// The system.
-pub(crate) struct RocketMq;
+/// RocketMQ as a system.
+pub(super) struct RocketMq;
 
 impl System for RocketMq {
     fn name(&self) -> &'static str {

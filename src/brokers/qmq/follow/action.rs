@@ -1,22 +1,23 @@
 //! What an answer of the action stream means (`qmq-wire` 3.4, 5.2 and 10.1).
 //!
-//! The stream is the raw action log, cut at any byte. [`ActionTail`] keeps what was cut, so that a record larger
-//! than an answer comes together (E2). It never interprets an action beyond what proves it whole.
+//! The stream is the raw action log, cut at any byte. [`ActionTail`] keeps the incomplete end of an answer until the
+//! rest of the record arrives, so a record may be larger than an answer (E2). It never interprets an action beyond what
+//! proves it whole.
 
 use bytes::{Bytes, BytesMut};
 
 use crate::brokers::qmq::store::{ActionFormat, LogFormat, Step};
 
 const SEGMENT: u64 = ActionFormat::SEGMENT_BYTES;
-/// No record of a broker is larger; more bytes without a whole record are not an action log.
+/// No broker writes a larger record: more bytes without a whole record are not an action log.
 const MAX_RECORD_BYTES: usize = 1 << 20;
 
-/// Bytes received from `position` on that are no whole record yet.
+/// Bytes received from `position` on that do not form a whole record yet.
 #[derive(Debug)]
 pub(super) struct ActionTail {
     position: u64,
     bytes: BytesMut,
-    /// Only zeros since the base of the segment.
+    /// Whether only zeros have been seen since the base of the segment.
     in_zeros: bool,
 }
 
@@ -25,7 +26,7 @@ pub(super) struct ActionTail {
 pub(super) enum Verdict {
     /// Nothing new.
     Idle,
-    /// More bytes of a record that is not whole yet.
+    /// More bytes of a record that is still incomplete.
     Partial,
     /// Whole records from the position up to `to`; `records` is empty if only padding was passed.
     Accept {
@@ -39,7 +40,7 @@ pub(super) enum Verdict {
         /// Where its log begins.
         to: u64,
     },
-    /// The broker's log is shorter than what was read of it, or another one (E11).
+    /// The broker's log is shorter than what was read of it, or it is another log (E11).
     Reset {
         /// Offset it answered with.
         broker_end: u64,
@@ -63,18 +64,18 @@ impl ActionTail {
         self.position
     }
 
-    /// Offset to ask for.
+    /// Offset to request next.
     pub(super) fn wanted(&self) -> u64 {
         self.position + self.bytes.len() as u64
     }
 
-    /// Goes on at another position.
+    /// Continues at another position.
     pub(super) fn seek(&mut self, position: u64) {
         *self = ActionTail::new(position);
     }
 
-    /// Judges the answer to a request from [`ActionTail::wanted`]. After `Accept` and `Gap` the position has moved;
-    /// what was accepted is gone from here.
+    /// Judges the answer to a request from [`ActionTail::wanted`]. After `Accept` and `Gap` the position has moved and
+    /// the accepted bytes are dropped.
     pub(super) fn answer(&mut self, start_offset: i64, data: &Bytes, broker_end: Option<u64>) -> Verdict {
         let start = u64::try_from(start_offset).unwrap_or(0);
         let wanted = self.wanted();
@@ -82,7 +83,7 @@ impl ActionTail {
             if broker_end.is_some_and(|end| end < self.position) {
                 return Verdict::Reset { broker_end: broker_end.unwrap_or_default() };
             }
-            // behind a blank prefix whole records can lie in what was kept
+            // whole records can follow a blank prefix within the bytes kept so far
             return match self.take(Bytes::new()) {
                 Verdict::Partial => Verdict::Idle,
                 other => other,
@@ -100,7 +101,7 @@ impl ActionTail {
 
     fn take(&mut self, data: Bytes) -> Verdict {
         let all = if self.bytes.is_empty() {
-            // the usual case: nothing to put together, the records stay where they were received
+            // the usual case: nothing was kept, so the records stay in the received buffer
             data
         } else {
             self.bytes.extend_from_slice(&data);
@@ -115,13 +116,13 @@ impl ActionTail {
     }
 }
 
-/// How far whole records go.
+/// How far whole records reach in a buffer.
 struct Walk {
     /// Bytes of whole records.
     records: usize,
     /// Position behind them, and behind the padding of a segment's end.
     end: u64,
-    /// First byte that is kept for the next answer; `None` if all is done with.
+    /// First byte to keep for the next answer; `None` if nothing is left over.
     rest: Option<usize>,
     damage: Option<String>,
     in_zeros: bool,
@@ -146,7 +147,7 @@ fn walk(bytes: &[u8], position: u64, in_zeros: bool) -> Walk {
         let next_segment = offset + limit as u64;
         match ActionFormat::step(rest, limit) {
             Step::Record { size, .. } | Step::Unusable { size, .. } => at += size,
-            // what follows is padding, possibly with bytes of records: it is never looked at (E3)
+            // what follows is padding, possibly with bytes of records, so it is never read (E3)
             Step::EndOfSegment | Step::ZeroRest => return done(next_segment, None, None),
             Step::Incomplete if rest.len() < MAX_RECORD_BYTES => return done(offset, Some(at), None),
             Step::Incomplete => {
@@ -158,7 +159,7 @@ fn walk(bytes: &[u8], position: u64, in_zeros: bool) -> Walk {
             Step::Blank(start) => {
                 let data = offset - offset % SEGMENT + u64::from(start);
                 let skip = usize::try_from(data - offset).unwrap_or(usize::MAX);
-                // only at the base of a segment; the records after it come with their own answer
+                // only valid at the base of a segment; the records after it come with the next answer
                 return done(data, (skip < rest.len()).then_some(at + skip), None);
             }
             Step::Invalid(reason) => {
@@ -174,7 +175,7 @@ fn walk(bytes: &[u8], position: u64, in_zeros: bool) -> Walk {
     }
 }
 
-/// Zero bytes at the start, of a segment that a slave began to fill in the middle (E25).
+/// Number of leading zero bytes, in a segment that a slave began to fill in the middle (E25).
 fn zeros(rest: &[u8], limit: usize) -> usize {
     rest.iter().take(limit).take_while(|byte| **byte == 0).count()
 }
@@ -191,7 +192,7 @@ impl Walk {
     }
 
     fn left<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        // damaged bytes are asked for again, so that a repaired broker is noticed
+        // damaged bytes are requested again, so that a repaired broker is noticed
         match self.rest {
             Some(rest) if self.damage.is_none() => bytes.get(rest..).unwrap_or_default(),
             _ => &[],

@@ -43,7 +43,7 @@ fn e1_records_cut_at_every_byte_come_together() {
     }
 }
 
-/// E2: asking again from the record's start would give the same cut for ever.
+/// E2: asking again from the start of the record would give the same cut every time.
 #[test]
 fn e2_a_record_larger_than_an_answer_comes_together() {
     let record = pull(1);

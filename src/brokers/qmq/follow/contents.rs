@@ -1,7 +1,7 @@
 //! Contents of dead letters, fetched from the slave's detail server by queue and sequence.
 //!
-//! It fetches what an index answer names, and nothing else of the broker's messages travels. Whatever goes wrong is
-//! no loss: the caller reads the message log instead.
+//! It fetches only the messages that an index answer names. A failure loses nothing: the caller then reads the message
+//! log instead.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl Contents {
             let queue = std::str::from_utf8(record.subject).ok()?;
             let bytes = contents.get(&(queue, record.sequence))?;
             let found = Payload::decode(bytes).ok()?;
-            // a broker that crashed can have used the sequence for another message since
+            // after a crash the broker can have used the sequence for another message
             if found.message_id != record.message_id || found.create_time_ms != record.create_time_ms {
                 return None;
             }

@@ -1,7 +1,7 @@
-//! The detail servers of slaves: where they are, and whole messages from them.
+//! The detail servers of slaves: their addresses, and whole messages from them.
 //!
-//! Ingestion (contents of dead letters) and queries (`/api/message/detail`) share what is known of them. A server
-//! that failed is left alone for a while: both have another way.
+//! Ingestion (contents of dead letters) and queries (`/api/message/detail`) share what is known of them. A server that
+//! failed is not asked again for `FAILED_PAUSE`: both have another source.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,9 +13,9 @@ use url::Url;
 use crate::brokers::qmq::wire::detail::{DetailLimits, fetch};
 use crate::brokers::qmq::wire::slave_http_address;
 
-/// How long an address is believed.
+/// How long an address is cached.
 const ADDRESS_AGE: Duration = Duration::from_secs(60);
-/// How long a group is left alone after a failure.
+/// How long a group is not asked again after a failure.
 const FAILED_PAUSE: Duration = Duration::from_secs(10);
 /// Most groups remembered; queries can name any.
 const MOST_GROUPS: usize = 1000;
@@ -39,8 +39,8 @@ impl DetailServers {
         DetailServers { http, limits, known: Mutex::default() }
     }
 
-    /// The payloads of those of the asked messages that the group's slave has, by sequence; `None` if it is not known
-    /// or did not answer as it should. `acquire_urls` are asked in turn where it is.
+    /// The payloads of those requested messages that the group's slave has, by sequence; `None` if the slave is unknown
+    /// or did not answer properly. `acquire_urls` are asked for its address one after the other.
     pub(super) async fn payloads(
         &self,
         acquire_urls: &[Url],
@@ -52,7 +52,7 @@ impl DetailServers {
         match fetch(&self.http, &address, queue, sequences, &self.limits).await {
             Ok(found) => Some(found),
             Err(error) => {
-                tracing::warn!(group, %error, "the slave told no contents");
+                tracing::warn!(group, %error, "the slave returned no contents");
                 self.remember(group, Known::Failed(Instant::now()));
                 None
             }
@@ -73,7 +73,7 @@ impl DetailServers {
                     return Some(address);
                 }
                 Ok(None) => tracing::debug!(group, %url, "the metaserver knows no slave of the group"),
-                Err(error) => tracing::warn!(group, %error, "the metaserver did not tell where the slave is"),
+                Err(error) => tracing::warn!(group, %error, "the metaserver did not say where the slave is"),
             }
         }
         self.remember(group, Known::Failed(Instant::now()));

@@ -1,4 +1,4 @@
-//! What the spool holds of each stream: the payload of its frames.
+//! Payloads of the frames that the spool holds for each stream.
 //!
 //! | kind | payload |
 //! |---|---|
@@ -7,9 +7,9 @@
 //! | [`ACTIONS`] | whole records of the action log from the frame's start on |
 //! | `GAP` | nothing: the broker no longer has this stretch, or an operator stepped over it |
 //!
-//! An entry is `u64 offset`, `u8 form`, `u32 size`, and for form 0 a record of the message log, for form 1
-//! `str16 subject of the record's header` and an index record, for form 2 a record of the message log whose store
-//! time is not known. Where offsets are not known, entries have the frame's.
+//! An entry is `u64 offset`, `u8 form`, `u32 size` and the record. Form 0 is a record of the message log. Form 1 is
+//! `str16 subject of the record's header` and an index record. Form 2 is a record of the message log whose store time
+//! is unknown. Where offsets are unknown, entries have the offset of their frame.
 
 use crate::brokers::qmq::format::index_log::IndexRecord;
 use crate::brokers::qmq::format::{index_log, message_log};
@@ -20,7 +20,7 @@ pub(super) const INDEX: u8 = 1;
 pub(super) const MESSAGES: u8 = 2;
 pub(super) const ACTIONS: u8 = 3;
 
-/// Record version in which fetched messages are kept.
+/// Record version under which fetched messages are stored.
 const RECORD_VERSION: u8 = 3;
 const WHOLE: u8 = 0;
 const NAMED: u8 = 1;
@@ -30,11 +30,11 @@ const HEADER_BYTES: usize = 13;
 /// A message of a [`MESSAGES`] frame.
 #[derive(Debug)]
 pub(super) enum Entry<'a> {
-    /// With its content.
+    /// The message with its content.
     Whole(MessageItem<'a>),
-    /// Only where it is: the queue of the record's header, and the rest as the index stream has it.
+    /// The message without its content: the queue from the record's header, and the index record.
     Named(&'a [u8], IndexRecord<'a>),
-    /// Its payload cannot be read.
+    /// The payload cannot be read.
     Unusable,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn put_indexed(out: &mut Vec<u8>, offset: u64, record: &IndexRecord<'
     set_size(out, start);
 }
 
-/// Appends where a message is, without its content.
+/// Appends the position of a message without its content.
 pub(super) fn put_named(out: &mut Vec<u8>, offset: u64, item: &MessageItem<'_>) {
     let start = out.len();
     put_header(out, offset, NAMED, 0);
@@ -88,7 +88,8 @@ fn put_header(out: &mut Vec<u8>, offset: u64, form: u8, size: usize) {
     out.extend_from_slice(&u32::try_from(size).unwrap_or(u32::MAX).to_be_bytes());
 }
 
-/// Walks the entries of a [`MESSAGES`] frame; ends early if they are damaged, which their checksum excludes.
+/// Iterates over the entries of a [`MESSAGES`] frame; ends early if they are damaged, which the frame's checksum rules
+/// out.
 pub(super) fn entries(payload: &[u8]) -> impl Iterator<Item = (u64, Entry<'_>)> {
     let mut rest = payload;
     std::iter::from_fn(move || {

@@ -1,7 +1,7 @@
 //! What an answer of the index stream means (`qmq-wire` 3.2, 3.5, 4.1 and 10.1).
 //!
-//! Pure: it looks at a position, an answer and the broker's maximum, and says what to do. It never talks to a
-//! broker.
+//! Pure: it takes a position, an answer and the end of the broker's log, and decides what to do next. It never talks to
+//! a broker.
 
 use super::runs::Runs;
 use crate::brokers::qmq::format::index_log::{IndexRecord, Step};
@@ -10,9 +10,9 @@ use crate::brokers::qmq::format::subject::SubjectName;
 use crate::brokers::qmq::format::{Kind, index_log};
 use crate::config::ContentPolicy;
 
-/// Log bytes passed over, beyond those of large messages, from which the message log itself is looked at.
+/// If an answer skips more log bytes than this, beyond those of large messages, the message log itself is read.
 const SUSPICIOUS_STEP: u64 = 1 << 20;
-/// What a message is believed to fill at most when a step is judged.
+/// Assumed largest size of a message when a skip is judged.
 const LARGE_MESSAGE: u64 = 256 << 10;
 const SEGMENT: u64 = SEGMENT_BYTES as u64;
 
@@ -21,22 +21,22 @@ const SEGMENT: u64 = SEGMENT_BYTES as u64;
 pub(super) enum Verdict {
     /// Nothing new.
     Idle,
-    /// The records are what they say; go on at `to`.
+    /// The records can be used as they are; continue at `to`.
     Accept {
         /// Next offset to ask for.
         to: u64,
     },
-    /// As `Accept`, but contents of dead letters are still to be fetched.
+    /// As `Accept`, but contents of dead letters have to be fetched first.
     Fetch {
         /// Next offset to ask for.
         to: u64,
     },
-    /// The message log of this stretch has to be read to know what the records are, or for their content.
+    /// This stretch of the message log has to be read, to identify the records or to get their content.
     Consult {
         /// End of the stretch.
         to: u64,
     },
-    /// The stream hangs in the last bytes of a segment (E5): go on at the next one.
+    /// The stream stops in the last bytes of a segment (E5): continue at the next segment.
     NextSegment {
         /// Its base.
         to: u64,
@@ -48,9 +48,9 @@ pub(super) enum Verdict {
     },
 }
 
-/// Judges the answer to a request from `position`. `broker_end` is the end of the broker's message log as last
-/// heard. `runs` learns the records that are certain; an answer judged twice is suspect the second time, which
-/// costs a look and loses nothing.
+/// Judges the answer to a request from `position`. `broker_end` is the last reported end of the broker's message log.
+/// `runs` learns the records that are certain. If the same answer is judged twice, the second time it is suspect, which
+/// costs a read of the message log and loses nothing.
 pub(super) fn judge(
     position: u64,
     start_offset: i64,
@@ -82,7 +82,7 @@ pub(super) fn judge(
     }
 }
 
-/// What an answer does not tell by itself.
+/// What an answer needs from elsewhere.
 enum Needs {
     Nothing,
     Contents,
@@ -91,7 +91,7 @@ enum Needs {
 
 fn needs(step: u64, data: &[u8], runs: &mut Runs, content: ContentPolicy) -> Needs {
     if data.is_empty() {
-        // messages without a name and the rest of a segment are passed over like this; but so is everything behind a
+        // messages without a name and the rest of a segment are skipped like this, but so is everything behind a
         // damaged record (E6), in a segment that begins with zeros (E25) or one that was just being removed
         return Needs::MessageLog;
     }
@@ -99,7 +99,7 @@ fn needs(step: u64, data: &[u8], runs: &mut Runs, content: ContentPolicy) -> Nee
     let mut records = 0;
     let mut has_dead_letters = false;
     while !rest.is_empty() {
-        // a record that is cut or unreadable: those behind it are lost in this answer (E26)
+        // the record is cut or unreadable, so the records behind it are lost in this answer (E26)
         let Step::Record(record) = index_log::step(rest, rest.len()) else {
             return Needs::MessageLog;
         };
@@ -111,7 +111,7 @@ fn needs(step: u64, data: &[u8], runs: &mut Runs, content: ContentPolicy) -> Nee
         records += 1;
         rest = rest.get(record.size..).unwrap_or_default();
     }
-    // a jump over much more than these messages can fill: damage behind them (E6)
+    // the skip is much larger than these messages can be: there is damage behind them (E6)
     if step > SUSPICIOUS_STEP + records * LARGE_MESSAGE {
         return Needs::MessageLog;
     }

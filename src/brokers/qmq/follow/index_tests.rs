@@ -80,7 +80,7 @@ fn e5_a_stream_that_hangs_at_a_segment_end_goes_on_at_the_next() {
     );
 }
 
-/// E6: behind an invalid magic the broker jumps to the end of what is written, without a word.
+/// E6: behind an invalid magic the broker silently jumps to the end of what is written.
 #[test]
 fn e6_a_jump_is_looked_at() {
     assert_eq!(verdict(7, 500, &[], None), Verdict::Consult { to: 500 });
@@ -112,7 +112,7 @@ fn e26_a_truncated_last_record_sends_to_the_message_log() {
     assert_eq!(verdict(0, BATCH, &data, None), Verdict::Consult { to: 1000 });
 }
 
-/// E19: a gap in the sequences of a subject can hide a retry; the message log tells.
+/// E19: a gap in the sequences of a subject can hide a retry; the message log shows whether it does.
 #[test]
 fn e19_a_gap_in_a_run_is_looked_at_once() {
     let mut runs = known();

@@ -1,11 +1,11 @@
-//! A connection to a slave, as long as it holds: the sync loops of one broker group.
+//! A connection to a slave, as long as it lasts: the sync loops of one broker group.
 //!
-//! Index, action and heartbeat run side by side, one request in flight each. What is received goes to the
-//! pipelines; nothing is interpreted here beyond [`super::index`] and [`super::action`].
+//! The index, action and heartbeat loops run side by side, with one request in flight each. What is received goes to
+//! the pipelines; nothing is interpreted here beyond [`super::index`] and [`super::action`].
 //!
-//! **PROBED**: before the first index request of a connection the message log is read at the very offset. Its
-//! answer tells what the index stream hides: whether retention removed the offset (a gap), whether the log was
-//! recreated, and whether a record begins there at all (an offset inside a record would skip silently).
+//! **PROBED**: before the first index request of a connection the message log is read at exactly that offset. The
+//! answer shows what the index stream hides: whether retention removed the offset (a gap), whether the log was
+//! recreated, and whether a record begins there at all (an offset inside a record would be skipped silently).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,18 +32,18 @@ use crate::stream::{Board, Gaps, IdlePause, Pipeline};
 
 /// Time between two heartbeats.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
-/// Queues whose next sequence is remembered.
+/// Most queues whose next sequence is remembered.
 pub(super) const MOST_QUEUES: usize = 1_000_000;
-/// How long to wait for room in a full spool.
+/// How long to wait before trying a full spool again.
 const FULL_PAUSE: Duration = Duration::from_millis(100);
-/// How long a stream that an operator has to look at is left alone.
+/// How long a stream pauses when it needs an operator.
 const ALARMED_PAUSE: Duration = Duration::from_secs(5);
 /// Requests without an answer, while heartbeats are answered, before a stream counts as blocked (E9).
 const SILENT_REQUESTS: u32 = 3;
 /// Bytes of the message log read to get past a message that blocks the index stream.
 const BLOCKED_STEP: u64 = 256 << 10;
 
-/// Why a connection is given up.
+/// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LinkError {
     /// The slave failed; connect again.
@@ -54,7 +54,7 @@ pub(super) enum LinkError {
     Cluster(Error),
     /// mqlake itself failed.
     #[error(transparent)]
-    Own(#[from] Error),
+    Internal(#[from] Error),
 }
 
 /// What the loops of one group share.
@@ -69,23 +69,23 @@ pub(super) struct Link<'a> {
     pub(super) stop: &'a CancellationToken,
     pub(super) gaps: &'a Gaps,
     pub(super) contents: &'a Contents,
-    pub(super) message_end: Heard,
-    pub(super) action_end: Heard,
+    pub(super) message_end: ReportedEnd,
+    pub(super) action_end: ReportedEnd,
 }
 
-/// The end of a broker's log as a heartbeat told it.
+/// The end of a broker's log as last reported by a heartbeat.
 ///
-/// It is a second old at most, and what arrived since lies beyond it; so it proves a shorter log only against what
-/// had been received when it was asked for.
+/// It can be one second old, and records that arrived since lie beyond it. So it proves a shorter log only against what
+/// had been received when the heartbeat was sent.
 #[derive(Default)]
-pub(super) struct Heard(Mutex<Option<(u64, u64)>>);
+pub(super) struct ReportedEnd(Mutex<Option<(u64, u64)>>);
 
-impl Heard {
+impl ReportedEnd {
     fn set(&self, received_when_asked: u64, end: u64) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((received_when_asked, end));
     }
 
-    /// The end, for whoever stands at `position`.
+    /// The reported end, if it applies to a reader at `position`.
     fn end(&self, position: u64) -> Option<u64> {
         let (asked, end) = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
         Some(if end >= asked { end.max(position) } else { end })
@@ -101,7 +101,7 @@ impl Link<'_> {
         }
         match self.client.greatest_sequences().await {
             Ok(queues) => queues.iter().for_each(|(queue, greatest)| runs.expect(queue, *greatest)),
-            Err(error) => tracing::debug!(%error, "the broker did not tell its queues"),
+            Err(error) => tracing::debug!(%error, "the broker did not list its queues"),
         }
         let actions = async {
             match self.actions {
@@ -151,7 +151,7 @@ impl Link<'_> {
         Ok(())
     }
 
-    /// Forces the spools to disk now and then.
+    /// Forces the spools to disk every `follow.spool_sync`.
     async fn sync_loop(&self) -> Result<(), LinkError> {
         while !self.is_stopping() {
             self.pause(self.settings.spool_sync).await;
@@ -164,7 +164,8 @@ impl Link<'_> {
         Ok(())
     }
 
-    /// Takes what was received; waits while the spool is full, since the broker keeps what is not asked for.
+    /// Appends received bytes to the spool. Waits while the spool is full, since the broker keeps what is not
+    /// requested.
     async fn append(&self, pipeline: &Pipeline, kind: u8, from: u64, to: u64, payload: Bytes) -> Result<()> {
         let alarm = format!("spool of {}", pipeline.stream.log.0.holds);
         while !pipeline.has_room(payload.len()) {
@@ -185,7 +186,7 @@ impl Link<'_> {
         pipeline.append(kind, from, to, payload).await
     }
 
-    /// Notes a gap for good, then passes over it.
+    /// Records a gap permanently, then skips it.
     async fn pass_gap(&self, pipeline: &Pipeline, from: u64, to: u64) -> Result<()> {
         self.gap(pipeline, from, to).await;
         self.append(pipeline, GAP, from, to, Bytes::new()).await
@@ -256,7 +257,7 @@ impl Link<'_> {
         Ok(())
     }
 
-    /// Where the message stream goes on; `None` if a stop is asked for first.
+    /// Where the message stream continues; `None` if a stop is requested first.
     async fn probe(&self) -> Result<Option<u64>, LinkError> {
         while !self.is_stopping() {
             let known = self.messages.received();
@@ -265,7 +266,7 @@ impl Link<'_> {
             let start = as_position(answer.start_offset);
             let Some(position) = known else {
                 if answer.start_offset < 0 {
-                    // an empty log answers with what it was asked for
+                    // an empty log answers with the requested offset
                     self.pause(self.settings.idle_pause_max).await;
                     continue;
                 }
@@ -309,13 +310,13 @@ impl Link<'_> {
         Ok(None)
     }
 
-    /// Waits until the action log has what was received last, or a stop is asked for.
+    /// Waits until the action log holds what was received last, or a stop is requested.
     async fn probe_actions(&self, pipeline: &Pipeline) -> Result<(), LinkError> {
         while !self.is_stopping() {
             let Some(frame) = pipeline.last_frame().await? else { return Ok(()) };
             let answer = match self.actions_client.action(as_offset(frame.from)).await {
                 Ok(answer) => answer,
-                // whoever asks for more notices it, too, and tells
+                // the loop that asks for more notices it, too, and reports it
                 Err(error) if error.is_silence() => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
@@ -342,7 +343,7 @@ impl Link<'_> {
         self.pause(ALARMED_PAUSE).await;
     }
 
-    /// Reads the message log itself from `position`; returns where to go on.
+    /// Reads the message log itself from `position`; returns where to continue.
     async fn consult(
         &self,
         position: u64,
@@ -379,8 +380,8 @@ impl Link<'_> {
         }
     }
 
-    /// The broker's index stream gives no answer at all at this place, while heartbeats are answered: a message
-    /// that its index worker cannot read (E9). The message log itself leads past it.
+    /// The broker's index stream gives no answer at all at this offset, while heartbeats are answered: its index worker
+    /// cannot read the message there (E9). Reading the message log itself gets past it.
     async fn get_past(&self, position: u64, runs: &mut Runs) -> Result<u64, LinkError> {
         self.board.alarm(
             "index stream",
@@ -407,12 +408,13 @@ impl Link<'_> {
             let answer = match self.actions_client.action(as_offset(asked)).await {
                 Ok(answer) => answer,
                 Err(error) if error.is_silence() => {
-                    // heartbeats tell whether the broker lives; this stream alone may be blocked
+                    // heartbeats show whether the broker is alive; this stream alone may be blocked
                     if answered.elapsed() >= self.settings.silence_alarm {
                         self.board.alarm(
                             "action stream",
                             format!(
-                                "the broker has not answered action requests at offset {asked} for a while"
+                                "the broker has not answered action requests at offset {asked} for more than {:?}",
+                                self.settings.silence_alarm
                             ),
                         );
                     }
@@ -442,7 +444,7 @@ impl Link<'_> {
                 }
                 action::Verdict::Gap { to } => {
                     if begun.is_none() {
-                        // the beginning of a log whose first segments are gone is no loss
+                        // if the first segments of a log are gone before anything was read of it, nothing is lost
                         begun = Some(to);
                         continue;
                     }
@@ -493,7 +495,7 @@ impl Link<'_> {
 const RESET_MESSAGES: &str = "message log reset";
 const RESET_ACTIONS: &str = "action log reset";
 
-/// Why no record begins at a position, if that is certain.
+/// Why no record begins at a position; `None` if that is not certain.
 fn no_record(position: u64, data: &[u8]) -> Option<String> {
     let left = MessageFormat::SEGMENT_BYTES - position % MessageFormat::SEGMENT_BYTES;
     if data.len() < MIN_RECORD_BYTES || left < MIN_RECORD_BYTES as u64 {

@@ -1,13 +1,14 @@
-//! Following running brokers in the backup server's place.
+//! Follows running brokers in place of the cluster's backup server.
 //!
 //! ```text
 //! metaserver ─► source ─► link ─► spool of messages ─► replay ─► hot rows ─► lake
 //!                           └───► spool of actions  ─► replay ─► hot rows ─► lake
 //! ```
 //!
-//! A [`source`] finds the slave of its group and keeps a [`link`] to it, which asks for both logs and appends what is
-//! answered to the spools ([`frames`]). It is a reader: a broker notices a backup server. **PROBED** (link): a log is
-//! compared with what was received of it before anything is asked for behind that place.
+//! A [`source`] finds the slave of its group and keeps a [`link`] to it, which requests both logs and appends the
+//! answers to the spools ([`frames`]). It only reads: to a broker it is a backup server. It never answers queries and
+//! never ends the process. **PROBED** (link): a log is compared with what was received of it before anything behind
+//! that position is requested.
 
 mod action;
 mod contents;
@@ -93,7 +94,7 @@ impl Follower for Sources {
         self.sources.iter().all(|(_, board)| board.is_explained())
     }
 
-    /// Groups that another process follows are asked for at the same metaservers.
+    /// Groups that another process follows are looked up at the same metaservers.
     async fn content(&self, broker_group: &str, subject: &str, sequence: i64) -> Option<Bytes> {
         let is_own = |board: &Board| board.status().broker_group.as_deref() == Some(broker_group);
         let mut sources: Vec<_> = self.sources.iter().collect();
@@ -109,7 +110,7 @@ impl Follower for Sources {
     }
 }
 
-/// What asks metaservers and detail servers.
+/// The client for metaservers and detail servers.
 fn http_client(config: &Config) -> Result<reqwest::Client> {
     reqwest::Client::builder()
         .no_proxy()

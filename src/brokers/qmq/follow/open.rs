@@ -1,4 +1,4 @@
-//! Opening the streams of a broker group: what the tables have, and a replay that goes on behind it.
+//! Opens the streams of a broker group: finds what the tables hold, and starts a replay behind it.
 
 use std::path::Path;
 use std::sync::Arc;

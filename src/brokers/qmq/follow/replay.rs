@@ -1,4 +1,4 @@
-//! Replay of what the spool holds: its frames become rows, but for those of subjects that are left out.
+//! Replay of spooled frames: they become rows, except those of subjects that are left out.
 
 use bytes::Bytes;
 
@@ -11,13 +11,13 @@ use crate::error::{Error, Result};
 use crate::stream::spool::{GAP, OwnedFrame};
 use crate::stream::{Batch, Pending, Replay};
 
-/// Messages of a group that is followed.
+/// Messages of a followed group.
 pub(super) struct FollowedMessages {
     pub(super) replay: MessageReplay,
     pub(super) skip: Skip,
 }
 
-/// Actions of a group that is followed.
+/// Actions of a followed group.
 pub(super) struct FollowedActions {
     pub(super) replay: ActionReplay,
     pub(super) skip: Skip,
@@ -77,7 +77,7 @@ fn unless_gap(kind: u8) -> Result<u64> {
     }
 }
 
-/// Records of an answer have no offsets of their own; they take the frame's, which no table's position divides.
+/// Records of an answer have no offsets of their own, so they get the frame's; no table's position lies inside a frame.
 fn index_frame(replay: &mut MessageReplay, skip: &mut Skip, frame: &OwnedFrame) -> u64 {
     let mut rest: &[u8] = &frame.payload;
     while !rest.is_empty() {

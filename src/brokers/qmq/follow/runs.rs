@@ -1,9 +1,9 @@
 //! Which index records need a second look: retries that a broker wrote itself.
 //!
-//! Such a retry arrives under the *real* subject with the sequence of the retry queue (`qmq-wire` 7.3), because
-//! the broker copies the payload unchanged. The sequences of a queue are consecutive in the log, so a record
-//! that does not continue the run of its subject is suspect, and so is one that would as well continue a retry
-//! queue of its subject. Whoever asks then reads the message log itself, whose header is authoritative.
+//! Such a retry arrives under the *real* subject with the sequence of the retry queue (`qmq-wire` 7.3), because the
+//! broker copies the payload unchanged. The sequences of a queue are consecutive in the log. So a record that does not
+//! continue the run of its subject is suspect, and so is one that could also continue a retry queue of its subject. The
+//! caller then reads the message log itself, whose header is authoritative.
 //!
 //! Nothing is stored: after a restart every subject is suspect once.
 
@@ -28,7 +28,7 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// Remembers at most `most` queues; beyond it all are forgotten and suspect again.
+    /// Remembers at most `most` queues. Beyond that all are forgotten and become suspect again.
     pub(super) fn new(most: usize) -> Runs {
         Runs { next: HashMap::new(), retries: HashMap::new(), unseen: HashMap::new(), most }
     }
@@ -38,7 +38,7 @@ impl Runs {
         if self.next.get(record.subject) != Some(&record.sequence) {
             return false;
         }
-        // a queue that was not seen yet goes on somewhere up to behind its greatest sequence
+        // a queue that was not seen yet continues somewhere up to just behind its greatest sequence
         let unseen = self.unseen.get(record.subject);
         if unseen.is_some_and(|queues| queues.values().any(|greatest| record.sequence <= greatest + 1)) {
             return false;
@@ -47,7 +47,7 @@ impl Runs {
         retries.iter().all(|queue| self.next.get(queue) != Some(&record.sequence))
     }
 
-    /// Learns of a queue and its greatest sequence from the broker's own list.
+    /// Registers a queue and its greatest sequence from the broker's own list.
     pub(super) fn expect(&mut self, queue: &str, greatest: i64) {
         let name = SubjectName::parse(queue);
         if name.kind == Kind::Retry

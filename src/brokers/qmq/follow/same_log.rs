@@ -1,7 +1,7 @@
 //! Whether a slave's log still has what was received of it last.
 //!
-//! A log that was cut can have been written again beyond the own place, and a record can begin at that very place; then
-//! only the records before it tell. This compares, and decides nothing.
+//! After a cut, a log can have been written again beyond the position of this reader, and a record can begin at exactly
+//! that position. Then only the records before it show the difference. This module compares, and decides nothing.
 
 use std::collections::HashSet;
 
@@ -11,11 +11,11 @@ use crate::brokers::qmq::format::index_log;
 use crate::brokers::qmq::store::{LogFormat, MessageFormat, Step};
 use crate::stream::spool::OwnedFrame;
 
-/// Records without a match from which the log is another one, although not all of the stretch was looked at.
+/// Records without a match after which the log counts as another one, although not all of the stretch was compared.
 const MOST_OTHERS: usize = 8;
 
-/// Whether the message log, read from the frame's start on, has any of the frame's messages; `None` if nothing can be
-/// told. The index stream can leave messages out, so one is enough.
+/// Whether the message log, read from the frame's start on, has any of the frame's messages; `None` if that cannot be
+/// decided. The index stream can leave messages out, so one match is enough.
 pub(super) fn has_messages_of(frame: &OwnedFrame, data: &[u8]) -> Option<bool> {
     let known = messages_of(frame);
     if known.is_empty() {
@@ -72,7 +72,7 @@ fn messages_of(frame: &OwnedFrame) -> HashSet<(i64, Vec<u8>)> {
     messages
 }
 
-/// Whether the action log, read from the frame's start on, has the frame's bytes; `None` if nothing can be told.
+/// Whether the action log, read from the frame's start on, has the frame's bytes; `None` if that cannot be decided.
 pub(super) fn has_actions_of(frame: &OwnedFrame, data: &[u8]) -> Option<bool> {
     if frame.kind != ACTIONS {
         return None;
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_was_written_again_is_told_from_the_one_that_was_followed() {
+    fn a_log_that_was_written_again_is_not_the_one_that_was_followed() {
         let frame = index(&[(3, "id3"), (4, "id4")]);
         let log = |records: &[(i64, &str)]| -> Vec<u8> {
             records.iter().flat_map(|(sequence, id)| record(*sequence, id)).collect()

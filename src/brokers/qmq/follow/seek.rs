@@ -10,10 +10,10 @@ use crate::lake::{Gap, Lake, Log, Move, Outcome, Owner, StreamInfo};
 use crate::stream::spool::{Spool, SpoolSettings};
 use crate::stream::spool_folder;
 
-/// Where to go on.
+/// Where a stream continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SeekTarget {
-    /// At the beginning of whatever log the broker has: it is another one.
+    /// At the beginning of the broker's present log, which is another one.
     Start,
     /// At the base of the segment after the present position.
     NextSegment,
@@ -21,7 +21,7 @@ pub enum SeekTarget {
     Offset(u64),
 }
 
-/// Refuses an offset beyond the log of the broker. One that cannot be asked proves nothing.
+/// Refuses an offset beyond the end of the broker's log. If the broker cannot be asked, the offset is accepted.
 async fn check_end(config: &Config, group: &str, log: Log, to: u64) -> Result<()> {
     let http = super::http_client(config)?;
     for source in &config.qmq {
@@ -66,7 +66,7 @@ pub async fn seek(
     for def in tables {
         positions.push(lake.table(def)?.position(&stream).await?);
     }
-    // what the spool holds beyond the tables was received from this log, too
+    // the spool can hold more than the tables, and that was received from this log, too
     let folder = spool_folder(config, SYSTEM_QMQ, group).join(log.name());
     let settings = SpoolSettings::from(&config.follow);
     let mut spool = tokio::task::spawn_blocking(move || Spool::open(&folder, settings)).await??;
@@ -94,12 +94,13 @@ pub async fn seek(
     if let SeekTarget::Offset(to) = target {
         check_end(config, group, log, to).await?;
     }
-    // from here to the end a crash leaves a mark that nobody follows past
+    // if this function is interrupted after here, a mark is left, and the group is not followed until the seek is
+    // repeated
     lake.put_stream_info(&StreamInfo { seeking: true, ..info.clone() }).await?;
     spool.reset(to)?;
     if log == logs::ACTION {
         let limits = AckLimits::from(&config.acks);
-        // in another log the numbers mean other deliveries
+        // in another log the sequence numbers mean other deliveries
         let acks = match target {
             SeekTarget::Start => AckState::new(limits),
             _ if committed.is_none() => AckState::new(limits),

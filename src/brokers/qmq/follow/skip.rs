@@ -1,7 +1,7 @@
 //! Subjects that are not stored, as operators list them.
 //!
-//! As in the original server a listed real subject is left out with its retries, pulls and acks; dead letters are
-//! stored whatever is listed.
+//! As in the original server, a listed real subject is left out together with its retries, pulls and acks. Dead letters
+//! are always stored.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -10,9 +10,9 @@ use crate::brokers::qmq::format::Kind;
 use crate::brokers::qmq::format::subject::SubjectName;
 use crate::config::SkipFile;
 
-/// How often the file is looked at.
+/// How often the file is checked for changes.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Answers remembered.
+/// Most answers remembered.
 const MOST_KNOWN: usize = 100_000;
 
 /// The list in force.

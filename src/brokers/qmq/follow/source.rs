@@ -1,16 +1,15 @@
-//! One source: a broker group of a running cluster, from finding it to following it for as long as the process
-//! lives.
+//! One source: a broker group of a running cluster. It is found, then followed for the lifetime of the process.
 //!
-//! The metaserver says which group the identity belongs to and where its slave is. It is asked before every
-//! connection and now and then, so a replaced slave needs no restart. Failures are explained, retried, and never end
-//! the process.
+//! The metaserver says which group the identity belongs to and where its slave is. It is asked before every connection
+//! and every [`LOOK_EVERY`], so a replaced slave needs no restart. Failures are explained, retried, and never end the
+//! process.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::contents::Contents;
 use super::detail_servers::DetailServers;
-use super::link::{Heard, Link, LinkError, MOST_QUEUES};
+use super::link::{Link, LinkError, MOST_QUEUES, ReportedEnd};
 use super::open;
 use super::runs::Runs;
 use crate::brokers::qmq::logs;
@@ -24,12 +23,12 @@ use crate::lake::schema::SYSTEM_QMQ;
 use crate::lake::{Log, Owner, WriterLock};
 use crate::stream::{Backoff, Board, Gaps, Pipeline, Shared, spool_folder};
 
-/// Time between two registers, from the end of one to the next, as QMQ's own backup.
+/// Time between two registrations, from the end of one to the start of the next, as in QMQ's own backup.
 const REGISTER_EVERY: Duration = Duration::from_secs(10);
-/// Time between two looks at whether the group has another slave.
+/// Time between two checks whether the group has another slave.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// A source and what it needs.
+/// A source with everything it needs.
 pub(super) struct Source {
     pub(super) settings: QmqSource,
     pub(super) shared: Shared,
@@ -49,14 +48,14 @@ struct Group {
 }
 
 impl Group {
-    /// Ends of what was received.
+    /// Ends of what was received, of messages and actions.
     fn received(&self) -> [Option<u64>; 2] {
         [self.messages.received(), self.actions.as_ref().and_then(Pipeline::received)]
     }
 }
 
 impl Source {
-    /// Follows until a stop is asked for.
+    /// Follows until a stop is requested.
     pub(super) async fn run(self) {
         let mut backoff =
             Backoff::new(self.shared.config.follow.retry_min, self.shared.config.follow.retry_max);
@@ -71,8 +70,8 @@ impl Source {
             };
             let Err(error) = outcome else { continue };
             self.board.problem("waiting", self.explain(&error));
-            if matches!(error, LinkError::Own(_)) {
-                // what is open may be in any state: open it anew from what is durable
+            if matches!(error, LinkError::Internal(_)) {
+                // the open streams may be in any state: reopen them from what is durable
                 self.close(group.take()).await;
             }
             let pause = backoff.next();
@@ -102,7 +101,7 @@ impl Source {
         }
     }
 
-    /// One life of a connection.
+    /// One session: from connecting to the slave until the connection ends.
     async fn once(
         &self,
         metaserver: &Metaserver,
@@ -128,7 +127,7 @@ impl Source {
         let settings = self.connection_settings();
         let client = SyncClient::new(Connection::open(&meta.sync_address, &settings).await?);
         let actions_client = SyncClient::new(Connection::open(&meta.sync_address, &settings).await?);
-        // an answer is the proof that it is a sync port
+        // an answer proves that it is a sync port
         client.heartbeat(0, 0).await?;
         self.board.following(&meta.sync_address);
         tracing::info!(group = meta.group, slave = meta.sync_address, "following");
@@ -149,8 +148,8 @@ impl Source {
             stop: &self.shared.stop,
             gaps: &gaps,
             contents: &contents,
-            message_end: Heard::default(),
-            action_end: Heard::default(),
+            message_end: ReportedEnd::default(),
+            action_end: ReportedEnd::default(),
         };
         let before = open.received();
         let outcome = tokio::select! {
@@ -158,16 +157,16 @@ impl Source {
             () = self.keep_registered(metaserver, &identity, &meta) => Ok(()),
         };
         if open.received() != before {
-            // a connection that brought something on was worth its while
+            // a connection that made progress was useful
             backoff.reset();
         }
         gaps.store().await;
         outcome
     }
 
-    /// Where the group's slave is. The metaserver is asked anew for every connection, so that a replaced slave is
-    /// found, and one that became master is not asked for its message log; while it is away what it said last is
-    /// believed.
+    /// Where the group's slave is. The metaserver is asked before every connection, so that a replaced slave is found,
+    /// and a slave that became the master is not asked for its message log. While the metaserver is away, its last
+    /// answer is used.
     async fn meta(
         &self,
         metaserver: &Metaserver,
@@ -187,7 +186,7 @@ impl Source {
         }
     }
 
-    /// Registers again and again; ends when the group has another slave.
+    /// Registers every [`REGISTER_EVERY`]; ends when the group has another slave.
     async fn keep_registered(&self, metaserver: &Metaserver, identity: &Identity, meta: &Meta) {
         let mut looked = tokio::time::Instant::now();
         loop {
@@ -206,7 +205,7 @@ impl Source {
             let address = format!("{address}:{}", self.settings.broker_port);
             match metaserver.register(meta, &address).await {
                 Ok(()) => self.board.clear_alarm("register"),
-                // it keeps no liveness of backups, so following goes on
+                // the metaserver does not track whether backups are alive, so following continues
                 Err(error) => {
                     self.board.alarm("register", format!("the metaserver took no register: {error}"))
                 }
@@ -235,7 +234,7 @@ impl Source {
             match open::actions(&self.shared, &self.settings, &self.board, stream, &folder).await {
                 Ok(actions) => Some(actions),
                 Err(error) => {
-                    // its worker and flusher must have ended before anyone opens the group again
+                    // its worker and flusher must have ended before the group is opened again
                     let _ = messages.close().await;
                     return Err(error);
                 }
@@ -258,7 +257,7 @@ impl Source {
         connection_settings(&self.settings, &self.shared.config)
     }
 
-    /// What went wrong, with what an operator can do about it.
+    /// The failure, and what an operator can do about it.
     fn explain(&self, error: &LinkError) -> String {
         let identity = self.identity();
         let LinkError::Peer(PeerError::Refused { what, .. }) = error else { return error.to_string() };
@@ -276,7 +275,7 @@ impl Source {
     }
 }
 
-/// What the slave's log of a broker group holds: its first offset, if it has any, and its end.
+/// The bounds of the slave's log of a broker group: its first offset, if it has any, and its end.
 ///
 /// `None` if this source does not follow the group.
 ///
@@ -298,7 +297,7 @@ pub(super) async fn log_bounds(
     let connection = Connection::open(&meta.sync_address, &connection_settings(settings, config)).await?;
     let client = SyncClient::new(connection);
     let ends = client.heartbeat(0, 0).await?;
-    // where it begins is only shown
+    // the beginning is only displayed
     let (begin, end) = if log == logs::ACTION {
         (client.action(0).await, ends.action)
     } else {
@@ -362,10 +361,10 @@ fn check_meta(meta: &Meta, identity: &Identity) -> Result<()> {
     Ok(())
 }
 
-/// The address under which this machine reaches a peer.
+/// The address of this machine as seen on the way to a peer.
 fn local_address(peer: &str) -> Option<String> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
-    // no packet is sent; it only chooses the way
+    // no packet is sent; connecting only selects the route
     socket.connect(peer).ok()?;
     Some(socket.local_addr().ok()?.ip().to_string())
 }

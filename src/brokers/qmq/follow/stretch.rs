@@ -1,8 +1,8 @@
-//! Reading a stretch of the message log itself (sync type 2), where the index stream does not tell enough: retries
-//! that the broker wrote, contents that are kept, answers that were cut.
+//! Reads a stretch of the message log itself (sync type 2) where the index stream does not say enough: retries that the
+//! broker wrote, contents to be stored, answers that were cut.
 //!
-//! Only ever asked of a slave: on a master such a request would count as progress of its slave (`qmq-wire` 3.8).
-//! It keeps one record in memory at a time, and of a record whose content is not wanted only where it is.
+//! This request is sent only to a slave: on a master it would count as progress of the master's slave (`qmq-wire` 3.8).
+//! One record is in memory at a time; of a record without wanted content only its position is kept.
 
 use bytes::BytesMut;
 
@@ -15,11 +15,11 @@ use crate::brokers::qmq::wire::{PeerError, SyncClient};
 use crate::config::ContentPolicy;
 
 const SEGMENT: u64 = MessageFormat::SEGMENT_BYTES;
-/// Answers without a byte, where the index stream has shown some, before the broker is believed to have none.
+/// Empty answers, at an offset for which the index stream has shown records, before the broker counts as having none.
 const EMPTY_ANSWERS: usize = 20;
-/// Payload from which not even a dead letter's content passes through the spool.
+/// From this payload size on, not even a dead letter's content passes through the spool.
 const LARGEST_WHOLE: usize = 32 << 20;
-/// A record that seems larger is damage: a length that was garbled.
+/// A record that seems larger is damage: its length was garbled.
 const LARGEST_RECORD: usize = 128 << 20;
 /// Bytes of entries after which a stretch ends early.
 const MOST_BYTES: usize = 8 << 20;
@@ -33,7 +33,7 @@ pub(super) struct Stretch {
     pub(super) to: u64,
     /// Records whose payload cannot be read.
     pub(super) unusable: u64,
-    /// Why the rest of the stretch could not be read, which was passed over.
+    /// Why the rest of the stretch could not be read and was skipped.
     pub(super) damage: Option<String>,
 }
 
@@ -57,7 +57,7 @@ pub(super) enum StretchError {
     },
 }
 
-/// Whether a message is kept with its content.
+/// Whether a message is stored with its content.
 fn is_kept_whole(content: ContentPolicy, item: &MessageItem<'_>) -> bool {
     let is_wanted = match content {
         ContentPolicy::All => true,
@@ -74,8 +74,8 @@ fn kind(queue: &[u8]) -> Kind {
     SubjectName::parse(&String::from_utf8_lossy(queue)).kind
 }
 
-/// Reads from `from` up to `to`, or less if contents are large; `runs` learns what is read. If the end is sure, the
-/// broker has shown it to be one of a record; what cannot be read before it is passed over.
+/// Reads from `from` up to `to`, or less if contents are large; `runs` learns what is read. If the end is certain, the
+/// broker has shown that a record ends there, and what cannot be read before it is skipped.
 pub(super) async fn read(
     client: &SyncClient,
     from: u64,
@@ -104,7 +104,7 @@ pub(super) async fn read(
             continue;
         }
         if start != asked && stretch.to > from {
-            // what was read so far is sound; the next request tells again
+            // what was read so far is sound; the next request meets the error again
             return Ok(stretch);
         }
         if start < asked {
@@ -131,7 +131,7 @@ fn pass_over(stretch: Stretch, to: u64, reason: String) -> Stretch {
     Stretch { to, damage, ..stretch }
 }
 
-/// Takes whole records off the front; gives the reason if no record stands there.
+/// Removes whole records from the front; returns the reason if no record begins there.
 fn take_records(
     bytes: &mut BytesMut,
     stretch: &mut Stretch,

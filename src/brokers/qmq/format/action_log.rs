@@ -5,8 +5,8 @@
 //! allows. It never opens files, never looks for the next magic and never resolves pull sequences to messages. There
 //! is no checksum: a torn record whose missing tail reads as zeros can pass all checks.
 //!
-//! A log is a row of segments of [`SEGMENT_BYTES`]; a record never crosses a segment end. What follows an end marker
-//! is left-over bytes, not zeros, and must be jumped over.
+//! A log is a sequence of segments of [`SEGMENT_BYTES`]; a record never crosses a segment end. What follows an end
+//! marker is left-over bytes, not zeros, and must be skipped.
 
 use thiserror::Error;
 
@@ -247,8 +247,8 @@ fn decode(buf: &[u8], limit: usize) -> Result<Result<Step<'_>, Invalid>, Short> 
     Ok(action(code, payload).map(|action| Step::Action { action, size }))
 }
 
-/// The payload size, if an action of this type can have it. Knowing the maximum tells a corrupt size from a record
-/// that is still arriving, which would otherwise be awaited for up to a whole segment.
+/// The payload size, if an action of this type can have it. Checking the maximum distinguishes a corrupt size from a
+/// record that is still arriving, for which the reader would otherwise wait until the end of the segment.
 #[inline]
 fn payload_bytes(code: i8, size: i32) -> Option<usize> {
     let size = usize::try_from(size).ok()?;

@@ -14,7 +14,7 @@ use crate::codec::cursor::{Cursor, Short, put_bytes16};
 /// Size of a file of the backup's index log in bytes; base offsets are multiples of it.
 pub const SEGMENT_BYTES: usize = 1 << 30;
 
-/// Bytes of a record apart from its two strings; also the bytes that tell zero padding from a record.
+/// Bytes of a record apart from its two strings. As many bytes are needed to distinguish a record from zero padding.
 const FIXED_BYTES: usize = 20;
 /// A record has a subject and an id of at least one byte each.
 const MIN_RECORD_BYTES: usize = FIXED_BYTES + 2;
@@ -61,7 +61,7 @@ pub struct IndexRecord<'a> {
     pub sequence: i64,
     /// Producer's clock when the message was made, in milliseconds since the Unix epoch. Any value.
     pub create_time_ms: i64,
-    /// Subject in the payload. For retries written by the broker itself it is not the queue `sequence` counts in.
+    /// Subject in the payload. For retries written by the broker itself it is not the queue that `sequence` counts in.
     pub subject: &'a [u8],
     /// Id given by the producer.
     pub message_id: &'a [u8],

@@ -4,7 +4,7 @@
 //! the next magic, never looks into the payload (see [`super::payload`]) and never verifies the CRC, because that
 //! costs a pass over the payload: use [`MessageRecord::crc_matches`] where bytes can be stale or torn.
 //!
-//! A log is a row of segments of [`SEGMENT_BYTES`]; a record never crosses a segment end.
+//! A log is a sequence of segments of [`SEGMENT_BYTES`]; a record never crosses a segment end.
 
 use thiserror::Error;
 

@@ -19,7 +19,7 @@ pub const FLAG_DELAY: u8 = 2;
 /// Flag bit: tags follow the message id.
 pub const FLAG_TAGS: u8 = 4;
 
-/// Up to this many attributes a scan finds a repeated key faster than a hash map does.
+/// Up to this many attributes, scanning finds a repeated key faster than a hash map does.
 const SCANNED_ATTRIBUTES: usize = 16;
 
 /// Why bytes are not a message or not an attribute map.
@@ -63,7 +63,7 @@ pub struct Payload<'a> {
     pub create_time_ms: i64,
     /// Scheduled time of a delay message, otherwise about the time of sending; milliseconds since the Unix epoch.
     pub expire_or_schedule_time_ms: i64,
-    /// Subject the producer named. The subject of the log record can differ and then is the one that counts.
+    /// Subject that the producer named. The subject of the log record can differ, and then that one counts.
     pub subject: &'a [u8],
     /// Id given by the producer; not unique, since retries keep it.
     pub message_id: &'a [u8],
@@ -169,31 +169,31 @@ pub type Attribute<'a> = (Cow<'a, str>, Cow<'a, str>);
 /// A key that repeats keeps its first place and its last value, as in a map. An empty body has no pairs.
 ///
 /// # Errors
-/// A negative key length, or a length that runs beyond the body. Nothing of such a body is returned, because a wrong
-/// length (QMQ writes one for values above 65535 bytes) makes text of arbitrary bytes before it is noticed.
+/// A negative key length, or a length that runs beyond the body. Then no attributes are returned: after a wrong length
+/// (QMQ writes one for values above 65535 bytes) arbitrary bytes are read as text until the error is noticed.
 pub fn attributes(body: &[u8]) -> Result<Vec<Attribute<'_>>, PayloadError> {
     let mut cursor = Cursor::new(body);
     let mut pairs: Vec<Attribute<'_>> = Vec::new();
-    // Filled only for large maps: without it a body of many short keys would take quadratic time.
-    let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
+    // Filled only for large maps: without it, a body of many short keys would take quadratic time.
+    let mut indexes: HashMap<Cow<'_, str>, usize> = HashMap::new();
     while cursor.remaining() > 0 {
         let key = cursor.str16().map_err(PayloadError::string("attribute key"))?;
         let value = cursor.bytes_u16().map_err(PayloadError::short("attribute value"))?;
         let (key, value) = (String::from_utf8_lossy(key), String::from_utf8_lossy(value));
-        let place = if pairs.len() <= SCANNED_ATTRIBUTES {
+        let index = if pairs.len() <= SCANNED_ATTRIBUTES {
             pairs.iter().position(|(known, _)| *known == key)
         } else {
-            if places.is_empty() {
-                places.extend(pairs.iter().enumerate().map(|(place, (known, _))| (known.clone(), place)));
+            if indexes.is_empty() {
+                indexes.extend(pairs.iter().enumerate().map(|(index, (known, _))| (known.clone(), index)));
             }
-            places.get(&key).copied()
+            indexes.get(&key).copied()
         };
-        if let Some((_, known)) = place.and_then(|place| pairs.get_mut(place)) {
+        if let Some((_, known)) = index.and_then(|index| pairs.get_mut(index)) {
             *known = value;
             continue;
         }
-        if !places.is_empty() {
-            places.insert(key.clone(), pairs.len());
+        if !indexes.is_empty() {
+            indexes.insert(key.clone(), pairs.len());
         }
         pairs.push((key, value));
     }

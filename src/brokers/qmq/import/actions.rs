@@ -1,4 +1,4 @@
-//! Reading the action log of a store directory; what the acks refer to is stored before each commit.
+//! Reads the action log of a store directory. The pull ranges that acks refer to are stored before each commit.
 
 use crate::brokers::qmq::replay::{ActionCounts, ActionReplay};
 use crate::brokers::qmq::store::{ActionFormat, LogReader as Reader, ReadOptions, Seen, Segments};

@@ -1,4 +1,4 @@
-//! Reading the messages of a store directory: from the message log, or from a Java backup's index log.
+//! Reads the messages of a store directory, from the message log or from a Java backup's index log.
 
 use crate::brokers::qmq::replay::{MessageCounts, MessageReplay};
 use crate::brokers::qmq::store::{

@@ -1,9 +1,9 @@
-//! Ingestion: drives logs through replay into the lake.
+//! Import of a store directory: reads its logs, replays them and commits the rows to the lake.
 //!
-//! **PROJECTION**: the rows of a table are the projection of each stream's log up to the position that the
-//! table's newest commit names for that stream. A run reads those positions, replays from the lowest, drops
-//! what a table already has, and commits rows together with the new position. It keeps no other state of
-//! its own, so it can be killed anywhere and started again.
+//! **PROJECTION**: the rows of a table are the projection of each stream's log up to the position that the table's
+//! newest commit names for that stream. A run reads those positions, replays from the lowest, drops what a table
+//! already has, and commits rows together with the new position. It keeps no other state between runs, so it can be
+//! killed anywhere and started again. It never talks to a broker.
 
 mod actions;
 mod messages;
@@ -36,7 +36,7 @@ pub struct ImportRequest {
     pub store: PathBuf,
     /// Broker group it belongs to.
     pub broker_group: String,
-    /// Go on behind damage.
+    /// Skip damage instead of stopping there.
     pub skip_corrupt: bool,
 }
 
@@ -45,11 +45,11 @@ pub struct ImportRequest {
 pub struct Summary {
     /// Messages by kind.
     pub messages: MessageCounts,
-    /// Actions and records.
+    /// Pulls, acks and the rows made of them.
     pub actions: ActionCounts,
     /// Records of the logs without usable content.
     pub unusable: u64,
-    /// Damage that was passed over.
+    /// Damage that was skipped.
     pub skipped: Vec<Skipped>,
     /// Stretches that the broker had removed before this import.
     pub gaps: Vec<Gap>,
@@ -64,7 +64,7 @@ pub struct Summary {
     pub settled: Settled,
 }
 
-/// Where a log goes on.
+/// Where reading of a log starts.
 struct Start {
     stream: StreamId,
     tables: Vec<TablePosition>,
@@ -76,7 +76,7 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::Input`] or [`Error::Corrupt`] about the directory, [`Error::Store`] about the lake; what was
-    /// committed before stays and the next run goes on from there.
+    /// committed before stays and the next run resumes there.
     pub async fn import(
         &self,
         request: &ImportRequest,
@@ -135,7 +135,7 @@ impl Lake {
         Ok(summary)
     }
 
-    /// Where a log goes on.
+    /// Where reading of a log starts.
     async fn start(
         &self,
         stream: StreamId,
@@ -208,11 +208,11 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::Usage`] if the group's messages were read from another kind of log before, [`Error::Store`].
-    pub(crate) async fn claim(&self, broker_group: &str, log: Option<Log>) -> Result<Option<StreamInfo>> {
+    pub(super) async fn claim(&self, broker_group: &str, log: Option<Log>) -> Result<Option<StreamInfo>> {
         let known = self.stream_info(SYSTEM_QMQ, broker_group).await?;
         let Some(log) = log else {
             if known.is_none() {
-                // actions only: nothing is known of the messages yet
+                // only actions are imported: nothing is known of the messages yet
                 self.put_stream_info(&StreamInfo::new(SYSTEM_QMQ, broker_group, logs::MESSAGE)).await?;
             }
             return Ok(known);
@@ -261,9 +261,9 @@ impl MessageSource {
     }
 }
 
-/// What an import read of a log up to a position, if an import left the stream there.
+/// What an import remembered of a log it read up to a position, if it was an import that moved the stream there.
 async fn seen_of(lake: &Lake, stream: &StreamId, position: u64) -> Result<Option<Seen>> {
-    // what cannot be read tells nothing
+    // if it cannot be read, it is as if nothing were known
     Ok(lake.seen(stream, position).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
@@ -273,7 +273,7 @@ fn seen_bytes(seen: &Seen) -> Result<bytes::Bytes> {
         .map_err(|error| Error::Invariant(format!("what was read of a log: {error}")))
 }
 
-/// Where to begin reading a log of which the tables have everything before `position`.
+/// Where to start reading a log of which the tables have everything before `position`.
 ///
 /// # Errors
 /// [`Error::Input`] if the log ends before that position: it is another log.

@@ -1,12 +1,12 @@
-//! Which messages an ack means.
+//! Resolves acks to messages.
 //!
-//! A pull binds a range of a consumer's pull sequences to a range of message sequences; an ack names pull
-//! sequences only. [`AckState`] keeps the ranges of each (subject, group, consumer) of one broker group and
-//! intersects acks with them, so that an ack of any width costs what it covers.
+//! A pull binds a range of a consumer's pull sequences to a range of message sequences; an ack names pull sequences
+//! only. [`AckState`] keeps the ranges of each (subject, group, consumer) of one broker group and intersects acks with
+//! them, so the cost of an ack depends on the ranges it covers and not on its width.
 //!
-//! - **Broadcast**: pull sequences are message sequences; ranges are united.
-//! - **Restart**: a pull that begins at or below known sequences restarts the numbering there; what was known
-//!   from there on belongs to an earlier life and is forgotten. `FOREVER_OFFLINE` forgets all.
+//! - **Broadcast**: pull sequences are message sequences; ranges are merged.
+//! - **Restart**: a pull that begins at or below known sequences restarts the numbering there; ranges from there on
+//!   belong to an earlier session of the consumer and are forgotten. `FOREVER_OFFLINE` forgets all.
 //! - **ACK-STATE-BOUNDED**: at most `max_ranges` ranges; beyond it the oldest are forgotten and counted. Of
 //!   acknowledged ranges the newest few per consumer are kept, since a broker can write an ack twice.
 //!
@@ -49,7 +49,7 @@ struct Range {
     last: i64,
     first_message: i64,
     pulled_ms: i64,
-    /// Pull sequences acknowledged so far. Acks can come out of order, so the highest one says nothing.
+    /// Number of pull sequences acknowledged so far. Acks can arrive out of order, so the highest one says nothing.
     acked: i64,
 }
 
@@ -63,7 +63,7 @@ impl Range {
 struct Consumer {
     /// By pull sequence, without overlap.
     ranges: Vec<Range>,
-    /// How many of them are settled.
+    /// Number of settled ranges among them.
     settled: usize,
 }
 
@@ -91,7 +91,7 @@ pub enum Covered {
 pub struct AckState {
     consumers: HashMap<Box<[u8]>, Consumer>,
     ranges: usize,
-    /// Ranges forgotten because of `max_ranges`, since the beginning.
+    /// Ranges forgotten because of `max_ranges`, since the log began.
     pub forgotten: u64,
     limits: AckLimits,
     key: Vec<u8>,
@@ -119,7 +119,7 @@ impl AckState {
     fn set_key(&mut self, subject: &[u8], group: &[u8], consumer: &[u8]) {
         self.key.clear();
         for part in [subject, group, consumer] {
-            // lengths keep ("a", "bc") apart from ("ab", "c")
+            // lengths separate ("a", "bc") from ("ab", "c")
             self.key.extend_from_slice(&(part.len() as u32).to_be_bytes());
             self.key.extend_from_slice(part);
         }
@@ -273,7 +273,7 @@ impl AckState {
     /// Reads a state back.
     ///
     /// # Errors
-    /// [`Error::Invariant`] if the bytes are no ack state.
+    /// [`Error::Invariant`] if the bytes are not an ack state.
     pub fn from_bytes(bytes: Bytes, limits: AckLimits) -> Result<AckState> {
         let broken = |what: &str| Error::Invariant(format!("ack state: {what}"));
         let reader =
@@ -333,7 +333,7 @@ impl Consumer {
                     && known.first_message + (range.first - known.first) == range.first_message =>
             {
                 if known.is_settled() {
-                    // an ack said twice counts twice; what is appended now is unacked all the same
+                    // an ack that was written twice counts twice; what is appended now is unacked all the same
                     known.acked = known.last - known.first + 1;
                     self.settled -= 1;
                 }
@@ -360,7 +360,7 @@ impl Consumer {
         self.settled = self.ranges.iter().filter(|range| range.is_settled()).count();
     }
 
-    /// Drops the oldest settled ranges beyond `keep`; only now and then, since it walks all ranges.
+    /// Drops the oldest settled ranges beyond `keep`, once there are twice as many, since it walks all ranges.
     fn drop_settled(&mut self, keep: usize) {
         if self.settled <= keep * 2 {
             return;

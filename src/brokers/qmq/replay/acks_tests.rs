@@ -143,11 +143,11 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 proptest! {
-    /// One entry a pull sequence, as the original keeps them, and the state stored and read back at a random
-    /// point: both resolve every ack alike.
+    /// A model with one entry a pull sequence, as the original server keeps them, resolves every ack as the state does,
+    /// which is stored and read back at a random point.
     #[test]
     fn as_a_map_of_every_pull_sequence(events in events(), stored_at in 0..60_usize) {
-        // nothing is dropped, so that the model knows what the state knows
+        // nothing is forgotten, so model and state know the same
         let limits = AckLimits { max_ranges: 10_000, settled_per_consumer: 10_000 };
         let mut state = AckState::new(limits);
         let mut model: HashMap<(u8, i64), i64> = HashMap::new();

@@ -1,7 +1,7 @@
 //! Replay of actions: pulls and acks become one row per message.
 
 use super::acks::{AckState, Covered};
-use super::places::Places;
+use super::queues::Queues;
 use super::record_rows::RecordRows;
 use super::unresolved_rows::UnresolvedRows;
 use super::{ACTION_ACK, ACTION_PULL};
@@ -17,9 +17,9 @@ pub struct ActionCounts {
     pub pulls: u64,
     /// Range acks.
     pub acks: u64,
-    /// Consumers that were declared gone.
+    /// Consumers declared gone.
     pub forever_offline: u64,
-    /// Rows of `record` made from them.
+    /// Rows of `record` made of pulls and acks.
     pub records: u64,
     /// Stretches of pull sequences that no known pull covers: rows of `unresolved_ack`.
     pub unresolved_acks: u64,
@@ -30,7 +30,7 @@ pub struct ActionCounts {
 pub struct ActionBatch {
     /// Names the rows refer to.
     pub names: Names,
-    places: Places,
+    queues: Queues,
     /// `record`.
     pub records: RecordRows,
     /// `unresolved_ack`.
@@ -39,7 +39,7 @@ pub struct ActionBatch {
 
 impl ActionBatch {
     fn pending(&self) -> Pending {
-        // rows of actions have no texts of their own
+        // rows of actions hold no text of their own
         Pending { rows: self.records.len() + self.unresolved.len(), bytes: 0 }
     }
 }
@@ -67,7 +67,7 @@ pub struct ActionReplay {
 }
 
 impl ActionReplay {
-    /// A replay that goes on from an ack state, dropping rows that the tables already have.
+    /// A replay that continues from an ack state and drops rows that the tables already have.
     #[must_use]
     pub fn new(acks: AckState, record_floor: u64, unresolved_floor: u64) -> ActionReplay {
         ActionReplay {
@@ -82,15 +82,15 @@ impl ActionReplay {
     /// Adds an action.
     pub fn action(&mut self, offset: u64, action: &Action<'_>) {
         let ActionReplay { acks, record_floor, unresolved_floor, batch, counts } = self;
-        let ActionBatch { names, places, records, unresolved } = batch;
+        let ActionBatch { names, queues, records, unresolved } = batch;
         let (subject, group, consumer) = (action.subject, action.consumer_group, action.consumer_id);
-        let place = places.of(subject, names);
+        let queue = queues.of(subject, names);
         let (group_number, consumer_number) = (names.id(group), names.id(consumer));
         let time = action.timestamp_ms;
         let mut record = |code: i8, messages: (i64, i64)| {
             if offset >= *record_floor {
                 counts.records += (messages.1 - messages.0 + 1).unsigned_abs();
-                records.push(place, messages, group_number, code, time, consumer_number);
+                records.push(queue, messages, group_number, code, time, consumer_number);
             }
         };
         match action.kind {
@@ -120,7 +120,7 @@ impl ActionReplay {
                         Covered::Unknown { first, last } => {
                             if offset >= *unresolved_floor {
                                 counts.unresolved_acks += 1;
-                                unresolved.push(place, group_number, consumer_number, time, (first, last));
+                                unresolved.push(queue, group_number, consumer_number, time, (first, last));
                             }
                         }
                     },
@@ -134,11 +134,11 @@ impl ActionReplay {
     }
 
     /// What was replayed since the last call of [`ActionReplay::take`].
-    pub(crate) fn pending(&self) -> Pending {
+    pub(in super::super) fn pending(&self) -> Pending {
         self.batch.pending()
     }
 
-    /// Hands the rows over and begins a new batch.
+    /// Returns the rows and begins a new batch.
     pub fn take(&mut self) -> ActionBatch {
         std::mem::take(&mut self.batch)
     }

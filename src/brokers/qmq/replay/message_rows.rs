@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::Int8Array;
 use arrow::record_batch::RecordBatch;
 
-use super::places::Place;
+use super::queues::Queue;
 use crate::error::Result;
 use crate::lake::schema::{DEAD_MESSAGE, MESSAGE, TableDef};
 use crate::rows::{
@@ -13,7 +13,7 @@ use crate::rows::{
     descending, gather, integers, last_word, text_column, times,
 };
 
-/// What both tables hold of a message.
+/// Columns that both tables share.
 #[derive(Debug, Default)]
 struct Columns {
     subject: Vec<u32>,
@@ -25,27 +25,27 @@ struct Columns {
     tags: NameLists,
 }
 
-/// One message, as both tables take it.
+/// One message, as input of both tables.
 #[derive(Debug, Clone, Copy)]
 pub struct MessageRow<'a> {
-    /// Where it belongs.
-    pub place: Place,
+    /// Its queue, parsed from the subject.
+    pub queue: Queue,
     /// Sequence in its subject on its broker group.
     pub sequence: i64,
-    /// Id.
+    /// Id given by the producer.
     pub message_id: &'a [u8],
-    /// Producer's clock.
+    /// Producer's clock, epoch milliseconds.
     pub create_time_ms: i64,
-    /// Broker's clock, or `NO_TIME`.
+    /// Broker's clock, epoch milliseconds, or `NO_TIME`.
     pub store_time_ms: i64,
-    /// Numbers of the tags; `None` if the source does not tell.
+    /// Name ids of the tags (see [`Names`](crate::rows::Names)); `None` if the source has no tags.
     pub tags: Option<&'a [u32]>,
 }
 
 impl Columns {
     fn push(&mut self, row: &MessageRow<'_>) {
-        self.subject.push(row.place.subject);
-        self.consumer_group.push(row.place.consumer_group);
+        self.subject.push(row.queue.subject);
+        self.consumer_group.push(row.queue.consumer_group);
         self.sequence.push(row.sequence);
         self.message_id.push(row.message_id);
         self.create_time.push(row.create_time_ms);
@@ -68,11 +68,11 @@ pub struct MessageRows {
 impl MessageRows {
     /// Adds a message.
     pub fn push(&mut self, row: &MessageRow<'_>) {
-        self.kind.push(row.place.kind.as_i8());
+        self.kind.push(row.queue.kind.as_i8());
         self.columns.push(row);
     }
 
-    /// Bytes of ids.
+    /// Bytes of the message ids.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         self.columns.heap_bytes()

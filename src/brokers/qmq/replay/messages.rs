@@ -1,7 +1,7 @@
 //! Replay of messages: one log record becomes its rows.
 
 use super::message_rows::{DeadRows, MessageRow, MessageRows};
-use super::places::Places;
+use super::queues::Queues;
 use super::record_rows::RecordRows;
 use super::{ACTION_DEAD, DEAD_MARKER_DELAY_MS};
 use crate::brokers::qmq::format::Kind;
@@ -14,7 +14,7 @@ use crate::lake::schema::SYSTEM_QMQ;
 use crate::rows::{BatchContext, ContentRow, ContentRows, NO_NUMBER, NO_OFFSET, NO_TIME, Names, Rows};
 use crate::stream::{Batch, Pending, TablePosition};
 
-/// Position of each table in the message stream: rows of earlier records are in the table already.
+/// Position of each table in the message stream: a table has the rows of all records before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Floors {
     /// `message`.
@@ -23,16 +23,16 @@ pub struct Floors {
     pub dead_message: u64,
     /// `content`.
     pub content: u64,
-    /// `record` (markers of dead letters).
+    /// `record`, for the markers of dead letters.
     pub record: u64,
 }
 
 impl Floors {
-    /// From positions in the order of commits.
+    /// Takes the positions of the tables in the order of commits.
     ///
     /// # Errors
     /// [`Error::Invariant`] if they are not those of the message log's tables.
-    pub(crate) fn of(tables: &[TablePosition]) -> Result<Floors> {
+    pub(in super::super) fn of(tables: &[TablePosition]) -> Result<Floors> {
         let [content, record, dead_message, message] = tables else {
             return Err(Error::Invariant("the log of messages feeds four tables".to_owned()));
         };
@@ -68,7 +68,7 @@ pub struct MessageCounts {
 pub struct MessageBatch {
     /// Names the rows refer to.
     pub names: Names,
-    places: Places,
+    queues: Queues,
     /// `message`.
     pub messages: MessageRows,
     /// `dead_message`.
@@ -83,7 +83,7 @@ impl Default for MessageBatch {
     fn default() -> MessageBatch {
         MessageBatch {
             names: Names::default(),
-            places: Places::default(),
+            queues: Queues::default(),
             messages: MessageRows::default(),
             dead: DeadRows::default(),
             contents: ContentRows::with_attributes(|body| attributes(body).ok()),
@@ -129,7 +129,7 @@ pub struct MessageReplay {
 }
 
 impl MessageReplay {
-    /// A replay that keeps contents as told and drops rows that tables already have.
+    /// A replay that stores contents as `content` says and drops rows that the tables already have.
     #[must_use]
     pub fn new(floors: Floors, content: ContentPolicy, max_body: usize) -> MessageReplay {
         MessageReplay {
@@ -142,15 +142,15 @@ impl MessageReplay {
         }
     }
 
-    /// Adds a record of the message log. The subject of the record's header counts, not the payload's: a
-    /// broker re-queues messages with the payload unchanged.
+    /// Adds a record of the message log. The subject in the record's header counts, not the payload's: a broker
+    /// re-queues messages with the payload unchanged.
     pub fn message(&mut self, offset: u64, item: &MessageItem<'_>) {
-        let MessageBatch { names, places, .. } = &mut self.batch;
-        let place = places.of(item.record.subject, names);
+        let MessageBatch { names, queues, .. } = &mut self.batch;
+        let queue = queues.of(item.record.subject, names);
         self.tags.clear();
         self.tags.extend(item.payload.tags().map(|tag| names.id(tag)));
         let row = MessageRow {
-            place,
+            queue,
             sequence: item.record.sequence,
             message_id: item.payload.message_id,
             create_time_ms: item.payload.create_time_ms,
@@ -159,7 +159,7 @@ impl MessageReplay {
         };
         let keep_content = match self.content {
             ContentPolicy::All => true,
-            ContentPolicy::Dead => place.kind == Kind::Dead,
+            ContentPolicy::Dead => queue.kind == Kind::Dead,
             ContentPolicy::None => false,
         };
         if keep_content && offset >= self.floors.content {
@@ -172,7 +172,7 @@ impl MessageReplay {
     /// Adds a record of an index log.
     pub fn index(&mut self, offset: u64, record: &IndexRecord<'_>) {
         let row = MessageRow {
-            place: self.batch.places.of(record.subject, &mut self.batch.names),
+            queue: self.batch.queues.of(record.subject, &mut self.batch.names),
             sequence: record.sequence,
             message_id: record.message_id,
             create_time_ms: record.create_time_ms,
@@ -183,11 +183,11 @@ impl MessageReplay {
     }
 
     /// What was replayed since the last call of [`MessageReplay::take`].
-    pub(crate) fn pending(&self) -> Pending {
+    pub(in super::super) fn pending(&self) -> Pending {
         self.batch.pending()
     }
 
-    /// Hands the rows over and begins a new batch.
+    /// Returns the rows and begins a new batch.
     pub fn take(&mut self) -> MessageBatch {
         std::mem::take(&mut self.batch)
     }
@@ -197,9 +197,9 @@ fn content_of<'a>(row: &MessageRow<'a>, payload: &Payload<'a>, payload_subject: 
     let third = payload.expire_or_schedule_time_ms;
     let is_delayed = payload.is_delay();
     ContentRow {
-        subject: row.place.subject,
-        kind: row.place.kind.as_i8(),
-        consumer_group: row.place.consumer_group,
+        subject: row.queue.subject,
+        kind: row.queue.kind.as_i8(),
+        consumer_group: row.queue.consumer_group,
         sequence: row.sequence,
         message_id: row.message_id,
         create_time_ms: row.create_time_ms,
@@ -222,12 +222,12 @@ fn push(
     offset: u64,
     row: &MessageRow<'_>,
 ) {
-    match row.place.kind {
+    match row.queue.kind {
         Kind::Normal => counts.normal += 1,
         Kind::Retry => counts.retry += 1,
         Kind::Dead => counts.dead += 1,
     }
-    if row.place.kind != Kind::Dead {
+    if row.queue.kind != Kind::Dead {
         if offset >= floors.message {
             batch.messages.push(row);
         }
@@ -240,6 +240,6 @@ fn push(
         let nobody = batch.names.id(b"");
         let time = row.create_time_ms.saturating_add(DEAD_MARKER_DELAY_MS);
         let sequences = (row.sequence, row.sequence);
-        batch.markers.push(row.place, sequences, row.place.consumer_group, ACTION_DEAD, time, nobody);
+        batch.markers.push(row.queue, sequences, row.queue.consumer_group, ACTION_DEAD, time, nobody);
     }
 }

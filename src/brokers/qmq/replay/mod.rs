@@ -1,14 +1,14 @@
-//! From log records to rows: a pure function of a log prefix.
+//! From records to rows: a pure function of a log prefix.
 //!
-//! Messages become rows of `message`, `dead_message`, `content` and the dead letters' marker in `record`;
-//! actions become rows of `record` and `unresolved_ack`. The same bytes always give the same rows. Nothing
-//! here reads a file, a clock or the lake.
+//! Messages become rows of `message`, `dead_message` and `content`, and of `record` for the markers of dead letters;
+//! actions become rows of `record` and `unresolved_ack`. The same bytes always give the same rows. Nothing here reads a
+//! file, a clock or the lake.
 
 mod acks;
 mod actions;
 mod message_rows;
 mod messages;
-mod places;
+mod queues;
 mod record_rows;
 mod unresolved_rows;
 
@@ -23,7 +23,7 @@ pub use unresolved_rows::UnresolvedRows;
 pub const ACTION_PULL: i8 = 0;
 /// `record.action`: a consumer is done with the message.
 pub const ACTION_ACK: i8 = 1;
-/// `record.action`: the message was dead-lettered; the marker the original server writes, too.
+/// `record.action`: the message was dead-lettered. The original server writes this marker, too.
 pub const ACTION_DEAD: i8 = -2;
 /// A dead letter's marker is this much later than the dead letter, so that it sorts last.
 pub const DEAD_MARKER_DELAY_MS: i64 = 500;

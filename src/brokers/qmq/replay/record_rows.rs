@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::Int8Array;
 use arrow::record_batch::RecordBatch;
 
-use super::places::Place;
+use super::queues::Queue;
 use crate::error::Result;
 use crate::lake::schema::{RECORD, TableDef};
 use crate::rows::{
@@ -29,7 +29,7 @@ impl RecordRows {
     /// Adds one row for each of the messages `sequences.0..=sequences.1`.
     pub fn push(
         &mut self,
-        place: Place,
+        queue: Queue,
         (first, last): (i64, i64),
         consumer_group: u32,
         action: i8,
@@ -40,8 +40,8 @@ impl RecordRows {
         self.sequence.extend(first..=last);
         let rows = self.sequence.len();
         debug_assert!(rows >= before);
-        self.subject.resize(rows, place.subject);
-        self.kind.resize(rows, place.kind.as_i8());
+        self.subject.resize(rows, queue.subject);
+        self.kind.resize(rows, queue.kind.as_i8());
         self.consumer_group.resize(rows, consumer_group);
         self.action.resize(rows, action);
         self.action_time.resize(rows, action_time_ms);
@@ -65,7 +65,7 @@ impl Rows for RecordRows {
                 |(row, (((sequence, time), kind), action))| {
                     let subject = context.rank(at(&self.subject, row));
                     let group = context.rank(at(&self.consumer_group, row));
-                    // beyond the table's order: a group's pull before its ack, then as in the log
+                    // finer than the table's order: a group's pull before its ack, then the order of the log
                     let name = day_and_name(context.day_of(*time), subject, kind.cast_unsigned());
                     [name, ascending(*sequence), last_word(group, *action, row)]
                 },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::Int8Array;
 use arrow::record_batch::RecordBatch;
 
-use super::places::Place;
+use super::queues::Queue;
 use crate::error::Result;
 use crate::lake::schema::{TableDef, UNRESOLVED_ACK};
 use crate::rows::{
@@ -26,17 +26,17 @@ pub struct UnresolvedRows {
 }
 
 impl UnresolvedRows {
-    /// Adds a stretch of pull sequences.
+    /// Adds a range of pull sequences.
     pub fn push(
         &mut self,
-        place: Place,
+        queue: Queue,
         consumer_group: u32,
         consumer_id: u32,
         action_time_ms: i64,
         (first, last): (i64, i64),
     ) {
-        self.subject.push(place.subject);
-        self.kind.push(place.kind.as_i8());
+        self.subject.push(queue.subject);
+        self.kind.push(queue.kind.as_i8());
         self.consumer_group.push(consumer_group);
         self.consumer_id.push(consumer_id);
         self.action_time.push(action_time_ms);

@@ -1,4 +1,4 @@
-//! What the log reader has to know of each format: the next record, and when a record proves itself.
+//! What the log reader needs to know about each format: the next record, and what proves a record sound.
 
 use crate::brokers::qmq::format::payload::Payload;
 use crate::brokers::qmq::format::{action_log, index_log, message_log};
@@ -10,29 +10,29 @@ pub enum Step<R> {
     Record {
         /// The record.
         record: R,
-        /// Bytes.
+        /// Size in bytes.
         size: usize,
     },
-    /// A whole record that carries nothing usable; it is counted and passed over.
+    /// A whole record without usable content; it is counted and skipped.
     Unusable {
-        /// Bytes.
+        /// Size in bytes.
         size: usize,
-        /// Why.
+        /// Why it is unusable.
         reason: String,
     },
-    /// The log goes on in the next segment.
+    /// The log continues in the next segment.
     EndOfSegment,
-    /// Only zeros follow in this file: the log goes on in the next segment if there is one, else it ends here.
+    /// Only zeros follow in this file: the log continues in the next segment if there is one, and ends here otherwise.
     ZeroRest,
     /// At a segment's base: records begin at this position of the segment.
     Blank(u32),
-    /// More bytes are needed to tell.
+    /// More bytes are needed to decide.
     Incomplete,
     /// No record stands here.
     Invalid(String),
 }
 
-/// Most messages that one pull is believed to have delivered.
+/// Most messages that one pull is assumed to deliver.
 const MAX_PULLED_MESSAGES: i64 = 1_000_000;
 
 fn pulled_messages(action: &action_log::Action<'_>) -> i64 {
@@ -48,15 +48,15 @@ fn pulled_messages(action: &action_log::Action<'_>) -> i64 {
 pub trait LogFormat {
     /// Folder below the store root.
     const FOLDER: &'static str;
-    /// What to call it in messages.
+    /// Name of the log in error texts.
     const NAME: &'static str;
     /// Bytes of a whole segment.
     const SEGMENT_BYTES: u64;
-    /// First bytes of every record, by which reading can resume behind damage; empty if there are none.
+    /// First bytes of every record, by which reading resumes behind damage; empty if there are none.
     const MAGIC: &'static [&'static [u8]];
     /// A record, borrowed from the buffer.
     type Record<'a>;
-    /// What the reader remembers to tell new records from stale bytes.
+    /// What the reader remembers to distinguish new records from stale bytes.
     type Progress: Default;
 
     /// Decodes what stands at the start of `bytes`, `limit` bytes before the segment's end.
@@ -65,8 +65,8 @@ pub trait LogFormat {
     /// Notes a record that was read.
     fn note(progress: &mut Self::Progress, record: &Self::Record<'_>);
 
-    /// Whether a record found behind damage continues the log, rather than being left from an earlier life
-    /// of the file (a broker that crashed cuts its log but does not wipe what stood behind the cut).
+    /// Whether a record found behind damage continues the log, and is not stale: a broker that crashed cuts its log but
+    /// does not wipe what stood behind the cut.
     fn continues(progress: &Self::Progress, record: &Self::Record<'_>) -> bool;
 }
 
@@ -83,7 +83,7 @@ pub struct MessageItem<'a> {
 #[derive(Debug)]
 pub struct MessageFormat;
 
-/// Newest store time and the greatest sequence of each subject, as far as read.
+/// Newest store time, and the greatest sequence of each subject, of what was read.
 #[derive(Debug, Default)]
 pub struct MessageProgress {
     store_time_ms: i64,
@@ -152,7 +152,7 @@ impl LogFormat for ActionFormat {
     fn step(bytes: &[u8], limit: usize) -> Step<action_log::Action<'_>> {
         match action_log::step(bytes, limit) {
             action_log::Step::Action { action, size } => match pulled_messages(&action) {
-                // a broker delivers a few hundred messages a pull; the log has no checksum to tell otherwise
+                // a broker delivers a few hundred messages a pull; the log has no checksum to prove a larger number
                 count if count > MAX_PULLED_MESSAGES => {
                     Step::Invalid(format!("a pull of {count} messages at once"))
                 }

@@ -1,7 +1,7 @@
-//! Where records come from: a broker's logs on disk, walked record by record, and a running cluster ([`remote`]).
+//! A broker's store directory: its logs on disk, walked record by record.
 //!
-//! This room knows segments, torn tails, gaps and corruption. It never interprets a record beyond what
-//! proves it sound, and never writes anything.
+//! This module knows segments, torn tails, gaps and corruption. It never interprets a record beyond what proves it
+//! sound, and never writes anything.
 
 mod format;
 mod reader;

@@ -14,7 +14,7 @@ pub struct Segment {
     pub base: u64,
     /// The file.
     pub path: PathBuf,
-    /// Bytes in the file; a copy may lack the zeros behind the last record.
+    /// Size of the file in bytes; a copy may lack the zeros behind the last record.
     pub bytes: u64,
 }
 
@@ -30,8 +30,8 @@ pub struct Segments {
 impl Segments {
     /// Lists and checks the segments of a log.
     ///
-    /// Every file is opened and its first bytes are looked at, so that a wrong directory, an unreadable file
-    /// or a foreign file is found before the first row is made.
+    /// Every file is opened and its first bytes are checked, so that a wrong directory, an unreadable file or a foreign
+    /// file is found before the first row is made.
     ///
     /// # Errors
     /// [`Error::Input`] that names the file.

@@ -1,8 +1,8 @@
 //! Whole messages from the HTTP server of a slave, by subject and sequence.
 //!
 //! The answer of a broker has no count and no separators, leaves out what it does not find, and can break off. This
-//! module returns the messages that arrived whole and were asked for. It never asks twice for one and never tells
-//! apart why a message is missing, since the broker does not.
+//! module returns the requested messages that arrived whole. It never asks twice for one and never says why a message
+//! is missing, since the broker does not.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::http;
 use crate::brokers::qmq::format::payload::Payload;
 use crate::codec::cursor::Cursor;
 
-/// Most messages asked for with one request, so that its URL stays below the 8 KiB many servers allow.
+/// Most messages requested at once, so that its URL stays below the 8 KiB many servers allow.
 pub const MAX_KEYS: usize = 100;
 
 /// Limits of [`fetch`].

@@ -51,7 +51,7 @@ pub enum PeerError {
         /// What does not fit.
         reason: String,
     },
-    /// An HTTP request failed, took too long or brought something unusable.
+    /// An HTTP request failed, took too long or returned something unusable.
     #[error("{url}: {reason}")]
     Http {
         /// The address asked, without query and credentials.
@@ -62,7 +62,7 @@ pub enum PeerError {
 }
 
 impl PeerError {
-    /// Whether a connected peer gave no answer at all. A broker does that when it cannot read what it was asked for.
+    /// Whether a connected peer gave no answer at all. A broker does that when it cannot read what was requested.
     #[must_use]
     pub fn is_silence(&self) -> bool {
         matches!(self, Self::Timeout { .. })

@@ -107,8 +107,8 @@ pub(super) fn ok(body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// An HTTP server that gives each request on a new connection the next of `responses`, byte for byte. It tells the
-/// target of every request.
+/// An HTTP server that answers each request, on a new connection, with the next of `responses`, byte for byte. It
+/// reports the target of every request.
 pub(super) async fn http(responses: Vec<Vec<u8>>) -> (String, mpsc::UnboundedReceiver<String>) {
     let (listener, address) = listen().await;
     let (targets, received) = mpsc::unbounded_channel();

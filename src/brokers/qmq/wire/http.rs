@@ -1,4 +1,4 @@
-//! Bounded HTTP reads for the few calls of the feed that are not frames.
+//! Bounded HTTP reads for the few calls that are not frames.
 //!
 //! Every read has a time limit and a size limit. Nothing here repeats a request or interprets a body.
 

@@ -1,8 +1,8 @@
 //! Bodies of the two metaserver requests a backup sends, and of their answers (`BrokerAcquireMetaRequestSerializer`,
 //! `BrokerRegisterRequestSerializer` and their counterparts).
 //!
-//! Shapes only. Which role a peer may claim is decided by the caller: registering as master takes the group away from
-//! the real one, so [`RegisterRequest::backup_heartbeat`] is the only way a client should make a request.
+//! Shapes only. The caller decides which role a peer may claim: registering as master takes the group away from the
+//! real one, so a client should only make requests with [`RegisterRequest::backup_heartbeat`].
 
 use thiserror::Error;
 
@@ -148,10 +148,10 @@ pub enum MetaError {
         /// The length found.
         length: i16,
     },
-    /// The body goes on after its last field.
+    /// The body continues after its last field.
     #[error("{0} bytes left over after the last field of the body")]
     LeftOver(usize),
-    /// A code stands for nothing.
+    /// A code has no meaning.
     #[error("unknown {field} {code}")]
     UnknownCode {
         /// What the code is for.

@@ -1,7 +1,7 @@
 //! The metaserver of a cluster: which group a backup belongs to, and where that group can be read.
 //!
-//! Asks and tells, once per call. It never repeats a failed call and never registers as anything but a backup: another
-//! role would take the group away from its master.
+//! One request per call. It never repeats a failed call and never registers as anything but a backup: another role
+//! would take the group away from its master.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -110,7 +110,7 @@ impl Metaserver {
         Ok(Meta { group, sync_address, role })
     }
 
-    /// Tells that a backup is alive. `local_address` is its own `ip:port`, with the port of its identity.
+    /// Reports that a backup is alive. `local_address` is its own `ip:port`, with the port of its identity.
     ///
     /// Always sends role 4 and state 4, whatever `meta` says. The connection is kept for the next call; after a
     /// failure the next call looks the metaserver up again.

@@ -1,8 +1,8 @@
-//! The network feed: a QMQ cluster as a backup sees it.
+//! The network protocol of a QMQ cluster, as a backup speaks it.
 //!
-//! [`Metaserver`] tells which group a backup belongs to and where to sync from, [`SyncClient`] asks a broker for its
-//! streams over a [`Connection`], [`detail`] fetches whole messages over HTTP. Every call has a time limit and a size
-//! limit and fails with a [`PeerError`].
+//! [`Metaserver`] says which group a backup belongs to and where to sync from, [`SyncClient`] asks a broker for its
+//! streams over a [`Connection`], and [`detail`] fetches whole messages over HTTP. Every call has a time limit and a
+//! size limit and fails with a [`PeerError`].
 //!
 //! Nothing here keeps an offset, repeats a failed call, pauses between calls or decides what an answer means for the
 //! history. Nothing here registers as anything but a backup.

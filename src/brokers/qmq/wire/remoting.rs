@@ -2,7 +2,7 @@
 //! `RemotingHeader`, `DecodeHandler`).
 //!
 //! [`step`] finds the one frame at the start of a buffer, without copying. It never reads from a socket, never
-//! interprets a body and never looks for the next magic: after a bad frame the connection is of no use.
+//! interprets a body and never looks for the next magic: after a bad frame the connection cannot be used.
 
 use thiserror::Error;
 
@@ -21,7 +21,7 @@ const COUNTED_BYTES: usize = 20;
 pub const SYNC_LOG_REQUEST: i16 = 20;
 /// Request: the checkpoints of the serving broker.
 pub const SYNC_CHECKPOINT_REQUEST: i16 = 21;
-/// Request to the metaserver: tell that a broker is alive.
+/// Request to the metaserver: a broker reports that it is alive.
 pub const BROKER_REGISTER: i16 = 30;
 /// Request to the metaserver: group, role and sync address of a broker.
 pub const BROKER_ACQUIRE_META: i16 = 40;

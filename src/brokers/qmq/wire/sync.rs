@@ -63,7 +63,7 @@ pub enum SyncError {
     /// The body ends too early.
     #[error("the body ends inside its {0}")]
     Truncated(&'static str),
-    /// The body goes on after its last field.
+    /// The body continues after its last field.
     #[error("{0} bytes left over after the last field of the body")]
     LeftOver(usize),
     /// The size of the data is negative.
@@ -96,7 +96,7 @@ fn used_up(cursor: &Cursor<'_>) -> Result<(), SyncError> {
 /// Body of a sync request. Offsets are byte positions in the logs; a negative one means the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
-    /// What is asked for.
+    /// What is requested.
     pub sync_type: SyncType,
     /// Offset in the message log.
     pub message_offset: i64,
@@ -192,7 +192,7 @@ impl Maxima {
     }
 }
 
-/// Body of the answer to a checkpoint request: how far the answering broker is, as text (`qmq-wire` 3.7 and 6.8).
+/// Body of the answer to a checkpoint request: how far the answering broker has read, as text (`qmq-wire` 3.7 and 6.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checkpoint<'a> {
     /// Lines: version, offset, then `queue/greatest sequence`.
@@ -239,7 +239,7 @@ mod tests {
 
     /// The worked example of 3.7.
     #[test]
-    fn a_checkpoint_tells_the_greatest_sequence_of_every_queue() {
+    fn a_checkpoint_has_the_greatest_sequence_of_every_queue() {
         let body = hex("01 0000001f 320a3435340a255245545259256f7264657225672f310a6f726465722f310a \
                         0000001c 330a2d310a6f726465722f310a672f302f322f310a63312f312f310a");
         let queues = Checkpoint::decode(&body).unwrap().greatest_sequences();

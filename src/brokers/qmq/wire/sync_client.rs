@@ -1,7 +1,7 @@
 //! The sync port of a broker, one method per kind of request.
 //!
-//! Fills in the two offsets as QMQ's own peers do and checks the shape of the answer. It never keeps an offset, never
-//! asks twice and never looks into the data.
+//! It fills in the two offsets as QMQ's own peers do and checks the shape of the answer. It never keeps an offset,
+//! never asks twice and never looks into the data.
 
 use bytes::Bytes;
 
@@ -19,7 +19,7 @@ pub struct SyncClient {
 /// Answer to an index, action or message request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncAnswer {
-    /// Action and message: offset of the first data byte; compare it with the offset asked for. Index: the offset to
+    /// Action and message: offset of the first data byte; compare it with the requested offset. Index: the offset to
     /// ask for next, also when there is no data.
     pub start_offset: i64,
     /// Log bytes, whose last record can be cut, or whole index records; can be empty.
@@ -56,8 +56,8 @@ impl SyncClient {
         self.read(SyncType::Action, offset, offset).await
     }
 
-    /// Asks for bytes of the message log. Only for a slave: a master takes the offset for the progress of its slave
-    /// and may acknowledge messages that no slave has.
+    /// Asks for bytes of the message log. Send this to a slave only: a master takes the offset as the progress of its
+    /// slave and may acknowledge messages that no slave has.
     ///
     /// # Errors
     /// As [`SyncClient::index`].
@@ -65,7 +65,7 @@ impl SyncClient {
         self.read(SyncType::Message, offset, 0).await
     }
 
-    /// Tells the own offsets, from which the broker derives lag gauges, and returns the ends of its logs.
+    /// Reports the caller's offsets, from which the broker derives lag gauges, and returns the ends of its logs.
     ///
     /// # Errors
     /// As [`SyncClient::index`].

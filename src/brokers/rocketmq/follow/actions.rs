@@ -1,4 +1,4 @@
-//! What an operator asks of a running cluster: where a group stands, a reset, a message sent again.
+//! What an operator asks of a running cluster: the offsets of a group, a reset, a message sent again.
 
 use super::RocketMqCluster;
 use crate::brokers::rocketmq::format::properties;
@@ -9,18 +9,18 @@ use crate::error::{Error, Result};
 use crate::query::lookup::StoredMessage;
 use crate::stream::{GroupPosition, QueueReset};
 
-/// Code of a broker that leaves a reset to consumers, of a group that has none online.
+/// Answer of a broker that leaves a reset to the consumers of the group, none of which is online.
 const CONSUMER_NOT_ONLINE: i32 = 206;
 
-/// A broker that set nothing.
+/// The result for a broker that set no offset.
 fn failed(broker: &str, error: String) -> QueueReset {
     QueueReset { broker: broker.to_owned(), queue_id: None, before: None, after: None, error: Some(error) }
 }
 
 impl RocketMqCluster {
-    /// Where a group stands in a topic, as the brokers say now; what does not answer is left out.
-    pub(crate) async fn group_positions(&self, topic: &str, group: &str) -> Vec<GroupPosition> {
-        let mut places = Vec::new();
+    /// The offsets of a group in a topic, as the brokers report them now. Brokers that do not answer are left out.
+    pub(super) async fn group_positions(&self, topic: &str, group: &str) -> Vec<GroupPosition> {
+        let mut positions = Vec::new();
         for (name, broker) in self.brokers() {
             let address = broker.address.borrow().clone();
             let Ok(stats) = self.client.topic_stats(&address, topic).await else { continue };
@@ -29,7 +29,7 @@ impl RocketMqCluster {
                 let stored = offsets.offsets.iter().find(|stored| {
                     stored.topic == topic && stored.group == group && stored.queue_id == row.queue.queue_id
                 });
-                places.push(GroupPosition {
+                positions.push(GroupPosition {
                     broker: name.clone(),
                     queue_id: row.queue.queue_id,
                     consumer_offset: stored.map(|stored| stored.offset),
@@ -37,11 +37,11 @@ impl RocketMqCluster {
                 });
             }
         }
-        places
+        positions
     }
 
-    /// Sets a group back (or forward, with `force`) to a time in every queue of a topic; a negative one means its end.
-    pub(crate) async fn reset(
+    /// Resets a group to a time in every queue of a topic. A negative time means the end; `force` also moves forward.
+    pub(super) async fn reset(
         &self,
         topic: &str,
         group: &str,
@@ -58,7 +58,7 @@ impl RocketMqCluster {
         for (name, broker) in self.brokers() {
             let address = broker.address.borrow().clone();
             if !before.iter().any(|place| place.broker == name) {
-                // a broker without the topic has nothing to set; one that does not answer is told
+                // a broker without the topic has nothing to set; one that does not answer is reported
                 if let Err(error) = self.client.topic_stats(&address, topic).await
                     && error.code() != Some(response::TOPIC_NOT_EXIST)
                 {
@@ -81,7 +81,7 @@ impl RocketMqCluster {
                     error: None,
                 })),
                 Err(error) if error.code() == Some(CONSUMER_NOT_ONLINE) => {
-                    // such a broker leaves it to consumers; without any its offsets can be written
+                    // such a broker leaves the reset to consumers; while none is online its offsets can be written
                     for (_, queue_id, target) in targets.iter().filter(|(broker, ..)| *broker == name) {
                         let current = old(&name, *queue_id);
                         if !force && current.is_some_and(|current| current < *target) {
@@ -105,7 +105,7 @@ impl RocketMqCluster {
     }
 
     /// Sets a group to an offset of one queue.
-    pub(crate) async fn reset_queue(
+    pub(super) async fn reset_queue(
         &self,
         topic: &str,
         group: &str,
@@ -133,8 +133,8 @@ impl RocketMqCluster {
         Some(QueueReset { broker: broker.to_owned(), queue_id: Some(queue_id), before, after, error })
     }
 
-    /// Whether a topic can be sent to: brokers would make one that is missing.
-    pub(crate) async fn brokers_of(&self, topic: &str) -> Result<Vec<String>> {
+    /// The brokers on which a topic can be written. A missing topic is refused, because brokers would create it.
+    pub(super) async fn brokers_of(&self, topic: &str) -> Result<Vec<String>> {
         let mut failed = None;
         for name_server in &self.settings.name_servers {
             match self.client.topic_route(name_server, topic).await {
@@ -168,7 +168,7 @@ impl RocketMqCluster {
     }
 
     /// Sends a message again, to a topic that exists; returns its new offset id.
-    pub(crate) async fn send(
+    pub(super) async fn send(
         &self,
         address: &str,
         topic: &str,
@@ -192,7 +192,7 @@ impl RocketMqCluster {
     }
 }
 
-/// The properties of a copy: what belongs to the message, not to its way.
+/// The properties of a copy: those of the message itself, without those of its delivery.
 fn properties_of(message: &StoredMessage, unique_key: &str) -> String {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let mut kept: Vec<(String, String)> = message

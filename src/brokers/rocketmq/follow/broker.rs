@@ -1,6 +1,6 @@
-//! One broker for life: its stream, and the queues that are pulled into it.
+//! One broker, followed for the lifetime of the process: its stream, and the queues that are pulled into it.
 //!
-//! Topics and queues are looked at again and again, so new ones need no restart and removed ones end. Failures are
+//! Topics and queues are listed every `discover_every`, so new ones need no restart and removed ones end. Failures are
 //! explained, retried, and never end the process.
 
 use std::collections::{BTreeMap, HashMap};
@@ -28,18 +28,18 @@ use crate::lake::schema::SYSTEM_ROCKETMQ;
 use crate::lake::{Owner, StreamInfo, WriterLock};
 use crate::stream::{Backoff, Board, Gaps, Shared};
 
-/// Topics that an alarm names.
+/// Most topics that an alarm names.
 const MOST_TOPICS: usize = 10;
-/// Alarm of topics without the permission to read.
+/// Alarm about topics without the permission to read.
 const UNREADABLE: &str = "unreadable topics";
 
-/// Topic, queue, and where it ended.
+/// Topic, queue, and the place where the queue ended.
 type QueueEnd = (String, i32, Result<Option<QueuePlace>>);
 
 /// A broker that is followed.
 pub(super) struct BrokerFollower {
     pub(super) name: String,
-    /// Cluster it belongs to, as the name server says.
+    /// Cluster that it belongs to, according to the name server.
     pub(super) cluster: String,
     pub(super) settings: Arc<RocketMqSource>,
     pub(super) client: Client,
@@ -51,9 +51,9 @@ pub(super) struct BrokerFollower {
 /// The topics of a broker that are to be followed.
 #[derive(Default)]
 struct Topics {
-    /// Number of queues of each.
+    /// Number of queues of each topic.
     wanted: BTreeMap<String, i32>,
-    /// Those that nobody may read, with their permission.
+    /// Topics that nobody may read, with their permission.
     closed: Vec<(String, i32)>,
 }
 
@@ -65,7 +65,7 @@ struct Open {
 }
 
 impl BrokerFollower {
-    /// Follows until a stop is asked for.
+    /// Follows until a stop is requested.
     pub(super) async fn run(self) {
         let follow = &self.shared.config.follow;
         let mut backoff = Backoff::new(follow.retry_min, follow.retry_max);
@@ -84,7 +84,7 @@ impl BrokerFollower {
         self.board.problem("stopped", "the server is stopping".to_owned());
     }
 
-    /// One life of the stream: until a stop, or until it has to be opened anew.
+    /// One session of the stream: until a stop, or until it has to be reopened.
     async fn once(&self) -> Result<()> {
         let Open { inbox, offsets, _lock } = self.open().await?;
         let outcome = self.follow(&inbox, offsets).await;
@@ -145,7 +145,7 @@ impl BrokerFollower {
                 match self.topics().await {
                     Ok(Topics { wanted, closed }) => {
                         self.board.following(&inbox.address());
-                        self.tell_closed(&closed);
+                        self.report_closed(&closed);
                         if sampled.is_none_or(|sampled| sampled.elapsed() >= self.settings.progress_every) {
                             sampled = Some(Instant::now());
                             let topics: Vec<String> = wanted.keys().cloned().collect();
@@ -155,7 +155,7 @@ impl BrokerFollower {
                         }
                         self.reconcile(inbox, &wanted, &mut queues, &mut tasks, &offsets, &stop);
                     }
-                    Err(error) => self.tell_refusal(&error),
+                    Err(error) => self.report_refusal(&error),
                 }
             }
             tokio::select! {
@@ -164,7 +164,7 @@ impl BrokerFollower {
                 Some(ended) = tasks.join_next() => {
                     match ended {
                         Ok((topic, queue_id, Ok(place))) => {
-                            // a queue that comes back goes on where it was
+                            // a queue that comes back continues where it was
                             if let Some(place) = place {
                                 offsets.put(&topic, queue_id, place);
                             }
@@ -191,11 +191,11 @@ impl BrokerFollower {
         outcome
     }
 
-    /// Topics to be followed, with the number of their queues on this broker, and those that may not be read.
+    /// Topics to follow with the number of their queues on this broker, and topics that may not be read.
     async fn topics(&self) -> Result<Topics, RemoteError> {
         let address = self.address.borrow().clone();
         let configs: Vec<TopicConfig> = self.client.all_topic_configs(&address).await?;
-        // a topic named as its cluster or broker is one of the system
+        // a topic with the name of its cluster or broker belongs to the system
         let names = [self.name.as_str()];
         let clusters = [self.cluster.as_str()];
         let mut topics = Topics::default();
@@ -213,8 +213,8 @@ impl BrokerFollower {
         Ok(topics)
     }
 
-    /// Says which topics nobody may read: old brokers make those of dead letters so.
-    fn tell_closed(&self, closed: &[(String, i32)]) {
+    /// Reports the topics that nobody may read: old brokers create those of dead letters so.
+    fn report_closed(&self, closed: &[(String, i32)]) {
         metrics::gauge!("mqlake_follow_unreadable_topics", "source" => self.board.name())
             .set(closed.len() as f64);
         if closed.is_empty() {
@@ -240,8 +240,8 @@ impl BrokerFollower {
         );
     }
 
-    /// Says why the broker did not tell its topics.
-    fn tell_refusal(&self, error: &RemoteError) {
+    /// Reports why the broker did not list its topics.
+    fn report_refusal(&self, error: &RemoteError) {
         let what = format!("asking for topics: {error}");
         if self.board.status().problem.as_ref() != Some(&what) {
             tracing::warn!(broker = self.name, "{what}");
@@ -282,7 +282,7 @@ impl BrokerFollower {
                     client: self.client.clone(),
                     inbox: inbox.clone(),
                     stop: token,
-                    // the first question is for the last record
+                    // the first request asks for the last record
                     is_behind: true,
                     is_blind: false,
                     seen_from: None,

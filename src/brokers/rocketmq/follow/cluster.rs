@@ -1,4 +1,4 @@
-//! One cluster for life: which brokers it has, and at which addresses.
+//! One cluster, followed for the lifetime of the process: its brokers and their addresses.
 
 use std::sync::{Arc, PoisonError};
 
@@ -9,7 +9,7 @@ use super::{KnownBroker, RocketMqCluster};
 use crate::brokers::rocketmq::wire::client::RemoteError;
 use crate::stream::{Backoff, Board, Shared};
 
-/// Follows a cluster until a stop is asked for.
+/// Follows a cluster until a stop is requested.
 pub(super) async fn run(cluster: &RocketMqCluster, shared: &Shared) {
     let mut backoff = Backoff::new(shared.config.follow.retry_min, shared.config.follow.retry_max);
     let mut followers = JoinSet::new();
@@ -24,7 +24,7 @@ pub(super) async fn run(cluster: &RocketMqCluster, shared: &Shared) {
                     );
                 }
                 for broker in found {
-                    if let Some(follower) = meet(cluster, shared, &broker) {
+                    if let Some(follower) = remember(cluster, shared, &broker) {
                         followers.spawn(follower.run());
                     }
                 }
@@ -37,7 +37,7 @@ pub(super) async fn run(cluster: &RocketMqCluster, shared: &Shared) {
                 } else {
                     cluster.board.problem("waiting", what);
                 }
-                // what is known is followed on; brokers do not need the name server
+                // the brokers found before are still followed; that does not need the name server
                 tracing::warn!(cluster = cluster.settings.label(), "{error}");
                 backoff.next()
             }
@@ -51,7 +51,7 @@ pub(super) async fn run(cluster: &RocketMqCluster, shared: &Shared) {
     cluster.client.close().await;
 }
 
-/// A broker with the address to ask: the master's, else that of the first slave.
+/// A broker with the address to ask: that of the master, or else of the first slave.
 struct Found {
     name: String,
     cluster: String,
@@ -77,8 +77,8 @@ async fn discover(cluster: &RocketMqCluster) -> Result<Vec<Found>, RemoteError> 
     failed.map_or(Ok(Vec::new()), Err)
 }
 
-/// Takes note of a broker; a follower if it is new.
-fn meet(cluster: &RocketMqCluster, shared: &Shared, found: &Found) -> Option<BrokerFollower> {
+/// Remembers a broker; returns a follower if it is new.
+fn remember(cluster: &RocketMqCluster, shared: &Shared, found: &Found) -> Option<BrokerFollower> {
     let Found { name, cluster: of, address } = found;
     let mut brokers = cluster.brokers.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = brokers.get(name.as_str()) {

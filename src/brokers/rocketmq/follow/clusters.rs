@@ -1,4 +1,4 @@
-//! All configured clusters as one follower, and the orders that they take.
+//! All configured clusters as one follower, and the operator's orders to them.
 
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
@@ -11,12 +11,12 @@ use crate::query::lookup::StoredMessage;
 use crate::stream::{Follower, GroupPosition, Orders, QueueReset, Sender, Shared, SourceStatus};
 
 /// All configured clusters.
-pub(crate) struct Clusters(Vec<RocketMqCluster>);
+pub(in super::super) struct Clusters(Vec<RocketMqCluster>);
 
 impl Clusters {
     /// # Errors
     /// [`Error::Config`] if keys or certificates cannot be used.
-    pub(crate) fn new(config: &Config) -> Result<Clusters> {
+    pub(in super::super) fn new(config: &Config) -> Result<Clusters> {
         let clusters = config.rocketmq.iter().map(|settings| RocketMqCluster::new(settings, &config.follow));
         Ok(Clusters(clusters.collect::<Result<_>>()?))
     }
@@ -45,11 +45,11 @@ impl Follower for Clusters {
     }
 
     async fn group_positions(&self, topic: &str, group: &str) -> Vec<GroupPosition> {
-        let mut places = Vec::new();
+        let mut positions = Vec::new();
         for cluster in &self.0 {
-            places.extend(cluster.group_positions(topic, group).await);
+            positions.extend(cluster.group_positions(topic, group).await);
         }
-        places
+        positions
     }
 
     fn orders(&self) -> Option<&dyn Orders> {
@@ -102,7 +102,7 @@ impl Orders for Clusters {
     }
 }
 
-/// Sends messages to one topic, broker by broker in turn.
+/// Sends messages to one topic, to its brokers in rotation.
 struct TopicSender {
     cluster: RocketMqCluster,
     addresses: Vec<String>,

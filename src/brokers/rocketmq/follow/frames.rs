@@ -1,4 +1,4 @@
-//! What the spool holds of a RocketMQ broker: the payload of its frames.
+//! Payloads of the frames that the spool holds for a RocketMQ broker.
 //!
 //! | kind | payload |
 //! |---|---|
@@ -6,9 +6,9 @@
 //! | [`PROGRESS`] | JSON: a [`Sample`] |
 //! | [`PLACED`] | JSON: a [`Placed`] |
 //!
-//! A [`PULLED`] frame without records says that reading goes on elsewhere: over a hole. A [`PLACED`] frame says where
-//! reading goes on, and which record is the last one before: at offsets that are used again, or behind records that are
-//! stored already.
+//! A [`PULLED`] frame without records says that reading skips a gap. A [`PLACED`] frame says where reading continues
+//! and which record is the last one before that: where offsets are used again, or behind records that are stored
+//! already.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -21,17 +21,17 @@ use crate::stream::{Batch, Pending, Replay};
 
 /// Records of one queue.
 pub(super) const PULLED: u8 = 10;
-/// How far groups are, and what queues hold.
+/// Offsets of groups, and the bounds of queues.
 pub(super) const PROGRESS: u8 = 11;
-/// Where a queue goes on.
+/// Where reading of a queue continues.
 pub(super) const PLACED: u8 = 12;
 
-/// How far groups were at one moment.
+/// Offsets of groups, and the bounds of queues, at one time.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Sample {
     /// Epoch milliseconds.
     pub(super) time_ms: i64,
-    /// Groups that the broker knows.
+    /// Groups known to the broker.
     pub(super) groups: Vec<String>,
     /// Topic, group, queue, next offset.
     pub(super) offsets: Vec<(String, String, i32, i64)>,
@@ -39,7 +39,7 @@ pub(super) struct Sample {
     pub(super) queues: Vec<(String, i32, i64, i64)>,
 }
 
-/// Where reading of a queue goes on.
+/// Where reading of a queue continues.
 #[derive(Debug, Serialize, Deserialize)]
 struct Placed {
     topic: String,
@@ -47,7 +47,7 @@ struct Placed {
     place: QueuePlace,
 }
 
-/// That reading goes on at a place.
+/// The payload that says where reading of a queue continues.
 pub(super) fn placed(topic: &str, queue_id: i32, place: &QueuePlace) -> Result<Bytes> {
     let placed = Placed { topic: topic.to_owned(), queue_id, place: *place };
     serde_json::to_vec(&placed).map(Bytes::from).map_err(|error| Error::Invariant(error.to_string()))
@@ -58,7 +58,7 @@ fn parse_placed(payload: &[u8]) -> Result<Placed> {
         .map_err(|error| Error::Invariant(format!("the spool holds a damaged place of a queue: {error}")))
 }
 
-/// What a pull brought.
+/// The payload for the records of a pull.
 pub(super) fn pulled(topic: &str, queue_id: i32, next: i64, records: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(records.len() + topic.len() + 14);
     out.extend_from_slice(&u16::try_from(topic.len()).unwrap_or(u16::MAX).to_be_bytes());
@@ -96,7 +96,7 @@ impl Replay for RocketMqReplay {
     }
 }
 
-/// Replays a frame; returns the number of records in it that could not be used.
+/// Replays a frame; returns the number of its records that could not be used.
 fn replay_frame(replay: &mut RocketMqReplay, frame: &OwnedFrame) -> Result<u64> {
     match frame.kind {
         PULLED => {
@@ -162,7 +162,7 @@ fn add_sample(replay: &mut RocketMqReplay, position: u64, sample: &Sample) {
     }
 }
 
-/// Moves queue offsets as a frame says, without its rows.
+/// Moves queue offsets as a frame says, without making its rows.
 pub(super) fn follow_offsets(offsets: &mut QueueOffsets, frame: &OwnedFrame) {
     if frame.kind == PLACED
         && let Ok(Placed { topic, queue_id, place }) = parse_placed(&frame.payload)

@@ -1,4 +1,4 @@
-//! Where all queues of a broker put what they pulled: one stream, one spool, one place to tell troubles.
+//! Where all queues of a broker put what they pulled: one stream, one spool, one place to report problems.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::stream::{Board, Gaps, Pipeline};
 
 /// Name of the stream for operators.
 pub(super) const LOG: &str = "pulled";
-/// How long to wait for room in the spool.
+/// How long to wait before trying a full spool again.
 const FULL_PAUSE: Duration = Duration::from_millis(100);
-/// What a frame counts besides its payload.
+/// Bytes that a frame counts besides its payload.
 const FRAME_WEIGHT: u64 = 32;
-/// How far ahead the broker's clock can be before it is told: no zone and no drift comes to a day.
+/// How far ahead the broker's clock can be before it is reported: no time zone and no drift amounts to a day.
 const CLOCK_AHEAD_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Where the queues of a broker put what they receive.
@@ -37,12 +37,12 @@ pub(super) struct Inbox {
     pub(super) look_every: Duration,
     pub(super) retry: (Duration, Duration),
     pub(super) alarm_for: Duration,
-    /// Held while a frame gets its place in the stream.
+    /// Held while a frame gets its position in the stream.
     pub(super) placing: tokio::sync::Mutex<()>,
 }
 
 impl Inbox {
-    /// Keeps a payload: from then on it counts as received. Waits while the spool is full.
+    /// Appends a payload to the spool: from then on it counts as received. Waits while the spool is full.
     pub(super) async fn put(&self, kind: u8, payload: Bytes, stop: &CancellationToken) -> Result<()> {
         let _place = self.placing.lock().await;
         while !self.pipeline.has_room(payload.len()) {
@@ -65,12 +65,12 @@ impl Inbox {
         self.pipeline.append(kind, from, to, payload).await
     }
 
-    /// Where the broker is now.
+    /// Present address of the broker.
     pub(super) fn address(&self) -> String {
         self.address.borrow().clone()
     }
 
-    /// How long the broker may wait for a message.
+    /// How long the broker may hold a pull while there is no message.
     pub(super) fn wait(&self) -> Duration {
         self.wait
     }
@@ -85,7 +85,7 @@ impl Inbox {
         self.stream.to_string()
     }
 
-    /// How often topics are looked at.
+    /// How often topics are listed.
     pub(super) fn look_every(&self) -> Duration {
         self.look_every
     }
@@ -95,7 +95,7 @@ impl Inbox {
         self.pipeline.received()
     }
 
-    /// What is stored of the broker.
+    /// The stored messages of the broker.
     pub(super) fn stored(&self) -> &Stored {
         &self.stored
     }
@@ -105,7 +105,7 @@ impl Inbox {
         self.stored.wait_for(position, || self.board.visible_end(LOG), stop).await
     }
 
-    /// The broker answered a pull; the queue has so many messages more.
+    /// The broker answered a pull; the queue has `behind` more messages.
     pub(super) fn answered(&self, topic: &str, queue_id: i32, behind: i64) {
         self.board.answered(LOG);
         self.troubles.answered(topic, queue_id, behind);
@@ -129,20 +129,20 @@ impl Inbox {
         self.troubles.failed(topic, queue_id, what);
     }
 
-    /// Messages were gone before they could be read.
-    pub(super) fn hole(&self, gap: Gap) {
+    /// Messages were removed before they could be read.
+    pub(super) fn gap(&self, gap: Gap) {
         let what =
             format!("{}: offsets {} to {} were removed before they were read", gap.stream, gap.from, gap.to);
         self.board.event("holes", what, self.alarm_for);
         self.gaps.note(gap);
     }
 
-    /// Whether a time of the broker lies beyond all differences of clocks and zones.
+    /// Whether a time of the broker is further ahead than clocks and time zones can differ.
     pub(super) fn is_ahead(&self, time_ms: i64) -> bool {
         time_ms > chrono::Utc::now().timestamp_millis().saturating_add(CLOCK_AHEAD_MS)
     }
 
-    /// The broker's clock jumped: rows of that time are in partitions that retention does not reach for long.
+    /// The broker's clock jumped: rows of that time are in partitions that retention will not reach for a long time.
     pub(super) fn clock_is_ahead(&self, topic: &str, queue_id: i32, offset: i64, time_ms: i64) {
         let time = chrono::DateTime::from_timestamp_millis(time_ms)
             .map_or_else(|| format!("{time_ms} ms"), |time| time.to_rfc3339());
@@ -150,16 +150,16 @@ impl Inbox {
             "clock",
             format!(
                 "{}/{topic}/{queue_id}: the message at offset {offset} was stored at {time} by the broker's clock, more than \
-                 a day ahead of this server's; it is in the partition of that day, and the newest times that answers tell \
-                 are of then. Look at both clocks",
+                 a day ahead of this server's; it is in the partition of that day, and the newest times in answers are of \
+                 that day. Look at both clocks",
                 self.stream
             ),
             self.alarm_for,
         );
     }
 
-    /// Records that were read are not those of the queue any more; it ends at `end` now.
-    pub(super) fn went_back(&self, topic: &str, queue_id: i32, replaced: Range<i64>, end: i64) {
+    /// Records that were read are no longer in the queue, which now ends at `end`.
+    pub(super) fn truncated(&self, topic: &str, queue_id: i32, replaced: Range<i64>, end: i64) {
         let Range { start, end: reached } = replaced;
         let now = if end >= reached {
             "other records have their place".to_owned()

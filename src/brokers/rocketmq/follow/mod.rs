@@ -1,14 +1,15 @@
-//! Following running RocketMQ clusters.
+//! Follows running RocketMQ clusters.
 //!
 //! ```text
 //! name server ─► cluster ─► broker ─► queue, queue, … ─► spool ─► worker ─► hot rows ─► lake
 //! ```
 //!
-//! A [`cluster`] finds brokers, a [`broker`] finds its topics and pulls each [`queue`]. What all queues of a broker
-//! brought is one stream: its position counts what was received, and beside each commit is written how far every queue
-//! is. So thousands of queues need one transaction, and a restart asks for nothing twice.
+//! A [`cluster`] finds brokers, a [`broker`] finds its topics and pulls each [`queue`]. All queues of a broker form one
+//! stream: its position counts what was received, and the offsets of all queues are stored beside each commit. So
+//! thousands of queues need one transaction, and a restart requests nothing twice.
 //!
-//! It only reads: no heart-beat, no group, no committed offset. What an operator orders is in [`actions`].
+//! It only reads: no heart-beat, no group, no committed offset. It never ends the process and answers no queries. The
+//! orders of an operator are in [`actions`].
 
 mod actions;
 mod broker;
@@ -21,12 +22,12 @@ mod progress;
 mod queue;
 mod stored;
 mod troubles;
-mod went_back;
+mod truncated;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub(crate) use clusters::Clusters;
+pub(super) use clusters::Clusters;
 
 use super::wire::acl::Credentials;
 use super::wire::client::{Client, ClientSettings, Tls, TlsSettings};
@@ -38,20 +39,20 @@ use crate::stream::{Board, Shared, SourceStatus};
 
 /// A cluster that is followed.
 #[derive(Clone)]
-pub(crate) struct RocketMqCluster {
-    pub(super) settings: Arc<RocketMqSource>,
-    pub(super) client: Client,
-    /// State of the cluster as a whole, while no broker is known.
+struct RocketMqCluster {
+    settings: Arc<RocketMqSource>,
+    client: Client,
+    /// Status of the cluster as a whole, while no broker is known.
     board: Arc<Board>,
-    /// Brokers by name, with the address that is asked.
+    /// Brokers by name, with the address to ask.
     brokers: Arc<Mutex<BTreeMap<String, KnownBroker>>>,
 }
 
 /// A broker that was found.
 #[derive(Clone)]
-pub(super) struct KnownBroker {
-    pub(super) board: Arc<Board>,
-    pub(super) address: tokio::sync::watch::Sender<String>,
+struct KnownBroker {
+    board: Arc<Board>,
+    address: tokio::sync::watch::Sender<String>,
 }
 
 impl RocketMqCluster {
@@ -59,7 +60,7 @@ impl RocketMqCluster {
     ///
     /// # Errors
     /// [`Error::Config`] if keys or certificates cannot be used.
-    pub(crate) fn new(settings: &RocketMqSource, follow: &config::Follow) -> Result<RocketMqCluster> {
+    fn new(settings: &RocketMqSource, follow: &config::Follow) -> Result<RocketMqCluster> {
         let config = |what: String| Error::Config(format!("rocketmq `{}`: {what}", settings.label()));
         let credentials = match (&settings.access_key, &settings.secret_key) {
             (Some(access), Some(secret)) => {
@@ -83,7 +84,7 @@ impl RocketMqCluster {
             connect_timeout: follow.connect_timeout,
             request_timeout: settings.request_timeout,
             max_frame: usize::try_from(follow.max_frame.as_u64()).unwrap_or(usize::MAX),
-            // every queue keeps a pull waiting
+            // every queue keeps one pull waiting
             max_in_flight: 64 * 1024,
             header_type: if settings.compact_headers { HeaderType::Compact } else { HeaderType::Json },
             credentials,
@@ -98,8 +99,8 @@ impl RocketMqCluster {
         })
     }
 
-    /// Follows until a stop is asked for.
-    pub(crate) async fn run(self, shared: Shared) {
+    /// Follows until a stop is requested.
+    async fn run(self, shared: Shared) {
         cluster::run(&self, &shared).await;
     }
 
@@ -107,8 +108,8 @@ impl RocketMqCluster {
         self.brokers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The brokers as they are now, or the cluster if none is known.
-    pub(crate) fn status(&self) -> Vec<SourceStatus> {
+    /// Status of the brokers, or of the cluster while no broker is known.
+    fn status(&self) -> Vec<SourceStatus> {
         let brokers = self.brokers();
         if brokers.is_empty() {
             return vec![self.board.status()];
@@ -116,8 +117,8 @@ impl RocketMqCluster {
         brokers.values().map(|broker| broker.board.status()).collect()
     }
 
-    /// Why a broker lets nothing be followed, if one refuses who is asking.
-    pub(crate) fn refusal(&self) -> Option<String> {
+    /// Why a broker lets nothing be followed, if one refuses the credentials.
+    fn refusal(&self) -> Option<String> {
         let brokers = self.brokers();
         match brokers.is_empty() {
             true => self.board.refusal(),
@@ -128,8 +129,8 @@ impl RocketMqCluster {
         }
     }
 
-    /// Whether every broker follows or says why not.
-    pub(crate) fn is_explained(&self) -> bool {
+    /// Whether every broker is being followed or says why not.
+    fn is_explained(&self) -> bool {
         let brokers = self.brokers();
         match brokers.is_empty() {
             true => self.board.is_explained(),

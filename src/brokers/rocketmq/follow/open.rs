@@ -1,4 +1,5 @@
-//! Opening the stream of a broker: what the tables have, read either way, and a replay that goes on behind it.
+//! Opens the stream of a broker: finds what the tables hold from an import or from following, and starts a replay
+//! behind it.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use crate::error::Result;
 use crate::lake::StreamId;
 use crate::stream::{Board, Pipeline, Replay, Shared, is_uneven, lowest, spool_folder};
 
-/// Opens what is pulled from a RocketMQ broker; returns how far its queues were read, without what is spooled.
+/// Opens the stream of pulled records; returns the queue offsets that the tables have, without what is spooled.
 pub(super) async fn pulled(
     shared: &Shared,
     source: &RocketMqSource,
@@ -24,11 +25,11 @@ pub(super) async fn pulled(
     let at_lowest = lowest(&tables).and_then(|position| states.get(&position));
     let mut offsets = at_lowest.map(|offsets| (**offsets).clone()).unwrap_or_default();
     if let Some(position) = lowest(&imported_tables) {
-        // an import has read these queues further, or alone
+        // an import has read these queues further, or is the only one that read them
         let other = QueueOffsets::from_bytes(&lake.state(&imported, position).await?)?;
-        offsets.go_on_after(&other, position);
+        offsets.merge_progress(&other, position);
     }
-    // queues are pulled from the lowest place on: what stands further has more already
+    // queues are pulled from the lowest place on; tables that stand further have more already
     let imports = lake.states_at(&imported, &imported_tables).await?;
     let mut floors: [TableFloor; 5] = Default::default();
     for ((floor, table), imported) in floors.iter_mut().zip(&tables).zip(&imported_tables) {
@@ -48,7 +49,7 @@ pub(super) async fn pulled(
     let begin = offsets.clone();
     let replay = move |is_spooled: bool| -> Box<dyn Replay> {
         if !is_spooled {
-            // positions of what is received again say nothing about what tables have; offsets of queues do
+            // positions of what is received again say nothing about what the tables have; queue offsets do
             floors.iter_mut().for_each(|floor| floor.position = 0);
         }
         Box::new(RocketMqReplay::new(settings, floors, begin))

@@ -1,4 +1,4 @@
-//! Samples of how far groups are, so that backlog has a history.
+//! Samples of the offsets of groups, so that backlog has a history.
 
 use super::frames::{PROGRESS, Sample};
 use super::inbox::Inbox;
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// Takes one sample of a broker and puts it into the stream.
 ///
 /// # Errors
-/// Of what is received only; what the broker refuses is left out and told.
+/// Only those of the spool. What the broker refuses is left out and logged.
 pub(super) async fn sample(
     client: &Client,
     inbox: &Inbox,
@@ -16,7 +16,7 @@ pub(super) async fn sample(
     stop: &tokio_util::sync::CancellationToken,
 ) -> Result<()> {
     let address = inbox.address();
-    let told = |error: &RemoteError| tracing::warn!(broker = inbox.stream(), %error, "no sample of progress");
+    let warn = |error: &RemoteError| tracing::warn!(broker = inbox.stream(), %error, "no sample of progress");
     let mut sample = Sample { time_ms: chrono::Utc::now().timestamp_millis(), ..Sample::default() };
     match client.all_offsets(&address).await {
         Ok(all) => {
@@ -26,7 +26,7 @@ pub(super) async fn sample(
                 .map(|stored| (stored.topic, stored.group, stored.queue_id, stored.offset))
                 .collect();
         }
-        Err(error) => told(&error),
+        Err(error) => warn(&error),
     }
     if let Ok(groups) = client.group_configs(&address).await {
         sample.groups = groups.into_iter().map(|group| group.name).collect();
@@ -41,7 +41,7 @@ pub(super) async fn sample(
             ),
             Err(error) if error.is_not_found() || error.is_permission() => {}
             Err(error) => {
-                told(&error);
+                warn(&error);
                 break;
             }
         }

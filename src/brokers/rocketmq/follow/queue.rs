@@ -1,12 +1,12 @@
-//! One queue: pulled from where it stands, for as long as the broker has it.
+//! One queue, pulled from its place on for as long as the broker has it.
 //!
-//! Offsets are compared with what is expected, whatever the answer's code: what is missing is a hole, and a hole is
-//! shown and written down.
+//! Offsets are compared with what is expected, whatever the answer's code. Missing offsets are a gap, which is reported
+//! and stored.
 //!
 //! **SAME-RECORD**: nothing that a pull brings is kept before the last record read was seen at its place, the same in
-//! position, time and content. A broker that lost the end of its log, or a topic that was made anew, uses offsets
-//! again; producers may have gone past the place of this queue before it asks. Then [`super::went_back`] finds out where
-//! reading has to go on.
+//! position, time and content. A broker that lost the end of its log, or a topic that was recreated, uses offsets
+//! again, and producers may have passed the place of this queue before it asks. Then [`super::truncated`] finds where
+//! reading has to resume.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,47 +27,47 @@ use crate::error::Error;
 use crate::lake::Gap;
 use crate::stream::Backoff;
 
-/// Messages asked for at once; brokers give no more.
+/// Messages requested at once; brokers return no more.
 const MOST_MESSAGES: u16 = 32;
 
 /// A queue that is pulled.
 pub(super) struct QueueFollower {
     pub(super) topic: String,
     pub(super) queue_id: i32,
-    /// Where it stands; `None` if nothing was read of it yet.
+    /// The place reached; `None` if nothing was read of the queue yet.
     pub(super) place: Option<QueuePlace>,
     pub(super) client: Client,
     pub(super) inbox: Arc<Inbox>,
-    /// Cancelled when the queue is gone or nothing more is to be received.
+    /// Cancelled when the queue is removed or receiving stops.
     pub(super) stop: CancellationToken,
-    /// Whether more is known to be there: then the last record is asked for together with what comes after it.
+    /// Whether more messages are known to be there. Then the last record is requested together with what follows it.
     pub(super) is_behind: bool,
-    /// Whether the last record, or one behind it, cannot be read, and so not be compared.
+    /// Whether the last record, or one behind it, cannot be read and so cannot be compared.
     pub(super) is_blind: bool,
-    /// End of the stream when reading went back: what is to be compared is visible from there on.
+    /// End of the stream when reading was rewound: from there on the records to compare with are visible.
     pub(super) seen_from: Option<u64>,
 }
 
-/// What a pull means for the place of a queue.
+/// What an answer to a pull means for the place of a queue.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
-    /// Records from `first` to `next`; before `first` there may be a hole.
+    /// Records from `first` to `next`; there may be a gap before `first`.
     Records { first: i64, next: i64 },
     /// Nothing yet.
     End,
-    /// Offsets up to this one are gone.
-    Hole { to: i64 },
-    /// The queue ends before the offset that was asked for.
+    /// Offsets below `to` were removed.
+    Gap { to: i64 },
+    /// The queue ends before the requested offset.
     Shorter,
 }
 
 fn judge(asked: i64, pull: &Pull, first: Option<i64>) -> Step {
     match (pull.status, first) {
         (PullStatus::Found, Some(first)) => Step::Records { first, next: pull.next.max(first + 1) },
-        // an old broker says 0 for the next offset while the first message is there: the end is what counts
+        // an old broker says 0 for the next offset while the first message is there, so the end decides
         (PullStatus::OffsetMoved, _) if pull.max < asked => Step::Shorter,
         (PullStatus::NotFound, _) => Step::End,
-        _ if pull.next > asked => Step::Hole { to: pull.next },
+        _ if pull.next > asked => Step::Gap { to: pull.next },
         _ => Step::End,
     }
 }
@@ -75,27 +75,27 @@ fn judge(asked: i64, pull: &Pull, first: Option<i64>) -> Step {
 /// What became of the last record of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Last {
-    /// It is there; so many bytes of the answer.
+    /// It is there, and takes so many bytes of the answer.
     Same(usize),
-    /// Retention removed it, so far as can be told.
+    /// Retention removed it, as far as the answer shows.
     Removed,
     /// What is there cannot be read.
     Unreadable,
-    /// Another record has its place.
+    /// Another record is at its place.
     Another,
-    /// The queue ends before it, says a master.
+    /// A master says that the queue ends before it.
     Shorter,
     /// The queue seems to end before it.
     PerhapsShorter,
-    /// Nothing can be told: a slave that is behind.
+    /// The answer does not say: it is from a slave that is behind.
     Unknown,
 }
 
-/// What an answer to a pull from the last record on says of it.
+/// What an answer to a pull from the last record on says about that record.
 pub(super) fn judge_last(place: &QueuePlace, asked: i64, pull: &Pull) -> Last {
     match records(&pull.body).next() {
         Some(Ok(record)) if place.is_last(&record) => Last::Same(record.size()),
-        // a later record of the same log: those before it are gone
+        // a later record of the same log: those before it were removed
         Some(Ok(record)) if record.queue_offset > asked && record.position > place.physical => Last::Removed,
         Some(Ok(_)) => Last::Another,
         Some(Err(_)) => Last::Unreadable,
@@ -103,7 +103,7 @@ pub(super) fn judge_last(place: &QueuePlace, asked: i64, pull: &Pull) -> Last {
         None => match pull.status {
             PullStatus::OffsetMoved if pull.max <= asked => Last::Shorter,
             PullStatus::NotFound if pull.max <= asked => Last::PerhapsShorter,
-            // all that is left from there on is being removed
+            // the records from there on are being removed
             PullStatus::RetryImmediately if pull.next > asked => Last::Removed,
             _ => Last::Unknown,
         },
@@ -111,10 +111,10 @@ pub(super) fn judge_last(place: &QueuePlace, asked: i64, pull: &Pull) -> Last {
 }
 
 impl QueueFollower {
-    /// Pulls until it is told to stop; returns where it stands then.
+    /// Pulls until a stop is requested; returns the place reached.
     ///
     /// # Errors
-    /// Of what is received only: those of the broker are explained and tried again.
+    /// Only those of the spool: errors of the broker are reported, and the pull is repeated.
     pub(super) async fn run(mut self) -> Result<Option<QueuePlace>, Error> {
         let settings = self.inbox.retry();
         let mut backoff = Backoff::new(settings.0, settings.1);
@@ -132,15 +132,15 @@ impl QueueFollower {
                 // an answer without progress that came at once, as a slave gives it
                 Ok(false) => backoff.next(),
                 Err(Failure::Stopped) => break,
-                Err(Failure::Own(error)) => return Err(error),
+                Err(Failure::Internal(error)) => return Err(error),
                 Err(Failure::Lookup(error)) => {
                     let what = format!("comparing with what is stored: {error}");
                     self.inbox.failed(&self.topic, self.queue_id, what);
                     backoff.next()
                 }
                 Err(Failure::Remote(error)) => {
-                    // a topic that was removed ends this queue at a next look at the broker's topics; one that was made
-                    // anew meanwhile, or that the broker has not loaded yet, is asked for again
+                    // a topic that was removed ends this queue when the broker's topics are listed next. One that was
+                    // recreated meanwhile, or that the broker has not loaded yet, is requested again
                     let is_gone_for = gone_since.filter(|_| is_gone(&error)).map(|since| since.elapsed());
                     if !is_gone(&error) || is_gone_for.is_some_and(|time| time > self.inbox.look_every() * 2)
                     {
@@ -160,13 +160,13 @@ impl QueueFollower {
         Ok(self.place)
     }
 
-    /// Offset of the last record, if it can be asked for.
+    /// Offset of the last record, if it can be requested.
     fn comparable(&self) -> Option<(QueuePlace, i64)> {
         let place = self.place.filter(|_| !self.is_blind)?;
         Some((place, place.last_offset()?))
     }
 
-    /// One step; `false` if it brought nothing although the broker did not wait.
+    /// One step; `false` if it made no progress although the broker did not wait.
     async fn pull_once(&mut self) -> Result<bool, Failure> {
         match self.comparable() {
             Some((place, last)) if self.is_behind => self.pull_from_last(&place, last).await,
@@ -174,7 +174,7 @@ impl QueueFollower {
         }
     }
 
-    /// Pulls the last record and what comes after it in one answer.
+    /// Pulls the last record and what follows it in one answer.
     async fn pull_from_last(&mut self, place: &QueuePlace, last: i64) -> Result<bool, Failure> {
         let pull = self.pull(last, MOST_MESSAGES, Duration::ZERO).await?;
         match judge_last(place, last, &pull) {
@@ -182,7 +182,7 @@ impl QueueFollower {
                 let rest = Pull { body: pull.body.slice(size..), ..pull };
                 self.take(place.next, &rest).await
             }
-            // the last record alone fills an answer, it is the last of all, or nobody has it
+            // the last record alone fills an answer, nothing follows it, or it was removed
             Last::Same(_) | Last::Removed => {
                 self.is_behind = false;
                 Ok(true)
@@ -191,13 +191,14 @@ impl QueueFollower {
         }
     }
 
-    /// Pulls what comes after the last record, waiting for it at the end, then looks whether the last record is there.
+    /// Pulls what follows the last record, waiting for it at the end of the queue, then checks that the last record is
+    /// there.
     async fn pull_next(&mut self) -> Result<bool, Failure> {
-        // of a queue that was never read the broker says where it begins; asking for that needs further rights
+        // if the queue was never read, the broker says where it begins; asking for that would need further rights
         let asked = self.place.map_or(0, |place| place.next);
         let pull = self.pull(asked, MOST_MESSAGES, self.inbox.wait()).await?;
         if judge(asked, &pull, None) == Step::Shorter {
-            return self.go_back(&pull).await;
+            return self.rewind(&pull).await;
         }
         if let Some((place, last)) = self.comparable() {
             let check = self.pull(last, 1, Duration::ZERO).await?;
@@ -207,16 +208,16 @@ impl QueueFollower {
                 verdict => return self.without_last(verdict, &check).await,
             }
         }
-        // without the last record its place has to do: a log only grows
+        // without the last record its position has to do: a log only grows
         let physical = self.place.map_or(-1, |place| place.physical);
         let first = records(&pull.body).flatten().next();
         if first.is_some_and(|first| physical >= 0 && first.position <= physical) {
-            return self.go_back(&pull).await;
+            return self.rewind(&pull).await;
         }
         self.take(asked, &pull).await
     }
 
-    /// Goes on where the last record was not found.
+    /// Continues where the last record was not found.
     async fn without_last(&mut self, verdict: Last, pull: &Pull) -> Result<bool, Failure> {
         match verdict {
             Last::Same(_) | Last::Removed => Ok(true),
@@ -224,12 +225,12 @@ impl QueueFollower {
                 self.is_blind = true;
                 Ok(true)
             }
-            Last::Another | Last::Shorter => self.go_back(pull).await,
+            Last::Another | Last::Shorter => self.rewind(pull).await,
             Last::PerhapsShorter => {
-                // one offset further a master says that there is no such offset; a slave only that it has nothing
+                // for the next offset a master says that it does not exist; a slave only says that it has nothing
                 let beyond = self.pull(pull.max.saturating_add(1), 1, Duration::ZERO).await?;
                 match beyond.status {
-                    PullStatus::OffsetMoved if beyond.max == pull.max => self.go_back(pull).await,
+                    PullStatus::OffsetMoved if beyond.max == pull.max => self.rewind(pull).await,
                     _ => Ok(false),
                 }
             }
@@ -237,22 +238,22 @@ impl QueueFollower {
         }
     }
 
-    /// Takes what a pull brought, the place being proved.
+    /// Takes the records of a pull; the place has been verified.
     async fn take(&mut self, asked: i64, pull: &Pull) -> Result<bool, Failure> {
         let first = records(&pull.body).flatten().next().map(|record| record.queue_offset);
         let mut is_progress = true;
         match judge(asked, pull, first) {
             Step::Records { first, next } => {
-                self.note_hole(asked, first);
-                for (from, to) in holes_within(&pull.body, next) {
-                    self.tell_hole(from, to);
+                self.note_gap(asked, first);
+                for (from, to) in gaps_within(&pull.body, next) {
+                    self.report_gap(from, to);
                 }
                 self.put(next, &pull.body).await?;
             }
             // the broker waited, unless it is a slave
             Step::End | Step::Shorter => is_progress = pull.status == PullStatus::NotFound,
-            Step::Hole { to } => {
-                self.note_hole(asked, to);
+            Step::Gap { to } => {
+                self.note_gap(asked, to);
                 self.put_frame(PULLED, pulled(&self.topic, self.queue_id, to, &[])).await?;
                 self.place = Some(QueuePlace { next: to, ..self.place.unwrap_or_default() });
             }
@@ -273,14 +274,14 @@ impl QueueFollower {
             wait,
         };
         let address = self.inbox.address();
-        // only waiting for the broker is cut short: what has arrived is kept, or the place would be wrong
+        // only waiting for the broker is cut short: an answer that has arrived is kept, or the place would be wrong
         tokio::select! {
             pull = self.client.pull(&address, &request) => Ok(pull?),
             () = self.stop.cancelled() => Err(Failure::Stopped),
         }
     }
 
-    /// Keeps the records of an answer and moves the place behind them.
+    /// Stores the records of an answer and moves the place behind them.
     async fn put(&mut self, next: i64, body: &Bytes) -> Result<(), Failure> {
         let place = self.place.unwrap_or_default();
         let mut walk = records(body);
@@ -316,20 +317,20 @@ impl QueueFollower {
     }
 
     pub(super) async fn put_frame(&self, kind: u8, payload: Bytes) -> Result<(), Failure> {
-        self.inbox.put(kind, payload, &self.stop).await.map_err(Failure::Own)
+        self.inbox.put(kind, payload, &self.stop).await.map_err(Failure::Internal)
     }
 
-    /// Shows that offsets were gone before they could be read; nothing was read before the first.
-    fn note_hole(&self, asked: i64, first: i64) {
+    /// Reports a gap before the first record of an answer, unless nothing was read of the queue before.
+    fn note_gap(&self, asked: i64, first: i64) {
         let was_read = self.place.is_some_and(|place| place.physical >= 0);
         if first > asked && was_read {
-            self.tell_hole(asked, first);
+            self.report_gap(asked, first);
         }
     }
 
-    fn tell_hole(&self, from: i64, to: i64) {
+    fn report_gap(&self, from: i64, to: i64) {
         let number = |offset: i64| u64::try_from(offset).unwrap_or(0);
-        self.inbox.hole(Gap {
+        self.inbox.gap(Gap {
             stream: format!("{}/{}/{}", self.inbox.stream(), self.topic, self.queue_id),
             from: number(from),
             to: number(to),
@@ -337,10 +338,10 @@ impl QueueFollower {
     }
 }
 
-/// Offsets that are missing between the records of an answer, and between the last and where the next answer begins.
-fn holes_within(body: &[u8], next: i64) -> Vec<(i64, i64)> {
+/// Offsets that are missing between the records of an answer, and between the last record and the next answer.
+fn gaps_within(body: &[u8], next: i64) -> Vec<(i64, i64)> {
     let mut holes = Vec::new();
-    // of a batch that does not say how many messages it has nothing is expected after it
+    // a batch that does not say how many messages it has leaves the next offset open
     let mut expected: Option<i64> = None;
     for record in records(body).flatten() {
         if let Some(expected) = expected.filter(|expected| *expected < record.queue_offset) {
@@ -358,15 +359,15 @@ fn holes_within(body: &[u8], next: i64) -> Vec<(i64, i64)> {
     holes
 }
 
-/// Why a pull brought nothing.
+/// Why a pull made no progress.
 pub(super) enum Failure {
-    /// The broker or the way to it.
+    /// The broker failed, or the connection to it.
     Remote(RemoteError),
-    /// What is stored cannot be compared with at present.
+    /// The stored messages cannot be read for comparison at present.
     Lookup(Error),
-    /// What was received cannot be kept.
-    Own(Error),
-    /// Nothing more is to be received.
+    /// The spool cannot take what was received.
+    Internal(Error),
+    /// Receiving has stopped.
     Stopped,
 }
 
@@ -378,7 +379,7 @@ impl From<RemoteError> for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        Failure::Own(error)
+        Failure::Internal(error)
     }
 }
 
@@ -409,11 +410,11 @@ mod tests {
                 Step::Records { first: 10, next: 12 },
             ),
             ("the end", 8, pull(NotFound, 8, 0, 8), None, Step::End),
-            ("removed, nothing left", 5, pull(RetryImmediately, 20, 0, 20), None, Step::Hole { to: 20 }),
-            ("removed and trimmed", 5, pull(OffsetMoved, 10, 10, 20), None, Step::Hole { to: 10 }),
+            ("removed, nothing left", 5, pull(RetryImmediately, 20, 0, 20), None, Step::Gap { to: 20 }),
+            ("removed and trimmed", 5, pull(OffsetMoved, 10, 10, 20), None, Step::Gap { to: 10 }),
             ("a slave out of range", 5, pull(RetryImmediately, 5, 0, 3), None, Step::End),
-            ("made anew", 50, pull(OffsetMoved, 3, 0, 3), None, Step::Shorter),
-            ("made anew, of an old broker", 50, pull(OffsetMoved, 0, 0, 3), None, Step::Shorter),
+            ("recreated", 50, pull(OffsetMoved, 3, 0, 3), None, Step::Shorter),
+            ("recreated, an old broker", 50, pull(OffsetMoved, 0, 0, 3), None, Step::Shorter),
             ("emptied", 50, pull(OffsetMoved, 0, 0, 0), None, Step::Shorter),
         ];
         for (what, asked, pull, first, step) in cases {
@@ -443,7 +444,7 @@ mod tests {
             ("another time", found(&record(9, 900, 60)), Last::Another),
             ("another place", found(&record(9, 850, 60)), Last::Another),
             ("removed in silence", found(&record(12, 1200, 60)), Last::Removed),
-            ("of a log made anew", found(&record(12, 700, 60)), Last::Another),
+            ("of a recreated log", found(&record(12, 700, 60)), Last::Another),
             ("removed and trimmed", pull(OffsetMoved, 12, 12, 20), Last::Removed),
             ("nothing left", pull(RetryImmediately, 20, 0, 20), Last::Removed),
             ("cut off", pull(OffsetMoved, 4, 0, 4), Last::Shorter),
@@ -460,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn holes_within_an_answer() {
+    fn gaps_within_an_answer() {
         let body = |offsets: &[i64]| {
             let mut body = Vec::new();
             for offset in offsets {
@@ -468,9 +469,9 @@ mod tests {
             }
             body
         };
-        assert_eq!(holes_within(&body(&[5, 6, 7]), 8), []);
-        assert_eq!(holes_within(&body(&[5, 8, 9]), 10), [(6, 8)]);
-        assert_eq!(holes_within(&body(&[5, 6]), 12), [(7, 12)]);
-        assert_eq!(holes_within(&[], 12), []);
+        assert_eq!(gaps_within(&body(&[5, 6, 7]), 8), []);
+        assert_eq!(gaps_within(&body(&[5, 8, 9]), 10), [(6, 8)]);
+        assert_eq!(gaps_within(&body(&[5, 6]), 12), [(7, 12)]);
+        assert_eq!(gaps_within(&[], 12), []);
     }
 }

@@ -1,8 +1,8 @@
-//! What is stored of a broker's queues, asked where a queue is read a second time.
+//! The stored messages of a broker's queues, for comparison where a queue is read again.
 //!
 //! A broker that lost the end of its log, or all of it, writes other records at offsets that were read before, and may
-//! show again what it seemed to have lost. Each record that is read again is compared with those stored at its offset;
-//! so what is the same stays single, and what is another is kept beside. Nothing here changes anything.
+//! show records again that it seemed to have lost. Each record that is read again is compared with those stored at its
+//! offset: the same record is stored once, and another one is stored beside it. Nothing here changes anything.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,16 +17,16 @@ use crate::lake::schema::{MESSAGE, SYSTEM_ROCKETMQ};
 use crate::query::Catalog;
 use crate::query::lookup::{Mark, marks};
 
-/// Questions at the same time: a broker that was made anew sends all its queues here at once.
+/// Most lookups at the same time: a broker that was recreated sends all its queues here at once.
 const MOST_AT_ONCE: usize = 4;
-/// How often to look whether what was received is visible.
+/// How often to check whether what was received is visible.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The stored messages of one broker.
 pub(super) struct Stored {
     catalog: Arc<Catalog>,
     broker: String,
-    turns: Semaphore,
+    permits: Semaphore,
 }
 
 /// What is stored at some offsets of a queue.
@@ -37,13 +37,16 @@ pub(super) struct Known {
 
 impl Stored {
     pub(super) fn new(catalog: Arc<Catalog>, broker: String) -> Stored {
-        Stored { catalog, broker, turns: Semaphore::new(MOST_AT_ONCE) }
+        Stored { catalog, broker, permits: Semaphore::new(MOST_AT_ONCE) }
     }
 
-    /// What is stored at these offsets, of what queries can see.
+    /// The records stored at these offsets, as far as queries can see them.
     pub(super) async fn at(&self, topic: &str, queue_id: i32, offsets: Vec<i64>) -> Result<Known> {
-        let _turn =
-            self.turns.acquire().await.map_err(|_| Error::Invariant("no turns are left".to_owned()))?;
+        let _permit = self
+            .permits
+            .acquire()
+            .await
+            .map_err(|_| Error::Invariant("the semaphore is closed".to_owned()))?;
         let pinned = self.catalog.pin();
         let table = pinned.table(&MESSAGE)?;
         let queue = (self.broker.as_str(), topic, queue_id);
@@ -70,7 +73,7 @@ impl Stored {
 }
 
 impl Known {
-    /// Whether this very record is stored.
+    /// Whether exactly this record is stored.
     pub(super) fn has(&self, record: &Record<'_>) -> bool {
         self.marks.contains(&Mark {
             sequence: record.queue_offset,
@@ -80,7 +83,7 @@ impl Known {
         })
     }
 
-    /// Whether any record is stored at its offset.
+    /// Whether any record is stored at an offset.
     pub(super) fn has_offset(&self, offset: i64) -> bool {
         self.offsets.contains(&offset)
     }

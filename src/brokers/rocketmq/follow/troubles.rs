@@ -1,16 +1,16 @@
 //! What operators see of the queues of one broker: which of them fail and why, and how many messages are missing.
 //!
-//! Only told, never decided upon. The lag is known while every queue's is: not before each has answered, and not while
-//! one fails.
+//! This module reports and decides nothing. The lag of a broker is known while that of every queue is: not before each
+//! has answered, and not while one fails.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::stream::Board;
 
-/// Different failures that an alarm shows.
+/// Most failures that an alarm shows.
 const MOST_FAILURES: usize = 5;
-/// Queues that an alarm names for each.
+/// Most queues that an alarm names for each failure.
 const MOST_NAMES: usize = 5;
 
 /// The queues of a broker.
@@ -24,13 +24,13 @@ type Name = (String, i32);
 
 #[derive(Default)]
 struct Queues {
-    /// Messages that each queue has more than was received, where that is known.
+    /// Messages in each queue beyond what was received, where that is known.
     behind: HashMap<Name, Option<u64>>,
     /// Queues whose lag is not known.
     unknown: usize,
-    /// Sum of those that are.
+    /// Sum of the lags that are known.
     sum: u64,
-    /// Why queues cannot be pulled, with a number that grows.
+    /// Why queues cannot be pulled, each with a number that grows.
     failing: BTreeMap<Name, (u64, String)>,
     failures: u64,
 }
@@ -68,7 +68,7 @@ impl Queues {
         let mut failures: Vec<_> = by_text.into_iter().collect();
         failures.sort_by_key(|(_, (newest, _))| std::cmp::Reverse(*newest));
         let mut shown: Vec<String> =
-            failures.iter().take(MOST_FAILURES).map(|(text, (_, names))| told(names, text)).collect();
+            failures.iter().take(MOST_FAILURES).map(|(text, (_, names))| shown(names, text)).collect();
         let more = failures.len().saturating_sub(MOST_FAILURES);
         if more > 0 {
             shown.push(format!("and {more} other failures"));
@@ -78,7 +78,7 @@ impl Queues {
 }
 
 /// `order/0, order/1 and 3 more: why`.
-fn told(names: &[&Name], text: &str) -> String {
+fn shown(names: &[&Name], text: &str) -> String {
     let named: Vec<String> =
         names.iter().take(MOST_NAMES).map(|(topic, queue_id)| format!("{topic}/{queue_id}")).collect();
     let more = match names.len().saturating_sub(MOST_NAMES) {
@@ -107,7 +107,7 @@ impl Troubles {
         }
     }
 
-    /// A queue is asked for from now on.
+    /// A queue is pulled from now on.
     pub(super) fn began(&self, topic: &str, queue_id: i32) {
         self.change(|queues| {
             queues.set(&(topic.to_owned(), queue_id), Some(None));
@@ -115,7 +115,7 @@ impl Troubles {
         });
     }
 
-    /// A queue is not asked for any more.
+    /// A queue is no longer pulled.
     pub(super) fn ended(&self, topic: &str, queue_id: i32) {
         let name = (topic.to_owned(), queue_id);
         self.change(|queues| {
@@ -124,7 +124,7 @@ impl Troubles {
         });
     }
 
-    /// A queue was answered and has so many messages more.
+    /// A queue was answered and has `behind` more messages.
     pub(super) fn answered(&self, topic: &str, queue_id: i32, behind: i64) {
         let name = (topic.to_owned(), queue_id);
         self.change(|queues| {

@@ -1,8 +1,8 @@
 //! Bodies as the application sent them: decompressed, with a hard limit (RocketMQ formats: body compression).
 //!
-//! The uncompressed size is stored nowhere, and sizes in stream headers are not believed: streams are decoded until
-//! they end or the limit is reached. A body that cannot be decoded is given as stored. Nothing here checks the CRC of
-//! the stored bytes, splits inner batches ([`super::inner_batch`]) or takes a body for text.
+//! The uncompressed size is stored nowhere, and sizes in stream headers are not trusted: streams are decoded until they
+//! end or the limit is reached. A body that cannot be decoded is returned as stored. Nothing here checks the CRC of the
+//! stored bytes, splits inner batches ([`super::inner_batch`]) or interprets a body as text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -54,7 +54,7 @@ pub struct BodySize {
     pub state: BodyState,
 }
 
-/// Decompresses bodies. Keeps its buffers and decoders, so one is worth having for many bodies.
+/// Decompresses bodies. It keeps its buffers and decoders, so use one for many bodies.
 #[derive(Default)]
 pub struct Decompressor {
     zlib: Option<Decompress>,

@@ -1,8 +1,8 @@
 //! The JSON files in the `config` folder of a store: topics, groups and offsets (RocketMQ formats: JSON files).
 //!
 //! Each decoder takes the bytes of one file. It never opens files and never looks for the `.bak` beside them. Unknown
-//! members are passed over, a missing table is an empty one, and an entry that cannot be what it should be is left
-//! out. A file that is empty or no JSON object is an error, so that the caller can turn to the backup.
+//! members are ignored, a missing table counts as empty, and an entry of the wrong shape is left out. A file that is
+//! empty or not a JSON object is an error, so that the caller can use the backup.
 
 use std::collections::BTreeMap;
 
@@ -20,25 +20,25 @@ pub const SUBSCRIPTION_GROUPS: &str = "subscriptionGroup.json";
 /// Name of the file with the progress of the delay levels, see [`delay_offsets`].
 pub const DELAY_OFFSETS: &str = "delayOffset.json";
 
-/// Why bytes are no configuration file.
+/// Why bytes are not a configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ConfigError {
-    /// They are no JSON.
+    /// They are not JSON.
     #[error(transparent)]
     Json(#[from] JsonError),
-    /// They are JSON, but no object.
+    /// They are JSON, but not an object.
     #[error("the JSON is no object")]
     NoObject,
 }
 
-/// What a group has taken of a topic.
+/// Progress of a group in a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     /// The topic, which can be a retry topic.
     pub topic: String,
     /// The group.
     pub group: String,
-    /// By queue: the queue offset to be consumed next. All below it were passed, which is no proof of success.
+    /// By queue: the queue offset to be consumed next. All below it were passed, which does not prove success.
     pub next_offsets: BTreeMap<i32, i64>,
 }
 
@@ -86,7 +86,7 @@ impl Topic {
     }
 }
 
-/// A consumer group as configured on a broker. What the file does not give has the broker's default.
+/// A consumer group as configured on a broker. Fields that the file does not have get the broker's default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionGroup {
     /// The name.
@@ -108,12 +108,12 @@ pub struct SubscriptionGroup {
 /// Decodes `consumerOffset.json`.
 ///
 /// # Errors
-/// [`ConfigError`] if the bytes are no JSON object.
+/// [`ConfigError`] if the bytes are not a JSON object.
 pub fn consumer_offsets(bytes: &[u8]) -> Result<ConsumerOffsets, ConfigError> {
     let root = object(bytes)?;
     let mut offsets = ConsumerOffsets::default();
     for (key, queues) in table(&root, "offsetTable") {
-        // A topic cannot contain the sign, a group of old brokers can.
+        // A topic cannot contain this character; a group of an old broker can.
         let Some((topic, group)) = key.as_str().and_then(|key| key.split_once('@')) else { continue };
         let (group, list) = match group.strip_suffix("@broadcast") {
             Some(group) => (group, &mut offsets.broadcasts),
@@ -128,7 +128,7 @@ pub fn consumer_offsets(bytes: &[u8]) -> Result<ConsumerOffsets, ConfigError> {
 /// Decodes `topics.json`, in the order of the file.
 ///
 /// # Errors
-/// [`ConfigError`] if the bytes are no JSON object.
+/// [`ConfigError`] if the bytes are not a JSON object.
 pub fn topics(bytes: &[u8]) -> Result<Vec<Topic>, ConfigError> {
     Ok(named_objects(&object(bytes)?, "topicConfigTable", |name, topic| Topic {
         name,
@@ -145,7 +145,7 @@ pub fn topics(bytes: &[u8]) -> Result<Vec<Topic>, ConfigError> {
 /// Decodes `subscriptionGroup.json`, in the order of the file.
 ///
 /// # Errors
-/// [`ConfigError`] if the bytes are no JSON object.
+/// [`ConfigError`] if the bytes are not a JSON object.
 pub fn subscription_groups(bytes: &[u8]) -> Result<Vec<SubscriptionGroup>, ConfigError> {
     Ok(named_objects(&object(bytes)?, "subscriptionGroupTable", |name, group| SubscriptionGroup {
         name,
@@ -162,7 +162,7 @@ pub fn subscription_groups(bytes: &[u8]) -> Result<Vec<SubscriptionGroup>, Confi
 /// next. Queue `level - 1` belongs to a level.
 ///
 /// # Errors
-/// [`ConfigError`] if the bytes are no JSON object.
+/// [`ConfigError`] if the bytes are not a JSON object.
 pub fn delay_offsets(bytes: &[u8]) -> Result<BTreeMap<i32, i64>, ConfigError> {
     let root = object(bytes)?;
     Ok(root.get("offsetTable").map(numbers).unwrap_or_default())
@@ -179,13 +179,13 @@ fn table<'a>(root: &'a Value, name: &str) -> &'a [(Value, Value)] {
     root.get(name).map(Value::entries).unwrap_or_default()
 }
 
-/// What `decode` makes of each entry of a table that has a name and is an object.
+/// Applies `decode` to each entry of a table that has a name and is an object.
 fn named_objects<T>(root: &Value, name: &str, decode: impl Fn(String, &Value) -> T) -> Vec<T> {
     let entries = table(root, name).iter().filter(|(_, value)| matches!(value, Value::Map(_)));
     entries.filter_map(|(key, value)| Some(decode(key_text(key)?, value))).collect()
 }
 
-/// A key as text. Names may consist of digits, which can stand there without quotes.
+/// A key as text. Names may consist of digits, which can appear there without quotes.
 fn key_text(key: &Value) -> Option<String> {
     match key {
         Value::Text(text) => Some(text.clone()),

@@ -1,6 +1,6 @@
 //! The file `checkpoint` of a store: how far a broker had flushed (RocketMQ formats: store directory).
 //!
-//! All of it lags behind what is really in the files. It never tells where the log ends.
+//! All of it lags behind the contents of the files. It never shows where the log ends.
 
 use thiserror::Error;
 
@@ -19,9 +19,9 @@ pub struct ShortCheckpoint(pub usize);
 pub struct Checkpoint {
     /// Store time of the last flushed record of the commit log, in milliseconds since the Unix epoch.
     pub commit_log_time_ms: i64,
-    /// The same of the consume queues.
+    /// The same for the consume queues.
     pub consume_queue_time_ms: i64,
-    /// The same of the index, set when an index file is full.
+    /// The same for the index; set when an index file is full.
     pub index_time_ms: i64,
     /// Physical offset up to which the master had flushed.
     pub master_flushed_offset: i64,

@@ -1,8 +1,8 @@
-//! Items of the consume queues of RocketMQ (RocketMQ formats: ConsumeQueue, BatchConsumeQueue).
+//! Items of RocketMQ consume queues (RocketMQ formats: ConsumeQueue, BatchConsumeQueue).
 //!
-//! A queue is an array of items of fixed size that point into the commit log, spread over files that are named by
-//! the byte offset of their first item. This module decodes one item. It never opens files and never tells whether
-//! the record an item points at still exists.
+//! A queue is an array of items of fixed size that point into the commit log. It is spread over files named by the byte
+//! offset of their first item. This module decodes one item. It never opens files and never says whether the record an
+//! item points at still exists.
 
 use super::fixed::{i16_at, i32_at, i64_at};
 use super::java_hash::java_hash;
@@ -19,7 +19,7 @@ pub const BATCH_FILE_BYTES: u64 = 13_800_000;
 const FILLER_SIZE: i32 = i32::MAX;
 const MAX_SIZE: i32 = FILLER_SIZE - 1;
 
-/// What stands at one place of a queue. `T` is [`Item`] or [`BatchItem`].
+/// What is found at one position of a queue. `T` is [`Item`] or [`BatchItem`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry<T> {
     /// A record of the commit log.
@@ -100,7 +100,7 @@ pub fn decode_batch(bytes: &[u8; BATCH_ITEM_BYTES]) -> Entry<BatchItem> {
     }
 }
 
-/// The number a queue stores for a tag. Different tags can have the same; without a tag it is 0.
+/// The number that a queue stores for a tag. Different tags can have the same number; no tag has 0.
 #[must_use]
 pub fn tags_code(tag: &str) -> i64 {
     i64::from(java_hash(tag))
@@ -112,8 +112,8 @@ pub const fn extended_position(tags_code: i64) -> Option<i64> {
     if tags_code < i32::MIN as i64 { Some(tags_code.wrapping_sub(i64::MIN)) } else { None }
 }
 
-/// The queue offset of the item at byte `position` of the file named `file_base`; `None` between two items, and for
-/// numbers that cannot be.
+/// The queue offset of the item at byte `position` of the file named `file_base`; `None` for a position between two
+/// items and for impossible numbers.
 #[must_use]
 pub fn queue_offset(file_base: u64, position: u64) -> Option<i64> {
     let byte = file_base.checked_add(position)?;

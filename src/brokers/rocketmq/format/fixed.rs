@@ -1,6 +1,6 @@
-//! Big-endian fields at fixed places of bytes whose length was checked before.
+//! Big-endian fields at fixed positions of bytes whose length was checked before.
 //!
-//! Where the bytes end too early after all, a field reads as zero. Never for formats with lengths inside.
+//! A field beyond the end of the bytes reads as zero. Never use this for formats that contain lengths.
 
 /// The signed 16-bit integer at `at`.
 pub(super) fn i16_at(bytes: &[u8], at: usize) -> i16 {

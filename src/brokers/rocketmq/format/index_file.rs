@@ -1,13 +1,13 @@
-//! Index files of RocketMQ: from the hash of a key to physical offsets (RocketMQ formats: IndexFile).
+//! RocketMQ index files: from the hash of a key to physical offsets (RocketMQ formats: IndexFile).
 //!
-//! An [`IndexFile`] looks at the bytes of a whole file and copies nothing. It never opens files, never reads the
-//! records that items point at, and never proves anything: hashes collide, and a record can be missing from the index.
+//! An [`IndexFile`] reads the bytes of a whole file and copies nothing. It never opens files, never reads the records
+//! that items point at, and never proves anything: hashes collide, and a record can be missing from the index.
 //!
 //! ```text
 //! header 40 bytes | slots, 4 bytes each | items, 20 bytes each; item 0 is never used
 //! ```
 //!
-//! A slot holds the number of the newest item of its chain, an item that of the one before it.
+//! A slot holds the number of the newest item of its chain; each item holds the number of the item before it.
 
 use thiserror::Error;
 
@@ -26,7 +26,7 @@ pub const QUERY_LIMIT: usize = 64;
 /// Why bytes are not an index file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum IndexError {
-    /// The size is not that of so many slots and items.
+    /// The size does not match the number of slots and items.
     #[error("index file of {found} bytes, but {slots} slots and {items} items need {expected}")]
     Size {
         /// Size of the file in bytes.
@@ -43,7 +43,7 @@ pub enum IndexError {
     UnknownLayout(usize),
 }
 
-/// How many slots and items a file has. Brokers have it as settings and do not store it.
+/// How many slots and items a file has. These are settings of the broker, which it does not store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     /// Number of slots.
@@ -77,9 +77,9 @@ impl Layout {
 
     /// Finds the layout of a file from its data.
     ///
-    /// `None` if none fits. That can be so for the newest file of a broker that was killed, whose header is behind its
-    /// items: take the layout of another file of the same size. A file without items has four items for each slot,
-    /// as by default, if its size allows that.
+    /// `None` if none fits. That can happen for the newest file of a broker that was killed, whose header is behind its
+    /// items: take the layout of another file of the same size. A file without items is assumed to have four items for
+    /// each slot, as by default, if its size allows that.
     #[must_use]
     pub fn detect(bytes: &[u8]) -> Option<Self> {
         let body = bytes.len().checked_sub(HEADER_BYTES)?;
@@ -94,7 +94,7 @@ impl Layout {
                 return usual;
             }
         }
-        // Slots are counted on from guess to guess, so that all guesses together cost one pass.
+        // Slots are counted on from guess to guess, so that all guesses together need one pass.
         let ints = body / SLOT_BYTES;
         let (mut counted, mut used) = (0, 0_i32);
         for slots in (ints % 5..=ints).step_by(5) {
@@ -134,10 +134,11 @@ pub struct IndexItem {
     pub key_hash: u32,
     /// Physical offset of the record. The record can be gone.
     pub physical_offset: i64,
-    /// When the broker stored the record, in milliseconds since the Unix epoch: rounded down to whole seconds after
-    /// the first of the file. That of item 1 can be too late by the time between this file and the one before it.
+    /// When the broker stored the record, in milliseconds since the Unix epoch: a whole number of seconds after the
+    /// first item of the file, rounded down. That of item 1 can be too late by the time between this file and the one
+    /// before it.
     pub store_time_ms: i64,
-    /// Place in the file, from 1 on.
+    /// Number in the file, from 1 on.
     pub number: u32,
 }
 
@@ -244,7 +245,7 @@ impl<'a> IndexFile<'a> {
             {
                 found.push(item.physical_offset);
             }
-            // Chains only lead back. In a damaged file they could go round for ever.
+            // Chains only lead back. In a damaged file they could form a loop.
             if time_ms < window.begin_ms || item.previous >= number {
                 return;
             }
@@ -285,7 +286,7 @@ impl<'a> IndexFile<'a> {
         })
     }
 
-    /// Where an item starts. The layout has the size of bytes in memory, so only a number out of it can overflow.
+    /// Where an item starts. The layout has the size of bytes in memory, so only a number outside it can overflow.
     fn item_at(&self, number: u32) -> usize {
         let items_at = HEADER_BYTES + SLOT_BYTES * self.layout.slots as usize;
         items_at.saturating_add(ITEM_BYTES.saturating_mul(number as usize))
@@ -303,8 +304,8 @@ impl StoredItem {
     }
 }
 
-/// The hash under which a key of a topic is stored. The topic is that of the record itself, so a retry topic for
-/// redelivered messages; the key is a unique id or one of the application's keys.
+/// The hash under which a key of a topic is stored. The topic is that of the record itself, which is a retry topic for
+/// redelivered messages. The key is a unique id or one of the application's keys.
 #[must_use]
 pub fn key_hash(topic: &str, key: &str) -> u32 {
     // The one number without an absolute value counts as 0.

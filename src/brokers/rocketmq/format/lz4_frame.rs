@@ -1,18 +1,18 @@
-//! LZ4 frames (magic 04 22 4D 18), decoded block by block into a buffer that is kept.
+//! LZ4 frames (magic 04 22 4D 18), decoded block by block into a buffer that is reused.
 //!
-//! The decoder of the `lz4_flex` crate prepares a buffer of the largest block, usually 4 MiB, for every frame and
-//! takes a frame without an end for a whole one. Bodies of messages have a few kilobytes each and can be torn, so
-//! neither will do. Checksums are passed over: the CRC of the record already covers the stored bytes. Dictionaries,
-//! skippable and legacy frames are not known.
+//! The decoder of the `lz4_flex` crate allocates a buffer of the largest block, usually 4 MiB, for every frame, and
+//! takes a frame without an end for a whole one. Bodies of messages are a few kilobytes each and can be torn, so
+//! neither is acceptable. Checksums are skipped: the CRC of the record already covers the stored bytes. Dictionaries,
+//! skippable frames and legacy frames are not supported.
 
 use super::stream_output::{BadStream, Output};
 
 const MAGIC: u32 = 0x184D_2204;
 const UNCOMPRESSED: u32 = 0x8000_0000;
-/// How far back a block may refer in the ones before it.
+/// How far back a block may refer into the blocks before it.
 const HISTORY_BYTES: usize = 64 << 10;
 
-/// Buffers that are kept from frame to frame; at most 4 MiB and a little.
+/// Buffers reused from frame to frame; at most slightly more than 4 MiB.
 #[derive(Debug, Default)]
 pub(super) struct Lz4Frames {
     block: Vec<u8>,
@@ -71,7 +71,7 @@ impl Lz4Frames {
     }
 }
 
-/// Keeps the last [`HISTORY_BYTES`] of what was decoded.
+/// Keeps the last [`HISTORY_BYTES`] of the decoded bytes.
 fn remember(history: &mut Vec<u8>, plain: &[u8]) {
     let tail = plain.get(plain.len().saturating_sub(HISTORY_BYTES)..).unwrap_or_default();
     let keep = HISTORY_BYTES - tail.len();
@@ -98,7 +98,7 @@ impl Frame {
         if version != 1 || dictionary || block_code < 4 {
             return Err(BadStream);
         }
-        // the content size, which nothing here relies on, and the checksum of the header
+        // the content size, which is not used here, and the checksum of the header
         input.take(if has(0x08) { 9 } else { 1 })?;
         Ok(Self {
             block_bytes: (64 << 10) << (2 * (block_code - 4)),

@@ -1,8 +1,8 @@
 //! Message ids: the client's unique id, the broker's offset id, and the id of gRPC clients (RocketMQ formats:
 //! message identifiers).
 //!
-//! Ids are taken apart, never judged: clients in some languages fill the fields with other things, and any text can
-//! be the id of a message. No id is looked up here.
+//! Ids are split into their fields, never judged: clients in some languages fill the fields with other things, and any
+//! text can be the id of a message. No id is looked up here.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -18,14 +18,14 @@ const GRPC_VERSION: u8 = 1;
 const V4_BYTES: usize = 16;
 const V6_BYTES: usize = 28;
 const GRPC_BYTES: usize = 17;
-/// Times outside the years 2000 to 2099 are no candidates for the creation of an id.
+/// Times outside the years 2000 to 2099 are not candidates for the creation time of an id.
 const CANDIDATES_MS: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
 
 /// What the text of an id can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageId {
-    /// 32 or 56 hex digits. Unique ids and offset ids look the same: only a look-up tells which it is, and the answer
-    /// can be both. See [`OffsetId::is_plausible`].
+    /// 32 or 56 hex digits. Unique ids and offset ids look the same: only a look-up shows which it is, and it can be
+    /// both. See [`OffsetId::is_plausible`].
     Classic {
         /// The id read as a client's unique id.
         unique: UniqueId,
@@ -39,7 +39,7 @@ pub enum MessageId {
 }
 
 impl MessageId {
-    /// Takes an id apart; hex digits may be of either case.
+    /// Splits an id into its fields; hex digits may be of either case.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut bytes = [0; V6_BYTES];
@@ -57,11 +57,11 @@ impl MessageId {
 /// The unique id that a remoting client gives a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UniqueId {
-    /// Address of the client: a hint, for without a network it is part of a time.
+    /// Address of the client. Only a hint: without a network it is part of a time.
     pub ip: IpAddr,
     /// Low half of the process id.
     pub pid: u16,
-    /// Tells several clients in one process apart; opaque.
+    /// Distinguishes several clients in one process; opaque.
     pub loader: u32,
     /// Milliseconds since the start of the month in the client's time zone. More than a month if the clock was set
     /// back.

@@ -1,8 +1,8 @@
-//! Formats of RocketMQ: the records of the commit log and what is inside them, the other files of a broker, and traces.
+//! RocketMQ formats: the records of the commit log and their parts, and the other files of a broker.
 //!
 //! Each module decodes one format from bytes the caller already holds, and can encode it again where tests, fixtures
-//! and simulators need that. Nothing here opens a file, talks to a network or decides what a record means for the
-//! history; bad bytes come back as values, never as a panic.
+//! and simulators need that. Nothing here opens a file, talks to a network, keeps state between calls or decides what a
+//! record means for the history; bad bytes come back as values, never as a panic.
 //!
 //! All integers are big-endian and signed unless stated, all times are milliseconds since the Unix epoch. Text stays
 //! raw bytes in the records because clients in some languages do not send valid UTF-8.

@@ -1,7 +1,7 @@
-//! Bodies of the records in which a broker books pop consumption (RocketMQ formats: pop bookkeeping).
+//! Bodies of the records in which a broker keeps track of pop consumption (RocketMQ formats: pop bookkeeping).
 //!
-//! A check point says which messages went to a group, an acknowledgement which of them are done. Both stand in
-//! `rmq_sys_REVIVE_LOG_<cluster>`, most of them in the timer topic first. [`decode`] reads one body; it never pairs
+//! A check point says which messages were delivered to a group, an acknowledgement which of them are done. Both lie in
+//! `rmq_sys_REVIVE_LOG_<cluster>`, most of them first in the timer topic. [`decode`] reads one body; it never pairs
 //! acknowledgements with check points.
 
 use thiserror::Error;
@@ -19,13 +19,13 @@ pub const TAG_BATCH_ACK: &str = "bAck";
 /// Most messages of a check point without a list of its own: the writer keeps their number in one byte.
 const MAX_COUNTED: i64 = i8::MAX as i64;
 
-/// Why a body is no pop bookkeeping.
+/// Why a body is not pop bookkeeping.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PopError {
     /// The tag is none of the three.
     #[error("`{0}` is no tag of pop bookkeeping")]
     UnknownTag(String),
-    /// The body is no JSON.
+    /// The body is not JSON.
     #[error("pop bookkeeping: {0}")]
     Json(#[from] JsonError),
     /// A field is missing, of another type, or out of range.
@@ -33,7 +33,7 @@ pub enum PopError {
     Field(&'static str),
 }
 
-/// Whose delivery is meant. A check point and its acknowledgements have all of it in common.
+/// Which delivery is meant. A check point and its acknowledgements have all these fields in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Delivery {
     /// Topic the messages were popped from; the retry topic for redelivered ones.
@@ -50,7 +50,7 @@ pub struct Delivery {
     pub start_offset: i64,
 }
 
-/// Messages that went to a group.
+/// Messages delivered to a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckPoint {
     /// What was delivered to whom.
@@ -61,7 +61,7 @@ pub struct CheckPoint {
     pub queue_offsets: Vec<i64>,
     /// Bit `i` is set if the message at `queue_offsets[i]` was already acknowledged when this was written.
     pub acknowledged_bits: i32,
-    /// Offset in the revive log this check point had when it was written again; 0 the first time.
+    /// Offset in the revive log that this check point had when it was written again; 0 the first time.
     pub revive_offset: i64,
 }
 
@@ -128,7 +128,7 @@ fn delivery(body: &Value) -> Result<Delivery, PopError> {
 fn check_point(body: &Value, delivery: Delivery) -> Result<CheckPoint, PopError> {
     let mut distances = numbers(body, "d")?;
     if distances.is_empty() {
-        // Older brokers give only a number: so many messages in a row.
+        // Older brokers only give a count of consecutive messages.
         let count = number(body, "n").ok().filter(|count| (0..=MAX_COUNTED).contains(count));
         distances = (0..count.ok_or(PopError::Field("n"))?).collect();
     }

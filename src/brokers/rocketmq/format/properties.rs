@@ -1,15 +1,15 @@
 //! Properties of a message: the text `name U+0001 value U+0002 …` of a record (RocketMQ formats: properties).
 //!
-//! Parsing equals that of RocketMQ's own clients: pieces that are no pair are dropped without an error, and the last
-//! of a repeated name wins. Names and values stay raw bytes until they are asked for as text; the separators are
+//! Parsing equals that of RocketMQ's own clients: pieces that are not pairs are dropped without an error, and the last
+//! value of a repeated name wins. Names and values stay raw bytes until they are requested as text; the separators are
 //! ASCII, so bytes that are not UTF-8 do not move them. Values are never interpreted.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
-/// Ends a name.
+/// Byte that ends a name.
 const NAME_END: u8 = 0x01;
-/// Ends a pair. May be missing behind the last.
+/// Byte that ends a pair. It may be missing behind the last pair.
 const PAIR_END: u8 = 0x02;
 
 /// Longest property text of a record in bytes.
@@ -35,9 +35,9 @@ pub mod names {
     pub const RETRY_TOPIC: &str = "RETRY_TOPIC";
     /// Offset id of the first copy of a message that went through retry.
     pub const ORIGIN_MESSAGE_ID: &str = "ORIGIN_MESSAGE_ID";
-    /// Reconsume count put by a client that resends a failed message itself.
+    /// Reconsume count, set by a client that resends a failed message itself.
     pub const RECONSUME_TIME: &str = "RECONSUME_TIME";
-    /// Limit given by that client.
+    /// Limit of reconsumes, set by that client.
     pub const MAX_RECONSUME_TIMES: &str = "MAX_RECONSUME_TIMES";
     /// Added by clients at pull time, never stored.
     pub const MIN_OFFSET: &str = "MIN_OFFSET";
@@ -69,7 +69,7 @@ pub mod names {
     pub const INNER_NUM: &str = "INNER_NUM";
     /// Queue offset of the first message of an inner batch.
     pub const INNER_BASE: &str = "INNER_BASE";
-    /// Light-weight queues a message is also in, separated by commas.
+    /// Light queues that the message is also in, separated by commas.
     pub const INNER_MULTI_DISPATCH: &str = "INNER_MULTI_DISPATCH";
     /// Queue offset in each of them.
     pub const INNER_MULTI_QUEUE_OFFSET: &str = "INNER_MULTI_QUEUE_OFFSET";
@@ -200,7 +200,7 @@ impl<'a> Properties<'a> {
         self.pairs().filter(|pair| pair.0 == name.as_bytes()).last().map(|pair| pair.1)
     }
 
-    /// Like [`Self::get_bytes`], as text; bytes that are not UTF-8 are replaced.
+    /// As [`Self::get_bytes`], as text; bytes that are not UTF-8 are replaced.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Cow<'a, str>> {
         self.get_bytes(name).map(String::from_utf8_lossy)
@@ -208,7 +208,8 @@ impl<'a> Properties<'a> {
 
     /// The first value of this name.
     ///
-    /// The records of a classic batch repeat `UNIQ_KEY`: the first is the message's own id, the last that of the batch.
+    /// The records of a classic batch repeat `UNIQ_KEY`: the first value is the message's own id, the last that of the
+    /// batch.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<Cow<'a, str>> {
         self.pairs().find(|pair| pair.0 == name.as_bytes()).map(|pair| String::from_utf8_lossy(pair.1))
@@ -246,7 +247,7 @@ pub struct Pairs<'a> {
 }
 
 impl Pairs<'_> {
-    /// How many pieces without a name, separator or value were passed over so far.
+    /// How many pieces without a name, separator or value were skipped so far.
     #[must_use]
     pub const fn dropped(&self) -> usize {
         self.dropped
@@ -290,5 +291,3 @@ pub fn encode<'a>(out: &mut Vec<u8>, pairs: impl IntoIterator<Item = (&'a str, &
 #[cfg(test)]
 #[path = "properties_tests.rs"]
 mod tests;
-
-pub(crate) use names::INNER_NUM;

@@ -24,14 +24,14 @@ pub const MAGIC_V2: u32 = 0xDAA3_20AB;
 pub const MAGIC_BLANK: u32 = 0xCBD4_3194;
 /// Size of the smallest record: IPv4 hosts, version 1, everything else empty.
 pub const MIN_RECORD_BYTES: usize = 91;
-/// Largest record that is believed.
+/// Largest record that is accepted as one.
 pub const MAX_RECORD_BYTES: usize = 128 << 20;
-/// Longest topic that is believed; brokers allow 255 bytes.
+/// Longest topic that is accepted as one; brokers allow 255 bytes.
 pub const MAX_TOPIC_BYTES: usize = 1024;
-/// Bytes up to and with the body length, at most: enough for [`outline`].
+/// Most bytes up to and including the body length: enough for [`outline`].
 pub const MAX_HEAD_BYTES: usize = HEAD_BYTES + 2 * HOST_V6_BYTES;
 
-/// Bytes up to and with the body length, without the hosts.
+/// Bytes up to and including the body length, without the hosts.
 pub(super) const HEAD_BYTES: usize = 72;
 const HOST_V4_BYTES: usize = 8;
 const HOST_V6_BYTES: usize = 20;
@@ -148,8 +148,8 @@ impl<'a> Record<'a> {
         expect_at(self.position, position)
     }
 
-    /// Whether topic or properties end in zeros, or have as many zeros in them as a page of a file: then that part was
-    /// not written yet, or lost in a crash. Neither has a checksum by which that would show.
+    /// Whether topic or properties end in zeros, or contain as many zeros as a page of a file has. Then that part was
+    /// not written yet or was lost in a crash, which no checksum shows, since neither part has one.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         const PAGE: [u8; 4096] = [0; 4096];
@@ -160,7 +160,7 @@ impl<'a> Record<'a> {
             || (properties.len() >= PAGE.len() && memchr::memmem::find(properties, &PAGE).is_some())
     }
 
-    /// Checks the CRC of the stored body. An absent body has none.
+    /// Checks the CRC of the stored body. An absent body has no CRC.
     ///
     /// # Errors
     /// [`RecordError::BodyCrc`].
@@ -174,7 +174,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Checks the CRC of the whole record, which brokers append as the last property when told so.
+    /// Checks the CRC of the whole record, which a broker appends as the last property if it is configured to.
     ///
     /// # Errors
     /// [`RecordError::RecordCrc`].
@@ -210,7 +210,7 @@ fn expect_at(stated: i64, expected: u64) -> Result<(), RecordError> {
     }
 }
 
-/// What the head of a record says of its extent.
+/// What the head of a record says about its extent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outline {
     /// Size of the whole record in bytes.
@@ -231,8 +231,8 @@ impl Outline {
 
 /// Reads the size of the record at the start of `bytes` from its first [`MAX_HEAD_BYTES`] bytes.
 ///
-/// The size is only given if the other lengths bear it out, so that a reader does not make room for a record that is
-/// none.
+/// The size is only returned if the other lengths agree with it, so that a reader does not allocate memory for a record
+/// that is none.
 ///
 /// # Errors
 /// [`RecordError`] if no record can begin like this.
@@ -271,7 +271,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, RecordError> {
     let version = version(head.u32().map_err(short)?)?;
     let bytes = bytes.get(..size).ok_or(RecordError::Short { needs: size, left })?;
     decode_whole(bytes, version).unwrap_or_else(|Short| {
-        // the lengths are checked before they are used, so only the fixed parts can lead out of the record
+        // the lengths are checked before they are used, so only the fixed parts can run beyond the record
         Err(RecordError::SizeMismatch { stated: size, computed: size.saturating_add(1) })
     })
 }
@@ -306,7 +306,7 @@ fn decode_whole(bytes: &[u8], version: Version) -> Result<Result<Record<'_>, Rec
         Ok(length) => cursor.bytes(length)?,
         Err(error) => return Ok(Err(error)),
     };
-    // old brokers take a negative length for none; the size tells whether that fits
+    // old brokers treat a negative length as none; the size shows whether that fits
     let properties_length = i32::from(cursor.i16()?.max(0));
     let properties = match length("properties", properties_length, cursor.remaining()) {
         Ok(length) => Properties::new(cursor.bytes(length)?),
@@ -385,7 +385,7 @@ pub const fn records(bytes: &[u8]) -> Records<'_> {
 }
 
 impl Records<'_> {
-    /// Where in the bytes the next record begins, or the one that could not be decoded.
+    /// Position of the next record in the bytes, or of the record that could not be decoded.
     #[must_use]
     pub const fn offset(&self) -> usize {
         self.at

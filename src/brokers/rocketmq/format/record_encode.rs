@@ -1,7 +1,7 @@
-//! Making records of the commit log, for tests, fixtures and simulators.
+//! Encodes records of the commit log, for tests, fixtures and simulators.
 //!
-//! What [`super::record::decode`] reads comes out of here byte for byte as a broker writes it. Nothing is checked: a
-//! record that breaks the limits of the format is written all the same.
+//! It writes what [`super::record::decode`] reads, byte for byte as a broker does. Nothing is checked: a record that
+//! breaks the limits of the format is written all the same.
 
 use std::net::IpAddr;
 
@@ -65,7 +65,7 @@ pub fn encode_with_record_crc(out: &mut Vec<u8>, record: &Record<'_>) {
     out.push(b'\x02');
 }
 
-/// Appends the marker that ends a file: `left` bytes in all, of which only the first 8 mean something.
+/// Appends the marker that ends a file: `left` bytes in all, of which only the first 8 have a meaning.
 pub fn encode_blank(out: &mut Vec<u8>, left: usize) {
     let end = out.len().saturating_add(left);
     out.extend_from_slice(&(left as u32).to_be_bytes());

@@ -19,7 +19,7 @@ pub enum RecordError {
     /// Not the magic of a record.
     #[error("unknown commit log record magic {0:#010x}")]
     BadMagic(u32),
-    /// A length that is negative, too large or leads out of the record.
+    /// A length that is negative, too large or runs beyond the record.
     #[error("bad {field} length {length} in a commit log record")]
     BadLength {
         /// `body`, `topic` or `properties`.

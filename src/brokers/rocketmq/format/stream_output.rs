@@ -1,6 +1,6 @@
-//! Where decoders of compressed bodies put what they decode.
+//! Output buffer of the decoders of compressed bodies.
 
-/// The stream is damaged, cut, or none of its kind.
+/// The stream is damaged, cut, or of another kind.
 #[derive(Debug)]
 pub(super) struct BadStream;
 
@@ -18,7 +18,7 @@ impl Output {
         Self { kept: keep.then(Vec::new), bytes: 0, limit, full: false }
     }
 
-    /// Whether more came than the limit allows.
+    /// Whether more bytes came than the limit allows.
     pub(super) const fn is_full(&self) -> bool {
         self.full
     }

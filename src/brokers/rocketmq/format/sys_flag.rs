@@ -1,6 +1,6 @@
 //! The bit field `sysFlag` of a record: compression, transaction state, address kinds, inner batch.
 //!
-//! Unknown bits are kept and mean nothing here.
+//! Unknown bits are kept and have no meaning here.
 
 const COMPRESSED: i32 = 0x1;
 const TRANSACTION: i32 = 0xC;
@@ -13,7 +13,7 @@ const COMPRESSION_TYPE: i32 = 0x700;
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Compression {
-    /// RFC 1950, also the meaning of type 0, which writers older than the type bits leave.
+    /// RFC 1950. Also the meaning of type 0, which old writers without type bits leave.
     Zlib,
     /// The LZ4 frame format.
     Lz4,
@@ -93,7 +93,7 @@ impl SysFlag {
         self.0 & BOTH == BOTH
     }
 
-    /// The field as a Java client shows it once it has decompressed the body: the type bits stay.
+    /// The field as a Java client shows it after decompressing the body: the type bits stay.
     #[must_use]
     pub const fn decompressed(self) -> Self {
         Self(self.0 & !COMPRESSED)

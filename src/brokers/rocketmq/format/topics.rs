@@ -2,9 +2,9 @@
 //! topics and message lifecycles).
 //!
 //! A broker stores a message again for each retry, delay, transaction step and dead letter, in topics with special
-//! names. [`classify`] tells such copies apart and finds the topic that the application knows. Only the name decides
-//! what a record is: properties such as `REAL_TOPIC` stay on a message after it was delivered, so they never make a
-//! parked copy of a record in an ordinary topic.
+//! names. [`classify`] recognises such copies and finds the topic that the application knows. Only the name decides
+//! what a record is: properties such as `REAL_TOPIC` stay on a message after it was delivered, so they never turn a
+//! record in an ordinary topic into a parked copy.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub const OP_TOPIC: &str = "RMQ_SYS_TRANS_OP_HALF_TOPIC";
 pub const ROCKSDB_HALF_TOPIC: &str = "RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC";
 /// See [`ROCKSDB_HALF_TOPIC`].
 pub const ROCKSDB_OP_TOPIC: &str = "RMQ_SYS_ROCKSDB_TRANS_OP_HALF_TOPIC";
-/// Topic of messages whose transaction was asked after too often.
+/// Topic of messages whose transaction was checked too often.
 pub const CHECK_MAX_TOPIC: &str = "TRANS_CHECK_MAX_TIME_TOPIC";
 /// Topic of the traces of clients, if neither broker nor client has another.
 pub const TRACE_TOPIC: &str = "RMQ_SYS_TRACE_TOPIC";
@@ -90,7 +90,7 @@ pub enum Kind {
     Trace,
     /// Cancels a message that waits in the timer topic; has the unique id of that message.
     Recall,
-    /// A message whose transaction was asked after too often.
+    /// A message whose transaction was checked too often.
     CheckMax,
     /// Anything else in a topic of the system.
     System,
@@ -122,18 +122,18 @@ impl Kind {
 pub struct Copy<'a> {
     /// What the record is.
     pub kind: Kind,
-    /// The topic the message was sent to: of a normal record its own. `None` if the record belongs to no topic of an
-    /// application, and where the topic cannot be told.
+    /// The topic that the message was sent to; for a normal record its own topic. `None` if the record belongs to no
+    /// topic of an application, or if the topic cannot be determined.
     pub origin_topic: Option<Cow<'a, str>>,
-    /// The consumer group a copy was made for, if it was made for one and can be told.
+    /// The consumer group a copy was made for; `None` if it was made for none or if the group cannot be determined.
     pub group: Option<Cow<'a, str>>,
 }
 
-/// Tells what a record is, from its topic and properties.
+/// Classifies a record by its topic and properties.
 ///
-/// `trace_topics` are topics with traces beside the usual ones. `known_groups` tells whether a consumer group exists;
-/// without it copies that pop consumption made cannot be told to be of which group and topic. A topic that has the name
-/// of a cluster or a broker is a normal one here, see [`is_system_topic`].
+/// `trace_topics` are topics with traces besides the usual ones. `known_groups` says whether a consumer group exists;
+/// without it the group and topic of copies made by pop consumption cannot be determined. A topic with the name of a
+/// cluster or a broker counts as a normal one here, see [`is_system_topic`].
 pub fn classify<'a, S: AsRef<str>>(
     topic: &'a str,
     property: &dyn Fn(&str) -> Option<&'a str>,
@@ -193,11 +193,11 @@ impl<'a> Record<'a, '_> {
 
     /// Origin and group of a record in the retry topic that ends with `rest`.
     fn retry(&self, rest: &'a str) -> (Option<&'a str>, Option<&'a str>) {
-        // No name contains the sign, so this can only be a topic of pop consumption.
+        // No name contains this character, so this can only be a topic of pop consumption.
         if let Some((group, topic)) = rest.split_once('+') {
             return (Some(topic), Some(group));
         }
-        // Copies made because of a consumer's answer have it, copies made by pop consumption do not.
+        // Copies made because of a consumer's answer have this property; copies made by pop consumption do not.
         if let Some(origin) = (self.property)("RETRY_TOPIC") {
             return (self.behind_pop_retry(origin, rest), Some(rest));
         }
@@ -223,7 +223,7 @@ impl<'a> Record<'a, '_> {
         rest.split_once('+').or_else(|| self.split_known(rest)).map(|(_, topic)| topic)
     }
 
-    /// Splits `<group>_<topic>` behind the longest known group. Both names can contain the sign themselves.
+    /// Splits `<group>_<topic>` behind the longest known group. Both names can contain `_` themselves.
     fn split_known(&self, text: &'a str) -> Option<(&'a str, &'a str)> {
         let mut splits = text.rmatch_indices('_').filter_map(|(at, _)| {
             let (group, topic) = text.split_at_checked(at)?;
@@ -233,8 +233,8 @@ impl<'a> Record<'a, '_> {
     }
 }
 
-/// What a cancel order in the timer topic cancels, from its property `TIMER_DEL_UNIQKEY`: the unique id, and the topic
-/// where the broker is not one of the first of 5.x.
+/// What a cancel order in the timer topic cancels, from its property `TIMER_DEL_UNIQKEY`: the topic, which the first
+/// brokers of 5.x leave out, and the unique id.
 #[must_use]
 pub fn recalled(property: &str) -> (Option<&str>, &str) {
     match property.rsplit_once('+') {
@@ -243,8 +243,8 @@ pub fn recalled(property: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// Whether a topic belongs to the system, given the names of clusters and brokers, after which some are named. Retry
-/// topics and dead letters do not.
+/// Whether a topic belongs to the system. Some are named after clusters and brokers, whose names are given. Retry
+/// topics and dead-letter topics do not belong to it.
 #[must_use]
 pub fn is_system_topic<S: AsRef<str>>(name: &str, clusters: &[S], brokers: &[S]) -> bool {
     let replies_of = name.strip_suffix(REPLY_SUFFIX);
@@ -254,8 +254,8 @@ pub fn is_system_topic<S: AsRef<str>>(name: &str, clusters: &[S], brokers: &[S])
         || brokers.iter().any(|broker| broker.as_ref() == name)
 }
 
-/// Whether copies of messages of other topics are stored in a topic: retries, dead letters, and what waits for a delay,
-/// a time or the end of its transaction.
+/// Whether a topic holds copies of messages of other topics: retries, dead letters, and messages that wait for a delay,
+/// a time or the end of their transaction.
 #[must_use]
 pub fn holds_copies(name: &str) -> bool {
     name.starts_with(RETRY_PREFIX)
@@ -266,13 +266,13 @@ pub fn holds_copies(name: &str) -> bool {
         || [SCHEDULE_TOPIC, CHECK_MAX_TOPIC].contains(&name)
 }
 
-/// Whether a message stands in a light queue, too, by its property `INNER_MULTI_DISPATCH`.
+/// Whether a message is also in a light queue, according to its property `INNER_MULTI_DISPATCH`.
 #[must_use]
 pub fn is_in_light_queue(dispatch: Option<&str>, queue: &str) -> bool {
     dispatch.is_some_and(|queues| queues.split(',').any(|known| known.trim() == queue))
 }
 
-/// Whether a consumer or producer group belongs to the system. The default names of clients are no such groups.
+/// Whether a consumer or producer group belongs to the system. The default group names of clients do not.
 #[must_use]
 pub fn is_system_group(name: &str) -> bool {
     SYSTEM_GROUPS.contains(&name) || SYSTEM_GROUP_PREFIXES.iter().any(|prefix| name.starts_with(prefix))

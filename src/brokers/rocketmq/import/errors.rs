@@ -1,4 +1,4 @@
-//! What goes wrong with a store, as an operator is told it.
+//! Errors of a store, in the form that an operator sees.
 
 use crate::brokers::rocketmq::store::{StoreError, log};
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ pub(super) fn log_error(error: log::Error, stream: &StreamId) -> Error {
     Error::Input { path: stream.to_string(), reason: error.to_string() }
 }
 
-/// What a configuration file of the broker says; nothing if it is damaged, which is told elsewhere.
+/// The content of a configuration file of the broker; nothing if the file is damaged, which is reported elsewhere.
 pub(super) fn unless_damaged<T>(file: std::result::Result<Option<T>, StoreError>) -> Result<Option<T>> {
     match file {
         Err(StoreError::Config { .. }) => Ok(None),

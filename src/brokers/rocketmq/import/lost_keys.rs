@@ -1,8 +1,8 @@
-//! Keys of messages that have left the commit log: what index files still tell of them.
+//! Keys of messages that have left the commit log but are still in index files.
 //!
-//! An entry has a hash of topic and key, an offset and a time to the second. Only entries below the start of the log
-//! that no import had before are kept, once. Index files are written in the order of the log, so the stream's position is
-//! an offset: a commit covers the entries below it, and memory holds one commit.
+//! An entry has a hash of topic and key, an offset, and a time in whole seconds. Only entries below the start of the
+//! log that no import had before are stored, once. Index files are written in the order of the log, so the stream's
+//! position is an offset: a commit covers the entries below it, and memory holds one commit.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -25,7 +25,7 @@ use crate::rows::{BatchContext, DayRule, Rows};
 use crate::stream::{Batch, Flushes, LogReader};
 
 impl Lake {
-    /// Adds the keys whose records were gone before any import.
+    /// Adds the keys of records that were gone before any import.
     pub(super) async fn import_lost_keys(
         &self,
         store: &Arc<StoreDirectory>,
@@ -69,7 +69,7 @@ impl Batch for LostKeys {
     }
 }
 
-/// Gathers the entries between `from` and the start of the log, at most about so many at a time.
+/// Collects the entries between `from` and the start of the log, about `most` at a time.
 struct LostKeysReader {
     store: Arc<StoreDirectory>,
     from: u64,
@@ -106,7 +106,7 @@ fn gather(store: &StoreDirectory, from: u64, most: usize, flushes: &Flushes) -> 
             break;
         }
         for item in index.items() {
-            // the entries of a record stay together; what a crash made a broker enter again was read before
+            // the entries of a record stay together; entries that a broker added again after a crash were read before
             if seen.len() >= most && item.physical_offset > newest && item.physical_offset < left.end {
                 let full = std::mem::take(&mut batch);
                 entries += seen.len() as u64;
@@ -126,7 +126,7 @@ fn gather(store: &StoreDirectory, from: u64, most: usize, flushes: &Flushes) -> 
     Ok(entries + seen.len() as u64)
 }
 
-/// The address that the broker puts into its records.
+/// The address that the broker writes into its records.
 fn store_host(log: &CommitLog) -> Result<Option<Host>, crate::brokers::rocketmq::store::log::Error> {
     let mut walker = log.walk(WalkOptions::default())?;
     while let Some(item) = walker.next()? {

@@ -1,12 +1,13 @@
 //! Import of a RocketMQ broker's store directory: its commit log, its index files, its consumer offsets.
 //!
 //! One stream, the commit log by physical offset, feeds five tables. The queue offsets at each commit are stored beside
-//! it, so that following the broker goes on where the import ended, and the other way round: what one brought the
-//! other drops. An import can be killed anywhere and started again.
+//! it, so that following the broker resumes where the import ended, and the other way round: rows that one brought are
+//! dropped by the other. An import can be killed anywhere and started again. It keeps no other state between runs and
+//! never talks to a broker.
 //!
-//! A log is compared with what was read of it before reading goes on. Where it has become another one (the broker lost
-//! its end, or all of it), the stream turns to it: an empty commit moves all tables to a position that stands for the
-//! first new record. So positions only grow, and the rows are the projection of all that was read.
+//! **LOG-TURN**: before reading resumes, a log is compared with what was read of it. Where it has been replaced (the
+//! broker lost its end, or all of it), an empty commit moves all tables to a position that stands for the first new
+//! record. So positions only grow, and the rows are the projection of everything that was read.
 
 mod errors;
 mod lost_keys;
@@ -34,7 +35,7 @@ use crate::lake::{Lake, Move, Outcome, Owner, Replaced, StreamId, StreamInfo};
 use crate::stream::{Progress, TablePosition, check_group, lowest};
 use errors::{log_error, store_error, unless_damaged};
 use read::{ReadResult, Reading};
-use resume::{Known, Resume, Start, Turn};
+use resume::{Known, Replacement, Resume, Start};
 
 pub use posted::PostedTraces;
 pub use summary::{RocketMqImport, RocketMqSummary};
@@ -42,7 +43,7 @@ pub use summary::{RocketMqImport, RocketMqSummary};
 /// Most queues that a warning names.
 const MOST_NAMED_QUEUES: usize = 20;
 
-/// Looks whether a directory is a store that can be imported.
+/// Checks whether a directory is a store that can be imported.
 ///
 /// # Errors
 /// [`Error::Input`] that says what is missing.
@@ -55,7 +56,7 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::Input`] or [`Error::Corrupt`] about the directory, [`Error::Store`] about the lake; what was committed
-    /// before stays and the next run goes on from there.
+    /// before stays and the next run resumes there.
     pub async fn import_rocketmq(
         &self,
         request: &RocketMqImport,
@@ -78,7 +79,7 @@ impl Lake {
         }
         let owner = Owner::of(SYSTEM_ROCKETMQ, &request.broker);
         let _lock = self.become_writer(&owner).await?;
-        // from now on the broker is known
+        // from now on the broker is known to the lake
         self.stream_info_or(StreamInfo::new(SYSTEM_ROCKETMQ, &request.broker, logs::PULLED)).await?;
         let stream = logs::stream(&request.broker, logs::COMMIT_LOG);
         let mut tables = self.positions(&stream).await?;
@@ -117,7 +118,7 @@ impl Lake {
         self.import_sample(&store, &request.broker, read.offsets, now, &mut summary).await?;
         progress.enter_work("settling", self.bytes_to_settle(now).await?);
         summary.settled = self.settle_with(now, &owner, &|bytes| progress.worked(bytes)).await?;
-        // of days that are still open as well: a look-up asks every file
+        // days that are still open are compacted, too: a look-up asks every file
         self.compact(now, 2, &owner).await?;
         self.vacuum().await?;
         summary.bytes_read = progress.bytes();
@@ -125,7 +126,7 @@ impl Lake {
         Ok(summary)
     }
 
-    /// What was read of a broker at the lowest position of the tables, with the groups that its store names.
+    /// The queue offsets at the lowest position of the tables, with the groups that the store names.
     async fn known_offsets(
         &self,
         stream: &StreamId,
@@ -136,13 +137,13 @@ impl Lake {
             Some(position) => QueueOffsets::from_bytes(&self.state(stream, position).await?)?,
             None => QueueOffsets::default(),
         };
-        // what is wrong with the file was told before; messages need no groups
+        // the file's problem was reported before; messages need no groups
         let groups = unless_damaged(store.subscription_groups())?.unwrap_or_default();
         offsets.groups.extend(groups.into_iter().map(|group| group.name));
         Ok(offsets)
     }
 
-    /// Compares the log with what was read of it, and turns the stream to it if it has become another one.
+    /// Compares the log with what was read of it, and moves the tables if it has been replaced.
     async fn resume_rocketmq(
         &self,
         store: &Arc<StoreDirectory>,
@@ -179,9 +180,10 @@ impl Lake {
                 let is_followed = self.is_begun(&logs::stream(broker, logs::PULLED)).await?;
                 Ok(Resumed::Reading { offsets, from, known: is_followed.then_some(known) })
             }
-            Start::Turn(turn) => {
-                let at = turn.at;
-                self.turn_rocketmq(stream, &mut offsets, tables, turn, from.unwrap_or(0), summary).await?;
+            Start::Replaced(replacement) => {
+                let at = replacement.at;
+                self.replace_log(stream, &mut offsets, tables, replacement, from.unwrap_or(0), summary)
+                    .await?;
                 Ok(Resumed::Reading { offsets, from: Some(at), known: Some(known) })
             }
             Start::Nothing { end } => {
@@ -195,25 +197,29 @@ impl Lake {
         }
     }
 
-    /// From an offset on the log is another one: all tables move to a position that stands for that offset.
-    async fn turn_rocketmq(
+    /// Moves all tables to a position that stands for the first offset of the new log.
+    async fn replace_log(
         &self,
         stream: &StreamId,
         offsets: &mut QueueOffsets,
         tables: &mut [TablePosition],
-        turn: Turn,
+        replacement: Replacement,
         was_read_to: u64,
         summary: &mut RocketMqSummary,
     ) -> Result<()> {
         let highest = tables.iter().filter_map(|table| table.position).max().unwrap_or(0);
         let position = highest.saturating_add(1);
-        let at = i64::try_from(turn.at).unwrap_or(i64::MAX);
-        offsets.turn(at, &turn.places);
-        offsets.trail.turn(turn.at, position);
-        offsets.last_stored = turn.last_stored;
-        let replaced =
-            Replaced { stream: stream.to_string(), from: turn.at, to: was_read_to, queues: turn.queues };
-        summary.warn(describe(&replaced, turn.is_whole));
+        let at = i64::try_from(replacement.at).unwrap_or(i64::MAX);
+        offsets.replace_from(at, &replacement.queues);
+        offsets.trail.replace_from(replacement.at, position);
+        offsets.last_stored = replacement.last_stored;
+        let replaced = Replaced {
+            stream: stream.to_string(),
+            from: replacement.at,
+            to: was_read_to,
+            queues: replacement.lost,
+        };
+        summary.warn(describe(&replaced, replacement.is_whole));
         self.note_replaced(&stream.system, &stream.broker_group, replaced.clone()).await?;
         summary.replaced.push(replaced);
         self.put_state(stream, position, offsets.to_bytes()?).await?;
@@ -232,7 +238,7 @@ impl Lake {
         Ok(())
     }
 
-    /// A replay that goes on where the tables stand.
+    /// A replay that resumes where the tables stand.
     async fn rocketmq_replay(
         &self,
         request: &RocketMqImport,
@@ -264,7 +270,7 @@ impl Lake {
     }
 
     /// The queue offsets at the positions of tables in a stream.
-    pub(crate) async fn states_at(
+    pub(super) async fn states_at(
         &self,
         stream: &StreamId,
         tables: &[TablePosition],
@@ -280,7 +286,7 @@ impl Lake {
     }
 }
 
-/// How an import goes on.
+/// How an import resumes.
 enum Resumed {
     /// It reads from an offset on.
     Reading { offsets: QueueOffsets, from: Option<u64>, known: Option<Known> },
@@ -288,7 +294,7 @@ enum Resumed {
     Nothing { offsets: QueueOffsets, end: String },
 }
 
-/// What was lost, for operators.
+/// The loss, described for operators.
 fn describe(replaced: &Replaced, is_whole: bool) -> String {
     let Replaced { stream, from, to, queues } = replaced;
     if is_whole {

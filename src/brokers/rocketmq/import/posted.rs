@@ -1,7 +1,7 @@
 //! Traces that were posted, by any number of servers at once.
 //!
-//! They come from no log, so their rows have no position: a commit is proven by the names of its files alone. Events that
-//! are stored twice count once when they are read.
+//! They come from no log, so their rows have no position: a commit is proved by the names of its files alone. An event
+//! that is stored twice counts once when it is read.
 
 use bytes::Bytes;
 
@@ -14,10 +14,10 @@ use crate::stream::{Batch, encode};
 /// Name under which posted traces are stored in place of a broker's.
 const POSTED: &str = "posted";
 
-/// Bodies to be committed together.
+/// Bodies to commit together.
 #[derive(Debug, Clone)]
 pub struct PostedTraces {
-    /// Bodies with the address of the client, where it was told.
+    /// Bodies, each with the address of the client if it is known.
     pub bodies: Vec<(Bytes, Option<String>)>,
     /// When they arrived, epoch milliseconds.
     pub time_ms: i64,
@@ -27,15 +27,15 @@ impl Lake {
     /// Commits posted traces; returns for each body the number of events and of records that cannot be decoded.
     ///
     /// # Errors
-    /// [`Error::Store`]; then nothing, or events without their keys, may be stored, and posting again is right: an event
-    /// that is stored twice counts once.
+    /// [`Error::Store`]. Then nothing may be stored, or events without their keys. Posting again is safe: an event that
+    /// is stored twice counts once.
     pub async fn append_posted(&self, posted: &PostedTraces) -> Result<Vec<(u64, u64)>> {
         self.store.check_refuses_taken_names().await?;
-        // no process is the only writer of these files, so none could remove those of a killed one: they are never
-        // where a glob sees them at once
+        // several processes write these files, so none could remove those of a killed one: they are never where a glob
+        // sees them at once
         let settings = crate::config::Lake { settled_rows: usize::MAX, ..self.settings.clone() };
         let (posted, days) = (posted.clone(), self.days(self.store.now()));
-        // texts of megabytes: not on a thread that answers requests
+        // texts of megabytes are not decoded on a thread that answers requests
         let decode = move || {
             let mut batch = RocketMqBatch::default();
             let bodies = posted.bodies.iter().map(|(body, client_host)| {

@@ -31,9 +31,9 @@ pub(super) struct ReadResult {
 pub(super) struct Reading {
     pub(super) replay: RocketMqReplay,
     pub(super) store: Arc<StoreDirectory>,
-    /// Offset in the log; without one it is read from its begin.
+    /// Offset in the log; without one it is read from its start.
     pub(super) from: Option<u64>,
-    /// What the tables know of records, if the stream does not tell it alone.
+    /// The records that the tables know, if the stream's position alone does not say it.
     pub(super) known: Option<Known>,
     pub(super) stream: StreamId,
     pub(super) skip_corrupt: bool,
@@ -51,11 +51,11 @@ impl LogReader for Reading {
         let log = CommitLog::open(self.store.commit_log_directories()).map_err(fail)?;
         let Some(start) = log.start_of_log() else { return Err(no_files(&self.store)) };
         self.replay.offsets.head = log.first_store_timestamp().map_err(fail)?.map(|time| (start, time));
-        // a hint only, but a good one: nothing before it is taken for a torn tail
+        // only a hint, but a good one: nothing before it is taken for a torn tail
         let confirmed = self.store.confirmed_end().map_err(store_error)?;
         let confirmed = confirmed.and_then(|end| u64::try_from(end).ok());
         let mut at = self.from.unwrap_or(start).max(start);
-        // behind the last record a file is zeros
+        // behind the last record a file holds only zeros
         let end = confirmed.max(log.end_of_data().map_err(fail)?);
         self.progress.add_total(end.map_or(0, |end| end.saturating_sub(at)));
         let mut walker = log
@@ -99,8 +99,8 @@ impl Reading {
         flushes.send(Box::new(self.replay.take()), Some(state), to)
     }
 
-    /// Whether a record and all behind it are what a crash left behind the end of the log: known, and older than the
-    /// record before.
+    /// Whether a record and everything behind it were left by a crash behind the end of the log: they are known, and
+    /// older than the record before.
     fn is_left_behind(
         &mut self,
         log: &CommitLog,
@@ -142,7 +142,7 @@ impl Reading {
         Ok(())
     }
 
-    /// What is no record; returns where reading goes on.
+    /// Handles an event that is not a record; returns where reading continues.
     fn event(&self, event: Event, at: u64, confirmed: Option<u64>, result: &mut ReadResult) -> Result<u64> {
         match event {
             Event::Lost { from, to } => {

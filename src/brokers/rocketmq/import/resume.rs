@@ -1,15 +1,16 @@
-//! Where an import goes on: whether the log still is the one that was read, and if not, from where on it is another.
+//! Where an import resumes: whether the log is still the one that was read, and if not, from where on it is another
+//! one.
 //!
-//! A broker can lose the end of its log in a crash and write others there, lose all of it and begin anew, and a copy can
-//! be older than the one before. So what was read is compared with the log before anything is read from it. Where they
-//! part, records are known again one by one (`lake/known.rs`), so that none is lost and none comes twice. Nothing here
-//! writes.
+//! A broker can lose the end of its log in a crash and write other records there, or lose all of it and begin again,
+//! and a copy can be older than the one before. So what was read is compared with the log before anything is read from
+//! it. Where they differ, records are looked up one by one (`lake/known.rs`), so that none is lost and none is stored
+//! twice. Nothing here writes.
 
 use std::collections::BTreeMap;
 
 use tokio::runtime::Handle;
 
-use crate::brokers::rocketmq::format::properties::INNER_NUM;
+use crate::brokers::rocketmq::format::properties::names;
 use crate::brokers::rocketmq::format::record::Record;
 use crate::brokers::rocketmq::replay::{QueueOffsets, QueuePlace, Stretch};
 use crate::brokers::rocketmq::store::log::{CommitLog, Error, Event, Item, WalkOptions, Walker};
@@ -17,36 +18,36 @@ use crate::codec::Sum;
 use crate::error::Result;
 use crate::lake::{KnownRecords, LostQueue, RecordFingerprint};
 
-/// Where to go on.
+/// Where to resume.
 #[derive(Debug)]
 pub(super) enum Start {
-    /// At this offset of the log; without one where it begins.
+    /// At this offset of the log, or without one at its start.
     At(Option<u64>),
-    /// The log has another end than was read.
-    Turn(Turn),
-    /// The log ends before what was read of it, or elsewhere, and has nothing that is not known.
+    /// The log, from some offset on, is not the one that was read.
+    Replaced(Replacement),
+    /// The log ends before what was read of it, or elsewhere, and has no record that is not known.
     Nothing {
         /// Where it ends.
         end: u64,
     },
 }
 
-/// Where a log parts from what was read of it.
+/// A log that differs, from some offset on, from what was read of it.
 #[derive(Debug, Default)]
-pub(super) struct Turn {
-    /// First offset of another record.
+pub(super) struct Replacement {
+    /// Offset of the first new record.
     pub(super) at: u64,
-    /// Whether nothing before it is known either.
+    /// Whether no record before it is known, either.
     pub(super) is_whole: bool,
-    /// Where queues stand that had been read further.
-    pub(super) places: BTreeMap<(String, i32), QueuePlace>,
-    /// Broker's clock at the record before.
+    /// Where those queues stand that had been read further.
+    pub(super) queues: BTreeMap<(String, i32), QueuePlace>,
+    /// Broker's clock at the record before `at`.
     pub(super) last_stored: Option<i64>,
-    /// What was lost.
-    pub(super) queues: Vec<LostQueue>,
+    /// Offsets that were lost.
+    pub(super) lost: Vec<LostQueue>,
 }
 
-/// What the tables know of records, for a thread that may wait.
+/// The records that the tables have, for a thread that may block.
 pub(super) struct Known {
     pub(super) records: KnownRecords,
     pub(super) runtime: Handle,
@@ -68,17 +69,17 @@ impl Known {
     }
 }
 
-/// A log that was read up to `from`, and what is known of that.
+/// A log that was read up to `from`, and what is known about it.
 pub(super) struct Resume<'a> {
     pub(super) log: &'a CommitLog,
     pub(super) offsets: &'a QueueOffsets,
     pub(super) from: Option<u64>,
-    /// How much of the end is compared at least.
+    /// How many bytes at the end are compared at least.
     pub(super) check_bytes: u64,
 }
 
 impl Resume<'_> {
-    /// Finds where to go on.
+    /// Finds where to resume.
     pub(super) fn start(
         &self,
         known: &mut Known,
@@ -93,13 +94,13 @@ impl Resume<'_> {
         }
     }
 
-    /// Up to where the log is the one that was read; `None` if that is all of it.
+    /// Up to where the log is the one that was read; `None` if all of it is.
     fn trusted(&self, begin: u64, from: u64) -> Result<Option<u64>, Error> {
         let stretches = self.offsets.trail.stretches();
         if stretches.is_empty() {
             return Ok((!self.is_as_an_older_version_left_it(begin, from)?).then_some(begin));
         }
-        // far behind it has to do to look at single records
+        // far from the end, comparing single records has to do
         let mut oldest_other = None;
         for (index, stretch) in stretches.iter().enumerate() {
             if stretch.sum.last() >= begin && !self.ends_alike(stretch)? {
@@ -119,7 +120,7 @@ impl Resume<'_> {
                 trusted = trusted.or(Some(stretch.to));
                 alike += stretch.to - stretch.from;
             } else {
-                // remains of the old end can stand behind a new one, so what lies behind this is not trusted either
+                // remains of the old end can stand behind a new one, so what lies behind this is not trusted, either
                 (trusted, alike, is_other) = (None, 0, true);
                 wanted = self.check_bytes.max(from.saturating_sub(stretch.from));
             }
@@ -142,7 +143,7 @@ impl Resume<'_> {
                 }
                 Ok(Some(Item::Record { .. }) | None) => return Ok(found == stretch.sum),
                 Ok(Some(Item::Event(_))) => {}
-                // no record begins where one did
+                // no record begins where one did before
                 Err(Error::Rewritten { .. }) => return Ok(false),
                 Err(error) => return Err(error),
             }
@@ -162,7 +163,7 @@ impl Resume<'_> {
         }
     }
 
-    /// A walk from a place at which a record began, if one can still begin there.
+    /// A walk from an offset at which a record began before, if one can still begin there.
     fn walk(&self, from: u64, confirmed_end: u64) -> Result<Option<Walker>, Error> {
         let options =
             WalkOptions { from: Some(from), confirmed_end: Some(confirmed_end), ..WalkOptions::default() };
@@ -173,7 +174,7 @@ impl Resume<'_> {
         }
     }
 
-    /// The comparison for a lake that does not tell more: the first record's time and the last record's place.
+    /// The comparison for a lake that stores no sums: the first record's time and the last record's place.
     fn is_as_an_older_version_left_it(&self, begin: u64, from: u64) -> Result<bool, Error> {
         if let Some((at, time)) = self.offsets.head
             && at == begin
@@ -182,11 +183,11 @@ impl Resume<'_> {
             return Ok(false);
         }
         let number = |offset: u64| i64::try_from(offset).unwrap_or(i64::MAX);
-        let places = self
+        let queues = self
             .offsets
             .queues()
             .filter(|(.., place)| (number(begin)..number(from)).contains(&place.physical));
-        let Some((topic, queue_id, place)) = places.max_by_key(|(.., place)| place.physical) else {
+        let Some((topic, queue_id, place)) = queues.max_by_key(|(.., place)| place.physical) else {
             return Ok(true);
         };
         let position = u64::try_from(place.physical).unwrap_or(0);
@@ -198,14 +199,14 @@ impl Resume<'_> {
                     && record.queue_id == queue_id
                     && record.queue_offset < place.next
             }
-            // damage is told, or passed over, where it is met
+            // damage is reported or skipped when reading meets it
             Ok(Some(Item::Event(Event::Damage(_)))) => true,
             Ok(_) | Err(Error::Rewritten { .. }) => false,
             Err(error) => return Err(error),
         })
     }
 
-    /// Looks for the first record that is not known, from a place on up to which the log is the one that was read.
+    /// Looks for the first record that is not known, from an offset up to which the log is the one that was read.
     fn part(
         &self,
         until: u64,
@@ -214,11 +215,12 @@ impl Resume<'_> {
     ) -> Result<Start> {
         let options = WalkOptions { from: Some(until), ..WalkOptions::default() };
         let mut walker = self.log.walk(options).map_err(&fail)?;
-        let mut turn = Turn { is_whole: self.log.start_of_log() == Some(until), ..Turn::default() };
+        let mut replacement =
+            Replacement { is_whole: self.log.start_of_log() == Some(until), ..Replacement::default() };
         let mut end = until;
         loop {
             let item = match walker.next() {
-                // what stood there is gone: what is known is told from what is not from the begin of the file on
+                // the record that stood there is gone: compare from the start of the file on
                 Err(Error::Rewritten { file_start, .. }) => {
                     let options = WalkOptions { from: Some(file_start), ..WalkOptions::default() };
                     walker = self.log.walk(options).map_err(&fail)?;
@@ -229,18 +231,18 @@ impl Resume<'_> {
             match item {
                 Some(Item::Record { position, record }) => {
                     if !known.has(position, &record)? {
-                        turn.at = position;
-                        self.lost(&mut turn, known)?;
-                        return Ok(Start::Turn(turn));
+                        replacement.at = position;
+                        self.lost(&mut replacement, known)?;
+                        return Ok(Start::Replaced(replacement));
                     }
-                    turn.is_whole = false;
-                    turn.last_stored = Some(record.store_timestamp);
+                    replacement.is_whole = false;
+                    replacement.last_stored = Some(record.store_timestamp);
                     let messages =
-                        record.sys_flag.is_inner_batch().then(|| record.properties.number(INNER_NUM));
+                        record.sys_flag.is_inner_batch().then(|| record.properties.number(names::INNER_NUM));
                     let messages = messages.flatten().unwrap_or(1).max(1);
                     let next = record.queue_offset.saturating_add(messages);
                     let place = QueuePlace::behind(&record, next);
-                    turn.places.insert((record.topic_text().into_owned(), record.queue_id), place);
+                    replacement.queues.insert((record.topic_text().into_owned(), record.queue_id), place);
                     end = position.saturating_add(record.size() as u64);
                 }
                 Some(Item::Event(Event::End { .. })) | None => return Ok(Start::Nothing { end }),
@@ -249,25 +251,31 @@ impl Resume<'_> {
         }
     }
 
-    /// What the broker has not any more, and where queues stand without it.
-    fn lost(&self, turn: &mut Turn, known: &Known) -> Result<()> {
-        let at = i64::try_from(turn.at).unwrap_or(i64::MAX);
-        if turn.is_whole {
+    /// Finds the records that the broker no longer has, and where queues stand without them.
+    fn lost(&self, replacement: &mut Replacement, known: &Known) -> Result<()> {
+        let at = i64::try_from(replacement.at).unwrap_or(i64::MAX);
+        if replacement.is_whole {
             return Ok(());
         }
-        for message in known.runtime.block_on(known.records.messages_from(turn.at))? {
-            // of a queue of which nothing is left but what was read long before
+        for message in known.runtime.block_on(known.records.messages_from(replacement.at))? {
+            // a queue of which the log only has records that were read long before
             let key = (message.topic, message.queue_id);
             let place = QueuePlace { next: message.queue_offset, ..QueuePlace::default() };
-            let known = turn.places.entry(key).or_insert(place);
+            let known = replacement.queues.entry(key).or_insert(place);
             if known.physical == place.physical {
                 known.next = known.next.min(place.next);
             }
         }
         for (topic, queue_id, place) in self.offsets.queues().filter(|(.., place)| place.physical >= at) {
-            let now = turn.places.get(&(topic.to_owned(), queue_id)).map_or(place.next, |now| now.next);
+            let now =
+                replacement.queues.get(&(topic.to_owned(), queue_id)).map_or(place.next, |now| now.next);
             if now < place.next {
-                turn.queues.push(LostQueue { topic: topic.to_owned(), queue_id, from: now, to: place.next });
+                replacement.lost.push(LostQueue {
+                    topic: topic.to_owned(),
+                    queue_id,
+                    from: now,
+                    to: place.next,
+                });
             }
         }
         Ok(())

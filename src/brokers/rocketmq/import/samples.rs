@@ -1,7 +1,7 @@
-//! What groups had consumed and what queues held when a store directory was written: one sample of progress.
+//! One sample of progress: the offsets of groups and the bounds of queues when a store directory was written.
 //!
-//! A stream of its own, whose position is the time of the newest sample, with a digest of it beside: the same directory
-//! adds its sample once, and one that only lost files adds another.
+//! It is a stream of its own, whose position is the time of the newest sample. A digest of the sample is stored beside
+//! it: the same directory adds its sample once, and a directory that only lost files adds another.
 
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -22,7 +22,7 @@ use crate::rows::DayRule;
 use crate::stream::{Batch, encode};
 
 impl Lake {
-    /// Adds the sample of a store, unless it is known.
+    /// Adds the sample of a store, unless it is already stored.
     pub(super) async fn import_sample(
         &self,
         store: &Arc<StoreDirectory>,
@@ -68,8 +68,8 @@ impl Lake {
     }
 }
 
-/// When the store was written last: by its file of offsets, not before its newest record. A broker's clock that was ahead
-/// is not believed: no later sample would count beside it.
+/// When the store was last written: the time of its file of offsets, but not before its newest record. A record that is
+/// ahead of this machine's clock counts as written now: otherwise no later sample would count beside it.
 fn time_of(store: &StoreDirectory, offsets: &QueueOffsets, now_ms: i64) -> Option<i64> {
     let written = std::fs::metadata(store.root().join("config/consumerOffset.json"))
         .and_then(|metadata| metadata.modified())
@@ -78,7 +78,7 @@ fn time_of(store: &StoreDirectory, offsets: &QueueOffsets, now_ms: i64) -> Optio
     written.max(offsets.last_stored.map(|stored| stored.min(now_ms)))
 }
 
-/// The sample, and a digest of what it says apart from its time.
+/// The sample, and a digest of its content without its time.
 fn sample(store: &StoreDirectory, offsets: &QueueOffsets, time_ms: i64) -> Result<(RocketMqBatch, Bytes)> {
     let (mut batch, mut digest) = (RocketMqBatch::default(), Md5::new());
     let mut push = |row: ProgressSample<'_>| {

@@ -1,4 +1,4 @@
-//! What is asked of an import, and what it tells.
+//! The parameters of an import, and its summary.
 
 use std::path::PathBuf;
 
@@ -15,11 +15,11 @@ pub struct RocketMqImport {
     pub store: PathBuf,
     /// Name of the broker.
     pub broker: String,
-    /// Topics with traces beside the usual ones; others are recognised by what they hold.
+    /// Topics with traces besides the usual ones; others are recognised by their content.
     pub trace_topics: Vec<String>,
     /// Further directories of the commit log, of a broker that spreads it.
     pub commit_logs: Vec<PathBuf>,
-    /// Go on behind damage.
+    /// Skip damage instead of stopping there.
     pub skip_corrupt: bool,
 }
 
@@ -30,7 +30,7 @@ pub struct RocketMqSummary {
     pub messages: RocketMqCounts,
     /// Entries of index files whose records are gone.
     pub lost_keys: u64,
-    /// Damage that was passed over.
+    /// Damage that was skipped.
     pub skipped: Vec<Skipped>,
     /// Stretches that the broker had removed before this import.
     pub gaps: Vec<Gap>,
@@ -38,7 +38,7 @@ pub struct RocketMqSummary {
     pub replaced: Vec<Replaced>,
     /// What an operator should know.
     pub warnings: Vec<String>,
-    /// How the end of the log was told.
+    /// How the end of the log was recognised.
     pub end: String,
     /// Bytes of the log read.
     pub bytes_read: u64,
@@ -50,7 +50,7 @@ pub struct RocketMqSummary {
 }
 
 impl RocketMqSummary {
-    /// Tells an operator something, at once and in the end.
+    /// Reports something to an operator, at once and in the summary.
     pub(super) fn warn(&mut self, what: String) {
         tracing::warn!("{what}");
         self.warnings.push(what);

@@ -1,4 +1,4 @@
-//! Rows of `message_key`: every key and id by which a message can be asked for.
+//! Rows of `message_key`: every key and id by which a message can be found.
 
 use std::sync::Arc;
 
@@ -16,30 +16,30 @@ use crate::rows::{
 
 /// One key.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct KeyRow<'a> {
+pub(super) struct KeyRow<'a> {
     /// The key.
     pub key: &'a str,
     /// What it is.
     pub kind: KeyKind,
-    /// Number of the stored topic.
+    /// Name id of the stored topic (see [`Names`](crate::rows::Names)).
     pub subject: u32,
-    /// Id that clients show.
+    /// The message id that clients show.
     pub message_id: &'a str,
-    /// Queue, or -1.
+    /// Queue id, or -1.
     pub queue_id: i32,
     /// Queue offset, or -1.
     pub sequence: i64,
     /// Broker's clock.
     pub create_time_ms: i64,
-    /// Number of the message in [`super::stored_rows::StoredRows`], if it is told beside the key.
+    /// Row number in [`super::stored_rows::StoredRows`], if the message is stored inline with the key.
     pub message: Option<u32>,
-    /// Place of the record in the log, or `NO_OFFSET`.
+    /// Physical offset of the record in the log, or `NO_OFFSET`.
     pub physical_offset: i64,
 }
 
 /// Rows of `message_key`.
 #[derive(Debug, Default)]
-pub(crate) struct KeyRows {
+pub(super) struct KeyRows {
     key: Texts,
     kind: Vec<i8>,
     subject: Vec<u32>,
@@ -51,16 +51,16 @@ pub(crate) struct KeyRows {
     physical_offset: Vec<i64>,
 }
 
-/// Bytes of the columns of one length.
+/// Bytes of the columns with a fixed length.
 const FIXED_BYTES: usize = 48;
-/// Stands for a message that is not told.
+/// Row number of a message that is not inlined.
 const NO_MESSAGE: u32 = u32::MAX;
-/// Bytes of a message as JSON, roughly.
+/// Approximate size of a message as JSON.
 const MESSAGE_BYTES: usize = 1024;
 
 impl KeyRows {
     /// Adds a key.
-    pub(crate) fn push(&mut self, row: &KeyRow<'_>) {
+    pub(super) fn push(&mut self, row: &KeyRow<'_>) {
         self.key.push(row.key.as_bytes());
         self.kind.push(row.kind.as_i8());
         self.subject.push(row.subject);
@@ -73,19 +73,19 @@ impl KeyRows {
     }
 
     /// Number of keys.
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.kind.len()
     }
 
-    /// Bytes in memory, roughly.
+    /// Approximate size in memory.
     #[must_use]
-    pub(crate) fn heap_bytes(&self) -> usize {
+    pub(super) fn heap_bytes(&self) -> usize {
         self.key.bytes.len() + self.message_id.bytes.len() + self.kind.len() * FIXED_BYTES
     }
 }
 
-/// The keys of a batch with the messages that some of them are shown with.
-pub(crate) struct KeysWithMessages<'a> {
+/// The keys of a batch, with the messages that are stored inline with some of them.
+pub(super) struct KeysWithMessages<'a> {
     pub(super) keys: &'a KeyRows,
     pub(super) messages: &'a StoredRows,
 }
@@ -110,7 +110,7 @@ impl Rows for KeysWithMessages<'_> {
         let day = |row: u32| self.keys.create_time.get(row as usize).map_or(0, |time| context.day_of(*time));
         let rank = |row: u32| self.keys.subject.get(row as usize).map_or(0, |subject| context.rank(*subject));
         let time = |row: u32| std::cmp::Reverse(self.keys.create_time.get(row as usize));
-        // the first bytes of a key decide most comparisons without following it
+        // the first bytes of a key decide most comparisons without reading its text
         let mut order: Vec<(i32, u64, u32)> = (0..self.len() as u32)
             .map(|row| (day(row), head(self.keys.key.get(row as usize)), row))
             .collect();
@@ -148,7 +148,7 @@ impl Rows for KeysWithMessages<'_> {
     }
 }
 
-/// The first eight bytes of a text as a number that sorts like them.
+/// The first eight bytes of a text, as a number with the same order.
 pub(super) fn head(text: &str) -> u64 {
     let mut head = [0; 8];
     for (place, byte) in head.iter_mut().zip(text.as_bytes()) {

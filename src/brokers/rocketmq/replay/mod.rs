@@ -1,8 +1,8 @@
-//! Replay of RocketMQ: one record of a commit log, or of a pull answer, becomes its rows.
+//! Replay of RocketMQ records: one record of a commit log or of a pull answer becomes its rows.
 //!
-//! The same record gives the same rows wherever it was read. Rows that a table already has, from this stream or from
-//! the broker's other one, are dropped by [`TableFloor`]; so files can be imported before and after a broker is
-//! followed. Nothing here reads a file, a clock or the lake.
+//! The same record gives the same rows wherever it was read. [`TableFloor`] drops rows that a table already has, from
+//! this stream or from the broker's other one, so files can be imported both before and after a broker is followed.
+//! Nothing here reads a file, a clock or the lake.
 
 mod key_rows;
 mod offsets;
@@ -33,26 +33,26 @@ use crate::rows::{
 };
 use crate::stream::{Batch, Pending};
 use key_rows::{KeyRow, KeyRows, KeysWithMessages};
-pub(crate) use progress_rows::{ProgressRow, ProgressRows};
-pub(crate) use stored_rows::{StoredRow, StoredRows};
-pub(crate) use trace_rows::{Carrier, TraceRow, TraceRows};
+use progress_rows::{ProgressRow, ProgressRows};
+use stored_rows::{StoredRow, StoredRows};
+use trace_rows::{Carrier, TraceRow, TraceRows};
 
-/// Most keys kept of a message.
+/// Most keys stored of a message.
 const MAX_KEYS: usize = 4096;
-/// Most keys of a message that is told beside each of them.
-const MAX_TOLD_KEYS: usize = 8;
+/// Most keys of a message that is stored inline with each of them.
+const MAX_INLINE_KEYS: usize = 8;
 /// Most bytes of properties of such a message.
-const MAX_TOLD_BYTES: usize = 4096;
+const MAX_INLINE_BYTES: usize = 4096;
 
-/// What one table has already.
+/// What a table already has.
 #[derive(Debug, Clone, Default)]
 pub struct TableFloor {
     /// Position of the table in this stream.
     pub position: u64,
-    /// What was read of each queue when the table was committed last: by the broker's other stream, and by this one
-    /// where frames are not known any more.
+    /// What was read of each queue when the table was last committed: by the broker's other stream, and also by this
+    /// stream if its frames are no longer known.
     pub read: Vec<Arc<QueueOffsets>>,
-    /// What the other stream brought to `message`, where that is not what it brought to this table.
+    /// What the other stream had brought to `message`, if that differs from what it brought to this table.
     pub beside: Option<Arc<QueueOffsets>>,
 }
 
@@ -62,32 +62,32 @@ impl TableFloor {
         if position < self.position {
             return true;
         }
-        // records of the oldest transactions have no place in a queue
+        // records of the oldest transactions have no queue offset
         let is_queued =
             !matches!(record.sys_flag.transaction(), Transaction::Prepared | Transaction::Rollback);
         let covers = |queues: &Arc<QueueOffsets>| is_queued && queues.covers(topic, record);
         let own = self.read.iter().any(covers);
         match (is_known, &self.beside) {
             (None, _) => own,
-            // only where a crash left tables apart is one without the rows of another
+            // tables differ only where a crash left them at different positions
             (Some(_), Some(beside)) if own != covers(beside) => own,
             (Some(is_known), _) => is_known,
         }
     }
 }
 
-/// What is kept, and how much of it.
+/// What is stored, and how much of it.
 #[derive(Debug, Clone)]
 pub struct RocketMqSettings {
-    /// Whose bodies are kept.
+    /// Which bodies are stored.
     pub content: ContentPolicy,
-    /// Largest body that is kept.
+    /// Largest body that is stored.
     pub max_body: usize,
-    /// Topics with traces beside the usual ones.
+    /// Topics with traces besides the usual ones.
     pub trace_topics: Vec<String>,
 }
 
-/// What was read.
+/// Number of messages and events that were read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct RocketMqCounts {
     /// Messages in topics of applications.
@@ -98,7 +98,7 @@ pub struct RocketMqCounts {
     pub dead: u64,
     /// Messages that carry traces.
     pub trace: u64,
-    /// Parked copies and bookkeeping.
+    /// Parked copies and bookkeeping records.
     pub other: u64,
     /// Trace events.
     pub events: u64,
@@ -137,17 +137,17 @@ impl Batch for RocketMqBatch {
 
 impl RocketMqBatch {
     /// Rows of `consumer_progress` alone.
-    pub(crate) fn progress_rows(&self) -> &dyn Rows {
+    pub(super) fn progress_rows(&self) -> &dyn Rows {
         &self.progress
     }
 
     /// Rows of `trace` alone.
-    pub(crate) fn trace_rows_alone(&self) -> &dyn Rows {
+    pub(super) fn trace_rows_alone(&self) -> &dyn Rows {
         &self.traces
     }
 
     /// Rows of `message_key` alone.
-    pub(crate) fn key_rows(&self) -> KeysWithMessages<'_> {
+    pub(super) fn key_rows(&self) -> impl Rows + '_ {
         KeysWithMessages { keys: &self.keys, messages: &self.messages }
     }
 
@@ -166,7 +166,8 @@ impl RocketMqBatch {
         self.trace_rows(carrier, body, true, true)
     }
 
-    /// As [`RocketMqBatch::trace_body`], for the tables that lack them: `trace`, and the keys in `message_key`.
+    /// As [`RocketMqBatch::trace_body`], only for the tables that lack the rows: `trace`, and `message_key` for the
+    /// keys.
     fn trace_rows(
         &mut self,
         carrier: &TraceCarrier<'_>,
@@ -235,7 +236,7 @@ impl RocketMqBatch {
         });
     }
 
-    /// Adds a sample of progress; without a group, of what the queue held.
+    /// Adds a sample of progress; without a group it is about the queue.
     pub fn progress(&mut self, sample: &ProgressSample<'_>) {
         let subject = self.names.id(sample.topic.as_bytes());
         let consumer_group = self.names.id(sample.group.unwrap_or("").as_bytes());
@@ -251,10 +252,10 @@ impl RocketMqBatch {
     }
 }
 
-/// Where trace events come from.
+/// The message that trace events came in.
 #[derive(Debug, Clone, Copy)]
 pub struct TraceCarrier<'a> {
-    /// Offset id of the message, or nothing.
+    /// Offset id of the message; empty if the events were posted.
     pub id: &'a str,
     /// Its topic.
     pub subject: Option<&'a str>,
@@ -264,16 +265,16 @@ pub struct TraceCarrier<'a> {
     pub store_time_ms: i64,
 }
 
-/// How far a group was, or what a queue held.
+/// A sample: how far a group was, or what a queue held.
 #[derive(Debug, Clone, Copy)]
 pub struct ProgressSample<'a> {
     /// Topic.
     pub topic: &'a str,
-    /// Group; without one the sample is of the queue itself.
+    /// Group; without one the sample is about the queue itself.
     pub group: Option<&'a str>,
     /// Queue.
     pub queue_id: i32,
-    /// When it was so.
+    /// When the sample was taken.
     pub time_ms: i64,
     /// Next offset to consume.
     pub consumer_offset: Option<i64>,
@@ -315,7 +316,7 @@ struct Message<'a> {
 }
 
 impl RocketMqReplay {
-    /// A replay that goes on from `offsets` and drops what tables have already.
+    /// A replay that resumes from `offsets` and drops rows that tables already have.
     #[must_use]
     pub fn new(settings: RocketMqSettings, floors: [TableFloor; 5], offsets: QueueOffsets) -> RocketMqReplay {
         RocketMqReplay {
@@ -333,7 +334,7 @@ impl RocketMqReplay {
         self.record_beside(position, record, None);
     }
 
-    /// Adds a record of which it is known whether `message` has it, whoever brought it.
+    /// Adds a record for which `is_known` says whether `message` has it, from whichever stream.
     pub fn record_beside(&mut self, position: u64, record: &Record<'_>, is_known: Option<bool>) {
         let topic = record.topic_text();
         let [content, trace, _, message, key] = &self.floors;
@@ -391,7 +392,7 @@ impl RocketMqReplay {
         let property = |name: &str| {
             texts.iter().rev().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| &**value)
         };
-        // what a message in a batch does not say itself is true of the whole record
+        // what a message in a batch does not say itself is true for the whole record
         let outer = message.outer.map(|outer| OuterTexts::of(&outer)).unwrap_or_default();
         let said = |name: &str| property(name).or_else(|| outer.get(name));
         let copy =
@@ -446,12 +447,13 @@ impl RocketMqReplay {
         let key_text = property(names::KEYS).unwrap_or("");
         let outer_keys = outer.get(names::KEYS).unwrap_or("");
         let has_keys = !key_text.is_empty() || !outer_keys.is_empty();
-        let is_told = needed.key && has_keys && !is_trace && is_short(key_text, outer_keys, row.properties);
-        let number = (needed.message || is_told).then(|| messages.push(&row, needed.message));
+        let is_inline =
+            needed.key && has_keys && !is_trace && fits_inline(key_text, outer_keys, row.properties);
+        let number = (needed.message || is_inline).then(|| messages.push(&row, needed.message));
         if needed.key {
             let outer_id = outer.get(names::UNIQUE_KEY).filter(|id| Some(*id) != unique);
             let ids = Ids { unique, offset_id: &offset_id, outer: outer_id };
-            push_keys(keys, &row, &ids, [key_text, outer_keys], number.filter(|_| is_told));
+            push_keys(keys, &row, &ids, [key_text, outer_keys], number.filter(|_| is_inline));
         }
         if is_trace && (needed.trace || needed.key) {
             let host = record.born_host.canonical_ip().to_string();
@@ -482,11 +484,11 @@ impl RocketMqReplay {
     }
 
     /// What was replayed since the last call of [`RocketMqReplay::take`].
-    pub(crate) fn pending(&self) -> Pending {
+    pub(super) fn pending(&self) -> Pending {
         self.batch.pending()
     }
 
-    /// Hands the rows over and begins a new batch.
+    /// Returns the rows and begins a new batch.
     pub fn take(&mut self) -> RocketMqBatch {
         std::mem::take(&mut self.batch)
     }
@@ -518,10 +520,10 @@ pub fn lost_key_text(key_hash: u32) -> String {
     format!("#{key_hash:08x}")
 }
 
-/// Whether a message is told beside each of its keys: one with many would be told many times over.
-fn is_short(key_text: &str, outer_keys: &str, properties: &[u8]) -> bool {
-    key_text.bytes().chain(outer_keys.bytes()).filter(|byte| *byte == b' ').count() < MAX_TOLD_KEYS
-        && properties.len() <= MAX_TOLD_BYTES
+/// Whether a message is stored inline with each of its keys. A message with many keys would be stored many times.
+fn fits_inline(key_text: &str, outer_keys: &str, properties: &[u8]) -> bool {
+    key_text.bytes().chain(outer_keys.bytes()).filter(|byte| *byte == b' ').count() < MAX_INLINE_KEYS
+        && properties.len() <= MAX_INLINE_BYTES
 }
 
 /// Ids of a message besides those in its row.
@@ -547,7 +549,7 @@ impl OuterTexts {
     }
 }
 
-/// Adds what a message can be asked for by: its ids, its keys, and the keys of the batch that it came in.
+/// Adds the keys of a message: its ids, its own keys, and the keys of the batch that it came in.
 fn push_keys(
     keys: &mut KeyRows,
     row: &StoredRow<'_>,
@@ -588,7 +590,7 @@ fn push_keys(
     }
 }
 
-/// The code of a kind in `message.kind`; the first three are those of QMQ.
+/// The code of a kind in `message.kind`; the first three are the same as for QMQ.
 fn kind_code(kind: Kind) -> i8 {
     match kind {
         Kind::Normal => 0,

@@ -1,9 +1,9 @@
 //! How far each queue of a RocketMQ broker was read, and the groups that are known: the state of a stream at a
 //! position.
 //!
-//! It is stored beside each commit, so that an import tells a follower where to go on and the other way round. Of the
-//! last record of each queue it keeps what tells that record from another one at its place: a broker that lost the end
-//! of its log writes other records at the same offsets. It never keeps a message.
+//! It is stored beside each commit, so a follower resumes where an import ended and the other way round. It identifies
+//! the last record of each queue, because a broker that lost the end of its log writes other records at the same
+//! offsets. It never holds a message.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,23 +14,24 @@ use super::trail::Trail;
 use crate::brokers::rocketmq::format::record::Record;
 use crate::error::{Error, Result};
 
-/// How far one queue was read, and which record was the last. States of older versions have the first two fields only.
+/// How far a queue was read, and which record was the last. States of older versions have the first two fields only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueuePlace {
     /// Next queue offset.
     pub next: i64,
     /// Physical offset of the last record read, or -1.
     pub physical: i64,
-    /// Queue offset of that record; of an inner batch that of its first message.
+    /// Queue offset of that record; for an inner batch, of its first message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<i64>,
     /// Broker's clock at that record, epoch milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored: Option<i64>,
-    /// [`QueuePlace::digest_of`] that record.
+    /// [`QueuePlace::digest_of`] for that record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<u32>,
-    /// Reading went back: records below this offset can be stored already, so each is compared with what is.
+    /// Set when reading was rewound: records below this offset can be stored already, so each is compared with the
+    /// stored ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reread_to: Option<i64>,
 }
@@ -55,7 +56,7 @@ impl QueuePlace {
         }
     }
 
-    /// A checksum over what a producer gave, which no later copy of the record changes.
+    /// A checksum over what the producer gave, which later copies of the record do not change.
     #[must_use]
     pub fn digest_of(record: &Record<'_>) -> u32 {
         let mut digest = crc32fast::Hasher::new();
@@ -65,13 +66,13 @@ impl QueuePlace {
         digest.finalize()
     }
 
-    /// Where the last record stands in its queue, if one was read.
+    /// Queue offset of the last record, if one was read.
     #[must_use]
     pub fn last_offset(&self) -> Option<i64> {
         (self.physical >= 0).then(|| self.offset.unwrap_or(self.next - 1)).filter(|offset| *offset >= 0)
     }
 
-    /// Whether a record that now stands at the place of the last one is still that one.
+    /// Whether a record that now stands at the place of the last one is still the same.
     #[must_use]
     pub fn is_last(&self, record: &Record<'_>) -> bool {
         self.physical == record.position
@@ -79,17 +80,17 @@ impl QueuePlace {
             && self.digest.is_none_or(|digest| digest == QueuePlace::digest_of(record))
     }
 
-    /// Whether a record of this queue comes, by place and time, not after the last one. A record at a place that was
-    /// used again is younger than the last one that was read before.
+    /// Whether a record of this queue does not come after the last one, by position and time. A record at a position
+    /// that was used again is younger than the last one that was read before.
     #[must_use]
     pub fn reaches(&self, record: &Record<'_>) -> bool {
         record.position <= self.physical && self.stored.is_none_or(|stored| record.store_timestamp <= stored)
     }
 
-    /// Whether the last record of this place was stored after that of another.
+    /// Whether the last record was stored after the last record of another place.
     fn is_newer_than(&self, other: &QueuePlace) -> bool {
         match (self.stored, other.stored) {
-            // a log that was made anew begins with small positions again
+            // a log that was recreated begins with small positions again
             (Some(own), Some(others)) if own != others => own > others,
             _ => self.physical > other.physical,
         }
@@ -101,11 +102,11 @@ impl QueuePlace {
 pub struct QueueOffsets {
     /// By topic and queue.
     topics: BTreeMap<String, BTreeMap<i32, QueuePlace>>,
-    /// Consumer groups of the broker: they tell where the topic of a retry ends.
+    /// Consumer groups of the broker, which show where the topic of a retry ends.
     #[serde(default)]
     pub groups: BTreeSet<String>,
-    /// Where the commit log began when it was imported last, and the broker's clock at its first record: with the same
-    /// beginning another time means another log.
+    /// Where the commit log began when it was last imported, and the broker's clock at its first record. The same
+    /// beginning with another time means another log.
     #[serde(default)]
     pub head: Option<(u64, i64)>,
     /// Broker's clock at the last record, epoch milliseconds.
@@ -114,7 +115,7 @@ pub struct QueueOffsets {
     /// What an import read of the commit log.
     #[serde(default)]
     pub trail: Trail,
-    /// Position of the broker's other stream up to which its places were taken over.
+    /// Position of the broker's other stream up to which its progress was merged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_over: Option<u64>,
 }
@@ -126,33 +127,33 @@ impl QueueOffsets {
         self.topics.get(topic)?.get(&queue_id).copied()
     }
 
-    /// A record was read; `next` is the offset behind it. What was read last counts, also where a broker uses offsets or
-    /// places again.
+    /// A record was read; `next` is the offset behind it. What was read last counts, even where a broker uses offsets
+    /// or positions again.
     pub fn read(&mut self, topic: &str, record: &Record<'_>, next: i64) {
         let place = self.place(topic, record.queue_id);
         let reread_to = place.reread_to.filter(|to| *to > next);
         *place = QueuePlace { reread_to, ..QueuePlace::behind(record, next) };
     }
 
-    /// Reading goes on elsewhere, over a hole; the last record stays the last.
+    /// Reading continues at `next`, behind a gap; the last record stays the last.
     pub fn set(&mut self, topic: &str, queue_id: i32, next: i64) {
         self.place(topic, queue_id).next = next;
     }
 
-    /// Reading goes on at a place, forwards or back.
+    /// Reading continues at a place, ahead or back.
     pub fn put(&mut self, topic: &str, queue_id: i32, place: QueuePlace) {
         *self.place(topic, queue_id) = place;
     }
 
-    /// From `offset` on the commit log is another one, of which nothing was read: a queue that was read further goes on
-    /// where `places` says, or begins anew.
-    pub fn turn(&mut self, offset: i64, places: &BTreeMap<(String, i32), QueuePlace>) {
+    /// From `offset` on the commit log is another one, of which nothing was read. A queue that was read further
+    /// continues where `resume_at` says, or begins again.
+    pub fn replace_from(&mut self, offset: i64, resume_at: &BTreeMap<(String, i32), QueuePlace>) {
         for (topic, queues) in &mut self.topics {
             queues.retain(|queue_id, place| {
                 if place.physical < offset {
                     return true;
                 }
-                let known = places.get(&(topic.clone(), *queue_id));
+                let known = resume_at.get(&(topic.clone(), *queue_id));
                 if let Some(known) = known {
                     *place = *known;
                 }
@@ -166,10 +167,10 @@ impl QueueOffsets {
         self.topics.entry(topic.to_owned()).or_default().entry(queue_id).or_default()
     }
 
-    /// Takes over what another stream of the same broker, which stands at `position`, has read later.
-    pub fn go_on_after(&mut self, other: &QueueOffsets, position: u64) {
+    /// Merges what another stream of the same broker, which stands at `position`, has read later.
+    pub fn merge_progress(&mut self, other: &QueueOffsets, position: u64) {
         if self.taken_over == Some(position) {
-            // what this stream read since is later, whatever clocks say
+            // what this stream read since then is later, whatever clocks say
             return;
         }
         self.taken_over = Some(position);
@@ -189,7 +190,7 @@ impl QueueOffsets {
         self.get(topic, record.queue_id).is_some_and(|place| place.reaches(record))
     }
 
-    /// All queues.
+    /// All queues, with their places.
     pub fn queues(&self) -> impl Iterator<Item = (&str, i32, QueuePlace)> {
         let topics = self.topics.iter();
         topics.flat_map(|(topic, queues)| {
@@ -197,7 +198,7 @@ impl QueueOffsets {
         })
     }
 
-    /// As stored.
+    /// The form that is stored.
     ///
     /// # Errors
     /// Never for what this type holds.
@@ -207,10 +208,10 @@ impl QueueOffsets {
             .map_err(|error| Error::Invariant(format!("queue offsets: {error}")))
     }
 
-    /// From what was stored.
+    /// Reads the stored form.
     ///
     /// # Errors
-    /// [`Error::Invariant`] if it is something else.
+    /// [`Error::Invariant`] if the bytes are something else.
     pub fn from_bytes(bytes: &[u8]) -> Result<QueueOffsets> {
         serde_json::from_slice(bytes).map_err(|error| Error::Invariant(format!("queue offsets: {error}")))
     }
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_record_is_told_from_another_at_its_place() {
+    fn the_last_record_is_distinguished_from_another_at_its_place() {
         let mut offsets = QueueOffsets::default();
         offsets.read("T", &record(9, 900, 50), 10);
         let place = offsets.get("T", 0).unwrap();
@@ -262,8 +263,8 @@ mod tests {
             ("the last", record(9, 900, 50), true),
             ("the next", record(10, 1000, 60), false),
             ("in the place of a lost one", record(7, 700, 60), false),
-            ("of a topic made anew", record(0, 1000, 60), false),
-            ("of a log made anew", record(0, 0, 60), false),
+            ("of a recreated topic", record(0, 1000, 60), false),
+            ("of a recreated log", record(0, 0, 60), false),
         ] {
             assert_eq!(offsets.covers("T", &found), is_covered, "{what}");
         }
@@ -272,20 +273,20 @@ mod tests {
     }
 
     #[test]
-    fn of_two_streams_the_later_place_counts_also_in_a_log_made_anew() {
+    fn of_two_streams_the_later_place_counts_also_in_a_recreated_log() {
         let (mut old, mut new) = (QueueOffsets::default(), QueueOffsets::default());
         old.read("T", &record(9, 900, 50), 10);
         new.read("T", &record(3, 300, 70), 4);
         let mut both = old.clone();
-        both.go_on_after(&new, 1);
+        both.merge_progress(&new, 1);
         assert_eq!(both.get("T", 0), new.get("T", 0));
-        new.go_on_after(&old, 1);
+        new.merge_progress(&old, 1);
         assert_eq!(new.get("T", 0).unwrap().next, 4);
-        // a clock that goes back makes no difference to what was taken over before
+        // a clock that goes back makes no difference to what was merged before
         new.read("T", &record(4, 400, 10), 5);
-        new.go_on_after(&old, 1);
+        new.merge_progress(&old, 1);
         assert_eq!(new.get("T", 0).unwrap().next, 5);
-        new.go_on_after(&old, 2);
+        new.merge_progress(&old, 2);
         assert_eq!(new.get("T", 0).unwrap().next, 10);
     }
 

@@ -9,18 +9,18 @@ use crate::rows::{
     BatchContext, DayRows, Rows, batch_of, constant_column, small_integers, split_days, text_column, times,
 };
 
-/// How far a group was in a queue, or, without a group, what the queue held.
+/// How far a group was in a queue; without a group, what the queue held.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ProgressRow {
-    /// Number of the topic.
+pub(super) struct ProgressRow {
+    /// Name id of the topic (see [`Names`](crate::rows::Names)).
     pub subject: u32,
-    /// Number of the group, or of the empty name for the queue itself.
+    /// Name id of the group, or of the empty name for the queue itself.
     pub consumer_group: u32,
     /// Queue.
     pub queue_id: i32,
-    /// When it was so, broker's clock where there is one.
+    /// When the sample was taken, by the broker's clock if there is one.
     pub sample_time_ms: i64,
-    /// Next offset to consume, of a group.
+    /// Next offset to consume; absent for the queue itself.
     pub consumer_offset: Option<i64>,
     /// First offset that the broker still had.
     pub min_offset: Option<i64>,
@@ -30,13 +30,13 @@ pub(crate) struct ProgressRow {
 
 /// Rows of `consumer_progress`.
 #[derive(Debug, Default)]
-pub(crate) struct ProgressRows {
+pub(super) struct ProgressRows {
     rows: Vec<ProgressRow>,
 }
 
 impl ProgressRows {
     /// Adds a sample.
-    pub(crate) fn push(&mut self, row: ProgressRow) {
+    pub(super) fn push(&mut self, row: ProgressRow) {
         self.rows.push(row);
     }
 

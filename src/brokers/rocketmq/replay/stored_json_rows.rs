@@ -1,7 +1,7 @@
-//! A stored message as JSON: what `message_key` keeps beside a key, so that one run of rows answers it.
+//! A stored message as JSON, inline in `message_key`, so that one run of rows answers a look-up by key.
 //!
-//! The names are those of `/api/v1/messages`, and so are the values: [`crate::query::lookup::StoredMessage`] reads the
-//! text back, and a message found by its key equals the one found by its id.
+//! Names and values are those of `/api/v1/messages`. [`crate::query::lookup::StoredMessage`] reads the text back, and a
+//! message found by its key equals the one found by its id.
 
 use std::fmt::Display;
 
@@ -43,7 +43,7 @@ pub(super) struct StoredJson<'a> {
     pub properties: PropertyMap<'a>,
 }
 
-/// A number that is null where it is not known.
+/// A number that becomes null if it is not known.
 pub(super) struct Number(pub i32);
 
 impl Serialize for Number {

@@ -1,4 +1,4 @@
-//! Rows of `message` from RocketMQ: one stored record, or one message of an inner batch.
+//! Rows of `message` for RocketMQ: one stored record, or one message of an inner batch.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,38 +20,38 @@ use crate::rows::{
     small_integers, split_keys, text_column, times,
 };
 
-/// One stored message. Names are numbers of the batch's [`crate::rows::Names`].
+/// One stored message. Name ids refer to the batch's [`crate::rows::Names`].
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct StoredRow<'a> {
-    /// Stored topic.
+pub(super) struct StoredRow<'a> {
+    /// Name id of the stored topic.
     pub subject: u32,
     /// Code of its kind.
     pub kind: i8,
-    /// Group of a retry or dead letter, or `NO_NAME`.
+    /// Name id of the group of a retry or dead letter, or `NO_NAME`.
     pub consumer_group: u32,
-    /// Topic that it is a copy of.
+    /// Name id of the topic that the message is a copy of.
     pub origin_subject: Option<u32>,
-    /// Queue.
+    /// Queue id.
     pub queue_id: i32,
     /// Queue offset.
     pub sequence: i64,
-    /// The id that clients show: the unique key, or else the offset id.
+    /// The id that clients show: the unique key, or the offset id if there is none.
     pub message_id: &'a str,
-    /// The single message's own id, if it was sent in a batch.
+    /// The message's own id, if it was sent in a batch.
     pub own_id: &'a str,
     /// Broker's clock.
     pub store_time_ms: i64,
     /// Producer's clock.
     pub born_time_ms: i64,
-    /// Number of the client's address.
+    /// Name id of the client address.
     pub born_host: u32,
-    /// Number of the broker's address.
+    /// Name id of the broker address.
     pub store_host: u32,
-    /// Number of the tag, or `NO_NAME`.
+    /// Name id of the tag, or `NO_NAME`.
     pub tag: u32,
     /// Bytes of the body after decompression, or `NO_NUMBER` if it cannot be decompressed.
     pub body_size: i32,
-    /// Bytes of the record.
+    /// Size of the record in bytes.
     pub stored_size: i32,
     /// CRC of the body as stored.
     pub body_crc: i32,
@@ -69,13 +69,13 @@ pub(crate) struct StoredRow<'a> {
     pub properties: &'a [u8],
 }
 
-/// Bytes of the columns of one length.
+/// Bytes of the columns with a fixed length.
 const FIXED_BYTES: usize = 128;
 
-/// Rows of `message`, and messages that are only told beside their keys.
+/// Rows of `message`, and messages that are only stored inline with their keys.
 #[derive(Debug, Default)]
-pub(crate) struct StoredRows {
-    /// Whether the table lacks the message.
+pub(super) struct StoredRows {
+    /// Whether the message becomes a row, because the table lacks it.
     is_row: Vec<bool>,
     rows: usize,
     subject: Vec<u32>,
@@ -105,8 +105,8 @@ pub(crate) struct StoredRows {
 }
 
 impl StoredRows {
-    /// Adds a message and returns its number; `is_row` says that the table lacks it.
-    pub(crate) fn push(&mut self, row: &StoredRow<'_>, is_row: bool) -> u32 {
+    /// Adds a message and returns its row number; `is_row` says that the table lacks it.
+    pub(super) fn push(&mut self, row: &StoredRow<'_>, is_row: bool) -> u32 {
         let number = self.kind.len() as u32;
         self.is_row.push(is_row);
         self.rows += usize::from(is_row);
@@ -137,9 +137,9 @@ impl StoredRows {
         number
     }
 
-    /// Bytes in memory, roughly.
+    /// Approximate size in memory.
     #[must_use]
-    pub(crate) fn heap_bytes(&self) -> usize {
+    pub(super) fn heap_bytes(&self) -> usize {
         let texts = self.message_id.bytes.len() + self.own_id.bytes.len() + self.properties.len();
         texts + self.kind.len() * FIXED_BYTES
     }
@@ -151,7 +151,7 @@ impl StoredRows {
         self.properties.get(start..end).unwrap_or_default()
     }
 
-    /// The keys, and all properties; of a repeated name the last value counts.
+    /// The columns of the keys and of all properties; the last value of a repeated name counts.
     fn property_columns(&self, order: &[u32]) -> Result<(ArrayRef, ArrayRef)> {
         let (mut keys, mut maps) = (list_builder(), map_builder());
         let mut distinct = Distinct::default();
@@ -174,7 +174,7 @@ impl StoredRows {
         Ok((Arc::new(keys.finish()), Arc::new(maps.finish())))
     }
 
-    /// Messages as JSON, null for those without a number.
+    /// Messages as JSON by row number, null where there is none.
     pub(super) fn json_column(
         &self,
         numbers: impl Iterator<Item = Option<u32>>,
@@ -249,7 +249,7 @@ impl StoredRows {
     }
 }
 
-/// Takes properties apart: each name once, with the last value.
+/// Parses properties: each name once, with its last value.
 #[derive(Default)]
 struct Distinct<'a> {
     seen: HashMap<&'a [u8], usize>,

@@ -19,23 +19,23 @@ const UNDECODED: &str = "Undecoded";
 
 /// The message that carried events.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Carrier<'a> {
-    /// Its offset id, or nothing if the events were posted.
+pub(super) struct Carrier<'a> {
+    /// Offset id of the message; empty if the events were posted.
     pub id: &'a str,
-    /// Number of its topic, or `NO_NAME`.
+    /// Name id of its topic, or `NO_NAME`.
     pub subject: u32,
-    /// Number of the client's address.
+    /// Name id of the client address.
     pub client_host: u32,
-    /// Broker's clock, or that of the server that was posted to.
+    /// Broker's clock, or for posted events the server's.
     pub store_time_ms: i64,
 }
 
-/// What a row takes from where.
+/// Content of a row.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum TraceRow<'a> {
+pub(super) enum TraceRow<'a> {
     /// A decoded event about one message.
     Event(MessageEvent<'a, 'a>),
-    /// Place and text of a record that cannot be decoded.
+    /// A record that cannot be decoded: its index in the body, and its text.
     Undecoded(u32, &'a [u8]),
 }
 
@@ -65,7 +65,7 @@ struct Row {
 
 /// Rows of `trace`.
 #[derive(Debug, Default)]
-pub(crate) struct TraceRows {
+pub(super) struct TraceRows {
     rows: Vec<Row>,
     msg_id: Texts,
     request_id: Texts,
@@ -77,8 +77,8 @@ pub(crate) struct TraceRows {
 }
 
 impl TraceRows {
-    /// Adds an event of a carrier.
-    pub(crate) fn push(&mut self, carrier: &Carrier<'_>, row: TraceRow<'_>, names: &mut Names) {
+    /// Adds an event that came in a carrier message.
+    pub(super) fn push(&mut self, carrier: &Carrier<'_>, row: TraceRow<'_>, names: &mut Names) {
         let mut name = |text: Option<&str>| text.map_or(NO_NAME, |text| names.id(text.as_bytes()));
         let place = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
         match row {
@@ -155,7 +155,7 @@ impl TraceRows {
 
     /// Bytes of ids and texts.
     #[must_use]
-    pub(crate) fn heap_bytes(&self) -> usize {
+    pub(super) fn heap_bytes(&self) -> usize {
         self.msg_id.bytes.len() + self.request_id.bytes.len() + self.keys.bytes.len() + self.raw.bytes.len()
     }
 

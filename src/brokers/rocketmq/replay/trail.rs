@@ -1,33 +1,33 @@
-//! What was read of a commit log, so that an import knows the log again when it comes back.
+//! A summary of what was read of a commit log, so that an import recognises the log.
 //!
-//! A broker can lose the end of its log in a crash and write other records there, or all of it and begin anew. So beside
-//! the queue offsets stands what the log held: sums over stretches of it, short ones near the end and long ones far
-//! behind. They are pure arithmetic; who compares them with a log is in `ingest/rocketmq/resume.rs`.
+//! A broker can lose the end of its log in a crash and write other records there, or lose all of it and begin again. So
+//! checksums over stretches of the log are stored beside the queue offsets: short stretches near the end, long ones
+//! further back. This module only computes them; `import/resume.rs` compares them with a log.
 //!
-//! Positions of the stream only grow. Where another log begins, it goes on at the next position, and from there on
-//! [`Trail::position`] tells where an offset of that log stands in the stream.
+//! Positions of the stream only grow. Where another log begins, the stream continues at the next position, and from
+//! there on [`Trail::position`] maps an offset of that log to its position in the stream.
 
 use serde::{Deserialize, Serialize};
 
 use crate::brokers::rocketmq::format::record::Record;
 use crate::codec::Sum;
 
-/// Bytes of a log from which a stretch is complete.
+/// Bytes from which a stretch is complete.
 const STRETCH_BYTES: u64 = 256 << 10;
-/// Stretches of one level, before two of them become one of the next.
+/// Most stretches of one level, before two of them are merged into one of the next level.
 const MOST_OF_A_LEVEL: usize = 4;
 
-/// What was read of a commit log.
+/// A summary of what was read of a commit log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Trail {
-    /// What an offset of the log lacks to its position in the stream.
+    /// Position in the stream minus offset in the log.
     shift: i64,
-    /// How often another log, or another end of it, was met.
+    /// How often the log was replaced, as a whole or at its end.
     pub generation: u32,
     /// Newest store time of all records, epoch milliseconds.
     pub newest_stored: Option<i64>,
-    /// In the order of the log.
+    /// The stretches in the order of the log.
     stretches: Vec<Stretch>,
 }
 
@@ -38,7 +38,7 @@ pub struct Stretch {
     pub from: u64,
     /// Offset behind its last record.
     pub to: u64,
-    /// How often stretches became one.
+    /// How often stretches were merged into this one.
     level: u8,
     /// The records in it.
     pub sum: Sum,
@@ -63,7 +63,7 @@ impl Trail {
         &self.stretches
     }
 
-    /// A record of the log was read.
+    /// Adds a record of the log.
     pub fn note(&mut self, offset: u64, record: &Record<'_>) {
         self.newest_stored = self.newest_stored.max(Some(record.store_timestamp));
         let to = offset.saturating_add(record.size() as u64);
@@ -80,7 +80,7 @@ impl Trail {
         }
     }
 
-    /// Makes longer stretches of old ones.
+    /// Merges old stretches into longer ones.
     fn merge(&mut self) {
         let mut level = 0;
         loop {
@@ -97,8 +97,8 @@ impl Trail {
         }
     }
 
-    /// From `offset` on the log is another one; there it goes on at `position` of the stream.
-    pub fn turn(&mut self, offset: u64, position: u64) {
+    /// From `offset` on the log is another one; it continues at `position` of the stream.
+    pub fn replace_from(&mut self, offset: u64, position: u64) {
         self.stretches.retain(|stretch| stretch.to <= offset);
         self.shift = position.checked_signed_diff(offset).unwrap_or(i64::MAX);
         self.generation = self.generation.saturating_add(1);
@@ -135,7 +135,7 @@ mod tests {
         assert!(stretches.windows(2).all(|pair| pair[0].to == pair[1].from));
         assert!(stretches.len() < 50, "{}", stretches.len());
         let bytes = |stretch: &Stretch| stretch.to - stretch.from;
-        // what is read to compare at least so much of the end is not much more
+        // what has to be read to compare so many bytes of the end is not much more
         for wanted in [1 << 20, 10 << 20, 100 << 20] {
             let mut read = 0;
             for stretch in stretches.iter().rev() {
@@ -148,10 +148,10 @@ mod tests {
     #[test]
     fn another_log_goes_on_behind_the_positions_of_the_first() {
         let mut trail = trail(&vec![vec![1; 300_000]; 10]);
-        trail.turn(1_000_000, 3_000_001);
+        trail.replace_from(1_000_000, 3_000_001);
         assert_eq!(trail.stretches().last().map(|last| last.to), Some(600_000));
         assert_eq!((trail.position(1_000_000), trail.offset(3_000_051)), (3_000_001, 1_000_050));
-        trail.turn(9_000_000, 3_000_100);
+        trail.replace_from(9_000_000, 3_000_100);
         assert_eq!(
             (trail.position(9_000_000), trail.offset(3_000_101), trail.generation),
             (3_000_100, 9_000_001, 2)

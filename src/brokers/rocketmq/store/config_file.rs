@@ -1,8 +1,8 @@
-//! Reading a configuration file or, in its place, its backup (RocketMQ formats: JSON files), and telling which of them a
-//! crash has spoiled.
+//! Reads a configuration file, or its backup in its place (RocketMQ formats: JSON files), and finds those that a crash
+//! has spoiled.
 //!
-//! A broker that loses power can leave them full of NULs, empty or cut. None of them is needed to read messages, so
-//! nothing here keeps an import from going on.
+//! A broker that loses power can leave them full of NULs, empty or cut. None of them is needed to read messages, so a
+//! spoiled file never stops an import.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -17,11 +17,11 @@ use crate::brokers::rocketmq::format::json::{MAX_BYTES, Value};
 
 /// Ending of a backup's name.
 const BACKUP: &str = ".bak";
-/// A JSON file whose name does not say so.
+/// A JSON file without the ending of one.
 const TIMER_METRICS: &str = "timermetrics";
 
-/// What `decode` makes of the file `name` in `folder`, or of `name` with `.bak` if the file is missing, empty or
-/// cannot be decoded. `None` if neither is there with anything in it.
+/// Applies `decode` to the file `name` in `folder`, or to `name` with `.bak` if the file is missing, empty or cannot be
+/// decoded. `None` if neither has any content.
 pub(super) fn load<T>(
     folder: &Path,
     name: &str,
@@ -35,7 +35,7 @@ pub(super) fn load<T>(
         Err(error @ StoreError::Config { .. }) => Some(error),
         Err(error) => return Err(error),
     };
-    // If the backup is no better, the file itself is what to report.
+    // If the backup is no better, the file itself is reported.
     match (load_one(&backup, decode), refused) {
         (Ok(Some(value)), _) => Ok(Some(value)),
         (Ok(None) | Err(StoreError::Config { .. }), Some(refused)) => Err(refused),
@@ -64,7 +64,7 @@ pub(super) fn problems(folder: &Path) -> Result<Vec<String>, StoreError> {
             Some(_) => match &*name {
                 SUBSCRIPTION_GROUPS => "there is no usable backup, so it is not known which consumer groups the broker \
                                         had. All messages are imported; topics in names of retry topics of pop \
-                                        consumption may not be told"
+                                        consumption may not be recognised"
                     .to_owned(),
                 CONSUMER_OFFSETS => "there is no usable backup, so how far groups had consumed is not imported. All \
                                      messages are"
@@ -100,7 +100,7 @@ fn load_one<T>(path: &Path, decode: fn(&[u8]) -> Result<T, ConfigError>) -> Resu
     decode(&bytes).map(Some).map_err(|source| StoreError::Config { path: path.to_owned(), source })
 }
 
-/// The bytes of a file, none if it is not there. Of one that is too long so many that the decoder refuses them.
+/// The bytes of a file, none if it does not exist. Of a file that is too long, as many as make the decoder refuse it.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if let Some(file) = if_there(File::open(path))? {

@@ -1,7 +1,8 @@
-//! How far the consume queues say the commit log goes.
+//! The end of the commit log according to the consume queues.
 //!
-//! Items of a queue come in the order of the log, and behind the last one a file is zero. So the last item within the
-//! log is found by bisection with a few small reads, and only in the newest file that has one. Nothing else is read.
+//! Items of a queue are in the order of the log, and behind the last one a file holds zeros. So the last item within
+//! the log is found by bisection with a few small reads, and only in the newest file that has one. Nothing else is
+//! read.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -30,7 +31,7 @@ pub(super) fn confirmed_end(queues: &[QueueDirectory], log: &Extent) -> io::Resu
                 extent(consume_queue::decode_batch(bytes), |item| (item.physical_offset, item.size))
             })?,
         };
-        // The records of the other queues' last items can be deleted already.
+        // The records of the other queues' last items can already be deleted.
         let end = last.filter(|last| last.start >= log.start).map(|last| last.end);
         largest = largest.max(end);
     }

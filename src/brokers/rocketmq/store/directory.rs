@@ -1,7 +1,7 @@
 //! The store directory of a broker: what it holds and where (RocketMQ formats: store directory).
 //!
-//! Everything is looked up when it is asked for, as a broker may be at work in the directory. A [`StoreDirectory`]
-//! never writes, never creates or locks anything, and never reads a record of the commit log.
+//! Everything is read from disk when it is requested, because a broker may be working in the directory. A
+//! [`StoreDirectory`] never writes, never creates or locks anything, and never reads a record of the commit log.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -44,15 +44,15 @@ impl StoreDirectory {
     /// Opens the store at `root`, with its commit log in the usual place.
     ///
     /// # Errors
-    /// [`StoreError`] if that is no store, or cannot be read.
+    /// [`StoreError`] if it is not a store or cannot be read.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         Self::open_with(root, &[])
     }
 
-    /// Opens the store at `root`, whose commit log is, beside or in place of the usual one, in these directories.
+    /// Opens the store at `root`, whose commit log lies in these directories, besides or in place of the usual one.
     ///
     /// # Errors
-    /// [`StoreError`] if that is no store, or cannot be read.
+    /// [`StoreError`] if it is not a store or cannot be read.
     pub fn open_with(root: &Path, more_commit_logs: &[PathBuf]) -> Result<Self, StoreError> {
         for directory in std::iter::once(root).chain(more_commit_logs.iter().map(PathBuf::as_path)) {
             if !directory.is_dir() {
@@ -87,14 +87,14 @@ impl StoreDirectory {
         &self.commit_logs
     }
 
-    /// What the store has that is not read. Warn of them; with [`Feature::DLedger`] the log is not complete.
+    /// Parts of the store that are not read. Warn about them; with [`Feature::DLedger`] the log is not complete.
     #[must_use]
     pub fn features(&self) -> &[Feature] {
         &self.features
     }
 
-    /// Files of the commit log over all directories, in the order of the log. A file that is in two directories is
-    /// given once, the longer one; their contents are not compared.
+    /// Files of the commit log over all directories, in the order of the log. Of a file that is in two directories the
+    /// longer one is returned; their contents are not compared.
     ///
     /// # Errors
     /// [`StoreError::Read`].
@@ -141,7 +141,7 @@ impl StoreDirectory {
         numbered_files(&folder, INDEX_NAME_DIGITS).map_err(|source| read_error(&folder, source))
     }
 
-    /// The checkpoint; `None` if there is none, or only the beginning of one.
+    /// The checkpoint; `None` if it does not exist or is not complete.
     ///
     /// # Errors
     /// [`StoreError::Read`].
@@ -187,11 +187,11 @@ impl StoreDirectory {
         self.config(broker_config::DELAY_OFFSETS, broker_config::delay_offsets)
     }
 
-    /// The physical offset up to which consume queues point at records of the log that is there; `None` without such
+    /// The physical offset up to which consume queues point at records that are still in the log; `None` without such
     /// queues.
     ///
-    /// A hint to check where a walk through the log ended. Records without a queue item can follow, and after a crash
-    /// old items can stand behind the end of a queue.
+    /// It is a hint to check where a walk through the log ended. Records without a queue item can follow, and after a
+    /// crash old items can stand behind the end of a queue.
     ///
     /// # Errors
     /// [`StoreError`] as of [`StoreDirectory::consume_queues`] and [`StoreDirectory::commit_log_files`].
@@ -219,7 +219,7 @@ impl StoreDirectory {
     }
 }
 
-/// Why a directory without a commit log is no store.
+/// Why a directory without a commit log is not a store.
 fn no_store(root: &Path) -> Result<StoreError, StoreError> {
     let dledger = feature::dledger_folders(root).map_err(|source| read_error(root, source))?;
     if let Some(log) = dledger.into_iter().next() {

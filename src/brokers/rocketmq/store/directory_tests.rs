@@ -33,7 +33,7 @@ fn refused(root: &Path) -> String {
     StoreDirectory::open(root).unwrap_err().to_string().replace(root.to_str().unwrap(), "ROOT")
 }
 
-/// A file of a queue: items of offset and size, and zeros up to 10 items.
+/// A file of a consume queue: items of offset and size, then zeros up to 10 items.
 fn queue_file(items: &[(i64, i32)]) -> Vec<u8> {
     let fields =
         |(offset, size): &(i64, i32)| [&offset.to_be_bytes()[..], &size.to_be_bytes(), &[0; 8]].concat();
@@ -138,7 +138,7 @@ fn backups_stand_in_for_missing_empty_and_damaged_files() {
 }
 
 #[test]
-fn spoiled_json_files_are_told() {
+fn spoiled_json_files_are_reported() {
     let root = store_with(&[]);
     let problems = || open(&root).config_problems().unwrap();
     assert_eq!(problems(), [""; 0]);
@@ -192,7 +192,7 @@ fn a_log_with_headers_of_dledger_is_named() {
     put(&root, "commitlog/00000000000000001000", &head);
     let log = root.path().join("commitlog/00000000000000001000");
     assert_eq!(open(&root).features(), [Feature::DLedger(log)]);
-    // Files are made ahead.
+    // Files are created in advance.
     put(&root, "commitlog/00000000000000002000", &[0; 60]);
     assert_eq!(open(&root).features().len(), 1);
     // A record whose contents look the same at that place.
@@ -214,7 +214,7 @@ fn the_end_is_that_of_the_last_record_within_the_log() {
     assert_eq!(store.confirmed_end().unwrap(), None);
     queue("a/1/00000000000000000000", &[(0, 100), (1000, 100), (1200, 91)]);
     assert_eq!(store.confirmed_end().unwrap(), Some(1291));
-    // The newest file is made ahead.
+    // The newest file is created in advance.
     queue("b/0/00000000000000000000", &[(1291, 100)]);
     queue("b/0/00000000000000000200", &[]);
     assert_eq!(store.confirmed_end().unwrap(), Some(1391));

@@ -1,6 +1,6 @@
-//! Ways to store that differ from the usual files (RocketMQ formats: other storage modes).
+//! Storage modes that differ from the usual files (RocketMQ formats: other storage modes).
 //!
-//! They are told by the folders, and of DLedger by the first bytes of a log file. Nothing of them is read.
+//! They are recognised by their folders, DLedger also by the first bytes of a log file. Nothing of them is read.
 
 use std::fmt;
 use std::fs::File;
@@ -13,13 +13,13 @@ const TIERED_METADATA: &str = "tieredStoreMetadata.json";
 const ROCKSDB_MARK: &str = "CURRENT";
 const RECORD_MAGICS: [u32; 2] = [0xDAA3_20A7, 0xDAA3_20AB];
 const BLANK_MAGIC: u32 = 0xCBD4_3194;
-/// Bytes from the start of a file in which DLedger's entry header and the magic of the record behind it stand.
+/// Bytes from the start of a file that hold DLedger's entry header and the magic of the record behind it.
 const HEAD_BYTES: usize = 56;
 
-/// A way to store that this program does not read.
+/// A storage mode that this program does not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Feature {
-    /// Consume queues are in RocksDB. They can be made again from the commit log, which is as usual.
+    /// Consume queues are in RocksDB. They can be rebuilt from the commit log, which is as usual.
     RocksDbQueues(PathBuf),
     /// Topics, groups and offsets are in RocksDB, so the files with them are missing or old.
     RocksDbConfig(PathBuf),
@@ -41,7 +41,7 @@ impl fmt::Display for Feature {
     }
 }
 
-/// Finds what is unusual below `root`, whose classic log consists of `log_files`.
+/// Finds unusual storage modes below `root`, whose classic log consists of `log_files`.
 pub(super) fn detect(root: &Path, log_files: &[NumberedFile]) -> io::Result<Vec<Feature>> {
     let mut features = Vec::new();
     let queues = root.join("consumequeue");

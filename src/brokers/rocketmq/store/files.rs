@@ -1,6 +1,7 @@
-//! Folders of a store: their files with numbers as names, and their sub-folders.
+//! Lists the folders of a store: files with numbers as names, and sub-folders.
 //!
-//! A broker may add and delete files at any time, so what is gone counts as never there. Nothing here opens a file.
+//! A broker may add and delete files at any time, so a file that disappears counts as one that never existed. Nothing
+//! here opens a file.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub struct NumberedFile {
     /// The file.
     pub path: PathBuf,
-    /// The number in its name: of logs and queues the byte offset of the first byte.
+    /// The number in its name. For logs and queues this is the byte offset of the first byte.
     pub base: i64,
     /// Size of the file in bytes.
     pub bytes: u64,
@@ -43,13 +44,13 @@ pub(super) fn folders(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     Ok(folders)
 }
 
-/// What a folder holds. Names that are not UTF-8 are left out: brokers write none.
+/// The entries of a folder. Names that are not UTF-8 are left out: brokers write none.
 fn entries(folder: &Path) -> io::Result<Vec<(String, PathBuf, Metadata)>> {
     let Some(listing) = if_there(fs::read_dir(folder))? else { return Ok(Vec::new()) };
     let mut entries = Vec::new();
     for entry in listing {
         let entry = entry?;
-        // Not the entry's own metadata: a broker's folders can be links.
+        // Not the entry's own metadata: a broker's folders can be symbolic links.
         if let (Ok(name), Some(metadata)) =
             (entry.file_name().into_string(), if_there(fs::metadata(entry.path()))?)
         {
@@ -59,7 +60,7 @@ fn entries(folder: &Path) -> io::Result<Vec<(String, PathBuf, Metadata)>> {
     Ok(entries)
 }
 
-/// Takes what is not there as nothing instead of as an error.
+/// Turns a missing file from an error into `None`.
 pub(super) fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),

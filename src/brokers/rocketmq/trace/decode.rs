@@ -1,8 +1,8 @@
 //! Decoding of a trace body into events.
 //!
-//! The body is the text of a trace message, after decompression, or the same text from anywhere else. One bad record
+//! The body is the text of a trace message after decompression, or the same text from another source. One bad record
 //! never hides another: it comes back as [`Undecoded`] with its bytes, for the caller to keep and count. Nothing is
-//! looked up elsewhere, so a value that only another event knows stays absent.
+//! looked up elsewhere, so a value that only another event has stays absent.
 
 use std::iter::FusedIterator;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ use super::{FIELD_SEPARATOR, RECORD_SEPARATOR};
 /// Fields of the longest record that is known, a `Pub` with client host.
 const MAX_KNOWN_FIELDS: usize = 15;
 
-/// How much of a body is decoded. What lies beyond comes back undecoded.
+/// How much of a body is decoded. The rest comes back undecoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a body. Clients write about 128,000 characters at most.
@@ -33,22 +33,22 @@ impl Default for Limits {
     }
 }
 
-/// Bytes of a body that are no event.
+/// Bytes of a body that are not an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Undecoded<'a> {
-    /// Place in the body, counted like [`TraceEvent::event`].
+    /// Index in the body, counted as [`TraceEvent::event`].
     pub event: u32,
     /// What is wrong.
     pub reason: Reason,
-    /// The record without its end. With [`Reason::BodyTooLong`] and [`Reason::TooManyRecords`] all that is left of
-    /// the body.
+    /// The record without its end. With [`Reason::BodyTooLong`] and [`Reason::TooManyRecords`], the whole rest of the
+    /// body.
     pub raw: &'a [u8],
 }
 
-/// Why bytes of a body are no event.
+/// Why bytes of a body are not an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Reason {
-    /// The first field is no known type word.
+    /// The first field is not a known type word.
     #[error("unknown type of trace record")]
     UnknownType,
     /// Fields that all versions of the type have are missing.
@@ -73,13 +73,13 @@ pub enum Reason {
         /// Name of the field, as in [`TraceEvent`].
         field: &'static str,
     },
-    /// The body goes on beyond [`Limits::records`].
+    /// The body continues beyond [`Limits::records`].
     #[error("more than {limit} records in a trace body")]
     TooManyRecords {
         /// [`Limits::records`].
         limit: u32,
     },
-    /// The body goes on beyond [`Limits::body_bytes`].
+    /// The body continues beyond [`Limits::body_bytes`].
     #[error("trace body of more than {limit} bytes")]
     BodyTooLong {
         /// [`Limits::body_bytes`].
@@ -102,7 +102,7 @@ impl Reason {
     }
 }
 
-/// Whether a body, after decompression, starts like that of a trace message: with a known type word and a field
+/// Whether a body, after decompression, starts as that of a trace message does: with a known type word and a field
 /// separator.
 #[must_use]
 pub fn looks_like_trace(body: &[u8]) -> bool {
@@ -131,7 +131,7 @@ pub struct Decoder<'a> {
     body: &'a [u8],
     limits: Limits,
     rest: &'a [u8],
-    /// What follows `rest` beyond the limit.
+    /// The bytes behind `rest`, beyond the limit.
     beyond: &'a [u8],
     event: u32,
 }
@@ -166,8 +166,8 @@ impl<'a> Iterator for Decoder<'a> {
 
 impl FusedIterator for Decoder<'_> {}
 
-/// Where a `SubAfter` ends that lacks its end: some clients write it with seven fields and nothing between it and the
-/// next record, whose type word then stands where the time would be.
+/// Where a `SubAfter` without an end marker ends. Some clients write it with seven fields and nothing between it and
+/// the next record, whose type word then stands in place of the time.
 fn unended(raw: &[u8]) -> Option<usize> {
     const FIELDS: usize = 7;
     raw.strip_prefix(Kind::SubAfter.word().as_bytes())
@@ -225,7 +225,7 @@ impl<'a> Fields<'a> {
         if self.count < needed { Err(Reason::TooFewFields { found: self.count, needed }) } else { Ok(()) }
     }
 
-    /// What stands behind the first `known` fields.
+    /// The fields behind the first `known` ones.
     fn extra(&self, known: usize) -> Text<'a> {
         self.record.splitn(known + 1, is_separator).nth(known).map(String::from_utf8_lossy)
     }
@@ -247,12 +247,12 @@ fn number<T: FromStr>(name: &'static str, field: &[u8]) -> Result<Option<T>, Rea
     parsed.map(Some).ok_or(Reason::BadNumber { field: name })
 }
 
-/// Clients write the word `null` for most values that they lack.
+/// Clients write the word `null` for most missing values.
 fn is_absent(field: &[u8]) -> bool {
     field.is_empty() || field == b"null"
 }
 
-/// Like the clients' own reader: every text but `true`, in any case, is false.
+/// As in the clients' own reader, every text but `true`, in any case, is false.
 const fn flag(field: &[u8]) -> bool {
     field.eq_ignore_ascii_case(b"true")
 }
@@ -312,7 +312,7 @@ fn before_listener<'a>(event: TraceEvent<'a>, fields: &Fields<'a>) -> Result<Tra
     fields.at_least(7)?;
     let [_, time_stamp, region_id, group_name, request_id, msg_id, retry_times, keys, host, ..] =
         fields.known;
-    // Go clients and Java 4.8 write their address behind the keys, all others nothing.
+    // Go clients and Java 4.8 write their address behind the keys; all others write nothing there.
     let client_host = text(host).filter(|host| is_host(host));
     let known = if client_host.is_some() || is_absent(host) { 9 } else { 8 };
     Ok(TraceEvent {

@@ -1,7 +1,7 @@
 //! Encoding of trace events, for tests, fixtures and simulators.
 //!
-//! Writes what current clients write ("RocketMQ formats: message trace"). Nothing in the service needs it: it reports
-//! no events of its own.
+//! It writes what current clients write ("RocketMQ formats: message trace"). The service does not use it: it reports no
+//! events of its own.
 
 use std::io::Write as _;
 
@@ -9,7 +9,7 @@ use super::event::{Text, TraceEvent};
 use super::kind::Kind;
 use super::{FIELD_SEPARATOR, RECORD_SEPARATOR};
 
-/// Appends a record. Decoding it gives the event again, its place in the body aside.
+/// Appends a record. Decoding it returns the same event, apart from its index in the body.
 ///
 /// Absent and derived values become `null`; a `Pub` whose success is derived ends before it, like that of the oldest
 /// clients. Fields that the type does not have are left out. A text must not contain a separator.

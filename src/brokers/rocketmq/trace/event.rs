@@ -1,8 +1,8 @@
 //! One trace event, borrowed from the body that carried it.
 //!
-//! An event holds what the client wrote and the few values that the format says to derive from an old, shorter
-//! record; those are marked. It never fills in a default: what a record does not carry, or carries as `null` or as
-//! empty text, is `None`. It knows nothing about the message that carried it.
+//! An event holds what the client wrote, and the few values that the format derives from old, shorter records; those
+//! are marked. It never fills in a default: a value that is missing, `null` or an empty text is `None`. It knows
+//! nothing about the message that carried it.
 
 use std::borrow::Cow;
 use std::iter;
@@ -18,7 +18,7 @@ pub type Text<'a> = Option<Cow<'a, str>>;
 pub struct TraceEvent<'a> {
     /// The type.
     pub kind: Kind,
-    /// Place in the body, counted from 0 over all records, also those that cannot be decoded.
+    /// Index in the body, counted from 0 over all records, including those that cannot be decoded.
     pub event: u32,
     /// Client clock in milliseconds since the Unix epoch: before the send, at the begin (`SubBefore`) or at the end
     /// (`SubAfter`) of consumption, at the answer or recall.
@@ -48,8 +48,8 @@ pub struct TraceEvent<'a> {
     /// 0 normal, 1 transaction half, 2 transaction commit, 3 delay, 4 order; others unknown. `Pub` and
     /// `EndTransaction`.
     pub msg_type: Option<i32>,
-    /// Id of the record that was stored first, by its place in the store; for a batch all, with commas, in the order
-    /// of `msg_ids`. `Pub`.
+    /// Id of the record that was stored first, by its position in the store; for a batch all ids, with commas, in the
+    /// order of `msg_ids`. `Pub`.
     pub offset_msg_ids: Text<'a>,
     /// Whether the send was answered with `SEND_OK`, the listener succeeded, or the recall succeeded.
     pub success: Option<bool>,
@@ -67,18 +67,18 @@ pub struct TraceEvent<'a> {
     pub transaction_id: Text<'a>,
     /// `COMMIT_MESSAGE`, `ROLLBACK_MESSAGE` or `UNKNOW`. `EndTransaction`.
     pub transaction_state: Text<'a>,
-    /// Whether the answer was asked for by the broker. `EndTransaction`.
+    /// Whether the answer was requested by the broker. `EndTransaction`.
     pub from_transaction_check: Option<bool>,
-    /// Fields behind those that are known, as they stand in the record.
+    /// Fields behind the known ones, as written in the record.
     pub extra: Text<'a>,
 }
 
-/// An event as far as it is about one message.
+/// The part of an event that is about one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageEvent<'e, 'a> {
     /// The event. Its cost and body length are those of the whole batch.
     pub event: &'e TraceEvent<'a>,
-    /// Place of the message in the batch, from 0.
+    /// Index of the message in the batch, from 0.
     pub place: u32,
     /// Unique id of the message.
     pub msg_id: Option<&'e str>,
@@ -87,7 +87,7 @@ pub struct MessageEvent<'e, 'a> {
 }
 
 impl<'a> TraceEvent<'a> {
-    /// An event of which nothing but the type and the place is known.
+    /// An event of which only the type and the index are known.
     #[must_use]
     pub const fn new(kind: Kind, event: u32) -> Self {
         Self {
@@ -121,8 +121,7 @@ impl<'a> TraceEvent<'a> {
 
     /// The event once for each of its messages, at least once.
     ///
-    /// Only `Pub` carries lists. An id without an offset id has none; offset ids without an id are left out, as far
-    /// as they are more than the ids.
+    /// Only `Pub` carries lists. An id without an offset id gets none; surplus offset ids without an id are left out.
     pub fn per_message(&self) -> impl Iterator<Item = MessageEvent<'_, 'a>> {
         let ids = split(self.kind, self.msg_ids.as_deref());
         let offset_ids = split(self.kind, self.offset_msg_ids.as_deref()).chain(iter::repeat(None));

@@ -1,8 +1,8 @@
-//! What makes two trace events the same event.
+//! Decides when two trace events are the same event.
 //!
-//! Trace messages can be stored twice, when a client repeats a send, and can be imported twice. The identity is made
+//! Trace messages can be stored twice, when a client repeats a send, and can be imported twice. The identity consists
 //! of the fields that the format names for this ("RocketMQ formats: message trace, decoding rules") and of nothing
-//! else: not of the carrier, and not of what can differ between copies.
+//! else: not of the carrier, and not of fields that can differ between copies.
 
 use std::fmt::{self, Display};
 
@@ -30,7 +30,7 @@ pub struct Identity<'a> {
 }
 
 impl Identity<'_> {
-    /// The same without the fields that do not count for its type. To be called on every identity made by hand.
+    /// The same identity without the fields that do not count for its type. Call it on every identity built by hand.
     #[must_use]
     pub const fn of_kind(self) -> Self {
         let none = Self {

@@ -1,9 +1,9 @@
 //! Message trace: what RocketMQ clients with trace enabled report about sends, deliveries and transactions.
 //!
 //! Clients write the reports as text into ordinary messages of a trace topic ("RocketMQ formats: message trace").
-//! [`decode`] reads such a body, [`event`] is what it yields, [`identity`] tells repeated reports from new ones and
-//! [`encode`] writes bodies for tests and simulators. Nothing here finds trace messages, decompresses bodies, pairs
-//! events or decides what they mean for the history.
+//! [`decode`] reads such a body, [`event`] is what it returns, [`identity`] recognises repeated reports, [`encode`]
+//! writes bodies for tests and simulators, and [`graph`] assembles the events and copies of one message. Nothing here
+//! finds trace messages, decompresses bodies, reads a table or keeps state.
 
 pub mod decode;
 pub mod encode;

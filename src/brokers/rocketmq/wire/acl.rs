@@ -1,7 +1,7 @@
 //! Signatures of requests (RocketMQ remoting: signature; the same for ACL 1.0 and 2.0).
 //!
-//! [`Credentials::sign`] adds the access key and a signature over all fields and the body, so it comes last before a
-//! request is sent. The secret is used up when the credentials are made: it is neither kept nor shown.
+//! [`Credentials::sign`] adds the access key and a signature over all fields and the body, so it is the last step
+//! before a request is sent. The secret is used up when the credentials are created: it is neither stored nor shown.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,18 +18,18 @@ const ACCESS_KEY: &str = "AccessKey";
 const SECURITY_TOKEN: &str = "SecurityToken";
 const SIGNATURE: &str = "Signature";
 
-/// Why texts are no credentials.
+/// Why texts cannot be used as credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CredentialsError {
     /// A broker would take the request for one without a user.
     #[error("the access key is empty")]
     NoAccessKey,
-    /// The secret is empty or of no use for a signature.
+    /// The secret is empty or cannot be used for a signature.
     #[error("the secret key is empty or unusable")]
     BadSecretKey,
 }
 
-/// A user and what it signs with.
+/// A user and its signing key.
 #[derive(Clone)]
 pub struct Credentials {
     access_key: String,
@@ -44,8 +44,8 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// With an access key (in ACL 2.0 the user name), its secret key (the password), and a security token if the
-    /// service that gave them out also gave one.
+    /// Creates credentials from an access key (in ACL 2.0 the user name), its secret key (the password), and a security
+    /// token if the service that issued them also issued one.
     ///
     /// # Errors
     /// [`CredentialsError`] if the access key or the secret key is empty.
@@ -80,7 +80,7 @@ impl Credentials {
 
     /// The values of the fields in the order of their names, then the body, under HMAC-SHA1 and in Base64.
     fn signature(&self, command: &Command) -> String {
-        // Java orders texts by their UTF-16 code units, and of two fields with one name knows the last.
+        // Java orders texts by their UTF-16 code units, and of two fields with one name the last counts.
         let sorted: BTreeMap<Vec<u16>, &str> = command
             .fields
             .iter()

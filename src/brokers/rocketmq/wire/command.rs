@@ -1,4 +1,4 @@
-//! A request or a response, apart from how its header is written (RocketMQ remoting: request, response, one-way).
+//! A request or a response, independent of how its header is written (RocketMQ remoting: request, response, one-way).
 //!
 //! A [`Command`] never knows which header type it came in, and never interprets its fields.
 

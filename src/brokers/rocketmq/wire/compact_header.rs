@@ -1,7 +1,7 @@
 //! The compact header, type 1 (RocketMQ remoting: compact header).
 //!
-//! Fixed numbers, then remark and fields with their lengths. An empty text and an absent one look the same, so fields
-//! with an empty name or value are neither written nor read. Texts that are not UTF-8 are repaired, as Java does it.
+//! It holds fixed numbers, then remark and fields with their lengths. An empty text and an absent one look the same, so
+//! fields with an empty name or value are neither written nor read. Invalid UTF-8 is replaced, as Java does.
 
 use bytes::Bytes;
 

@@ -2,7 +2,7 @@
 //!
 //! A frame is its length in four bytes, the type and length of its header in four more, the header, and the body.
 //! [`decode`] takes the one frame at the start of a buffer and reads both header types; [`encode`] writes either. They
-//! never read from a socket and never look for the next frame after a bad one: then the connection is of no use.
+//! never read from a socket and never search for the next frame after a bad one: then the connection cannot be used.
 
 use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
@@ -19,7 +19,7 @@ const PREFIX_BYTES: usize = 8;
 const LENGTH_BYTES: usize = 4;
 /// Largest header: its length has three bytes.
 const MAX_HEADER: usize = 0x00FF_FFFF;
-/// Smaller bodies are copied, so that keeping one does not keep a whole read buffer.
+/// Smaller bodies are copied, so that keeping one does not keep a whole read buffer in memory.
 const COPIED_BYTES: usize = 4 * 1024;
 
 /// Why bytes are not a frame.
@@ -58,7 +58,7 @@ pub enum FrameError {
 /// than `max_frame` bytes with its four length bytes, is noticed before it is awaited.
 ///
 /// # Errors
-/// [`FrameError`]; what the buffer holds then is of no use.
+/// [`FrameError`]; the content of the buffer cannot be used then.
 pub fn decode(buffer: &mut BytesMut, max_frame: usize) -> Result<Option<Command>, FrameError> {
     let Some((length, rest)) = buffer.split_first_chunk() else {
         return Ok(None);

@@ -1,10 +1,10 @@
-//! Forms of a header, and why one cannot be read or written.
+//! Header types, and why a header cannot be read or written.
 
 use thiserror::Error;
 
 use crate::brokers::rocketmq::format::json::JsonError;
 
-/// How a header is written. Servers read both and answer in the one of their own configuration.
+/// How a header is written. Servers read both types and answer in the one that they are configured with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(u8)]
 pub enum HeaderType {

@@ -1,7 +1,7 @@
 //! The JSON header, type 0 (RocketMQ remoting: JSON header).
 //!
-//! Written strictly, with members in alphabetical order. Read tolerantly: unknown members are ignored, absent and null
-//! ones have their default, and a field may be a number or a truth value although Java writes texts only.
+//! It is written strictly, with members in alphabetical order, and read tolerantly: unknown members are ignored, absent
+//! and null ones have their default, and a field may be a number or a boolean although Java writes texts only.
 
 use bytes::Bytes;
 use serde::ser::{Serialize, Serializer};
@@ -88,7 +88,7 @@ struct Header<'a> {
     opaque: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
     remark: Option<&'a str>,
-    /// Java does not need it, but a server written in Rust closes the connection without it.
+    /// Java does not need it, but servers written in Rust close the connection without it.
     #[serde(rename = "serializeTypeCurrentRPC")]
     serialize_type: &'a str,
     version: i32,

@@ -1,8 +1,9 @@
-//! RocketMQ's remoting protocol: frames, both header types, the signature, and the requests and answers in use.
+//! RocketMQ's remoting protocol: frames, both header types, the signature, the requests and answers in use, and the
+//! client that sends them ([`client`]).
 //!
-//! Everything here works on bytes the caller holds. Nothing opens a connection, keeps state between calls or decides
-//! when to ask what. Requests that change something in a cluster stand apart in [`writes`]; nothing that follows a
-//! cluster uses them. There is no heart-beat, so no group or client is ever registered.
+//! Outside of [`client`], everything works on bytes the caller holds. Nothing keeps an offset, repeats a failed call or
+//! decides when to ask what. Requests that change something in a cluster are separate, in [`writes`]; nothing that
+//! follows a cluster uses them. There is no heart-beat, so no group or client is ever registered.
 //!
 //! All integers are big-endian, all times are milliseconds since the Unix epoch.
 

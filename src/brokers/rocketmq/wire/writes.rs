@@ -1,6 +1,6 @@
 //! Requests that change something in a cluster (RocketMQ remoting: reset, update of an offset, send).
 //!
-//! They stand apart so that everybody sees that nothing which follows or queries a cluster uses them: a [`WriteRequest`]
+//! They are separate so that it is plain that nothing which follows or queries a cluster uses them: a [`WriteRequest`]
 //! is no [`Request`]. They are for an operator who asked for the change. None is safe to repeat blindly.
 
 use bytes::Bytes;
@@ -17,16 +17,17 @@ pub struct WriteRequest(Request);
 impl WriteRequest {
     /// The request to send.
     #[must_use]
-    pub(crate) fn into_inner(self) -> Request {
+    pub(super) fn into_inner(self) -> Request {
         self.0
     }
 }
 
-/// Where a consumer group is to go on.
+/// Where a consumer group continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResetTo {
-    /// In every queue at the first message stored at this time or later, in milliseconds. Without `force` a broker that
-    /// asks the consumers to reset themselves moves no queue forward; one that resets them itself ignores it.
+    /// In every queue, at the first message stored at this time or later, in milliseconds. Without `force`, a broker
+    /// that asks the consumers to reset themselves moves no queue forward; a broker that resets them itself ignores
+    /// `force`.
     Time {
         /// The time; negative ones count as 0.
         timestamp: i64,
@@ -47,12 +48,12 @@ pub enum ResetTo {
     },
 }
 
-/// Resets a group in a topic on one broker; to be sent to every master of the topic. Refused with code 206 if the
-/// consumers have to do it and none is online.
+/// Resets a group in a topic on one broker; send it to every master of the topic. It is refused with code 206 if the
+/// consumers have to do the reset and none is online.
 #[must_use]
 pub fn reset_offset(topic: &str, group: &str, to: ResetTo) -> WriteRequest {
-    // The time always has to be there: without it the broker resets to the beginning. For a single offset it says "the
-    // end, but not forward", which changes nothing where the offset is ignored.
+    // The time is always required: without it the broker resets to the beginning. For a single offset it says "the end,
+    // but not forward", which changes nothing where the offset is ignored.
     let (timestamp, force, queue_id, offset) = match to {
         ResetTo::Time { timestamp, force } => (timestamp.max(0), force, -1, -1),
         ResetTo::End { force } => (-1, force, -1, -1),
@@ -68,8 +69,8 @@ pub fn reset_offset(topic: &str, group: &str, to: ResetTo) -> WriteRequest {
     WriteRequest(request)
 }
 
-/// Reads the body of the answer to [`reset_offset`]: queues with the offset their group is to go on at. Consumers that
-/// have to reset themselves may still not obey.
+/// Reads the body of the answer to [`reset_offset`]: queues with the offset at which their group continues. Consumers
+/// that have to reset themselves may still not do so.
 ///
 /// # Errors
 /// [`AnswerError`] if the body is of another shape.
@@ -144,7 +145,7 @@ pub struct Sent {
     pub queue_id: i32,
     /// Its offset in the queue.
     pub queue_offset: i64,
-    /// The code if the message is stored, but the broker does not know it on disk or on a slave.
+    /// The response code if the message is stored but may not be on disk, or not on a slave.
     pub warning: Option<i32>,
 }
 

@@ -82,7 +82,7 @@ fn a_reset_table_is_read() {
 }
 
 #[test]
-fn stored_is_told_from_refused() {
+fn stored_is_distinguished_from_refused() {
     let response = |code| {
         let fields = pairs(&[("msgId", "7F"), ("queueId", "1"), ("queueOffset", "9")]);
         Command { fields, ..Command::request(code) }

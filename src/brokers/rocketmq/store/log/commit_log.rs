@@ -11,14 +11,14 @@ use super::{files, layout};
 
 /// The files of a commit log as they were when it was opened.
 ///
-/// Opening reads only the heads of the files. Open it anew for each walk over the log of a running broker.
+/// Opening reads only the heads of the files. Reopen it for each walk over the log of a running broker.
 #[derive(Debug, Clone)]
 pub struct CommitLog {
     files: Vec<LogFile>,
 }
 
 impl CommitLog {
-    /// Finds the files in all folders of a log (brokers can spread it) and checks that they are those of one.
+    /// Finds the files in all folders of a log (brokers can spread it) and checks that they belong to one log.
     ///
     /// # Errors
     /// [`Error`] if a folder cannot be read, or holds files of another log or layout. No file at all is no error.
@@ -59,7 +59,7 @@ impl CommitLog {
         Ok(None)
     }
 
-    /// Store timestamp of the first record: with the same start, another one means another log.
+    /// Store timestamp of the first record. The same start with another timestamp means another log.
     ///
     /// # Errors
     /// [`Error::Io`].

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// Why a commit log cannot be read, or not from the given offset.
+/// Why a commit log cannot be read at all, or not from the given offset.
 #[derive(Debug, Error)]
 pub enum Error {
     /// A folder or file cannot be read.
@@ -44,21 +44,21 @@ pub enum Error {
         /// The first such file.
         path: PathBuf,
     },
-    /// No record begins at the offset at which reading is to go on, although the log goes on behind it: the log was
-    /// cut and written anew since. Reading can begin again at the start of this file.
+    /// No record begins at the offset at which reading is to resume, although the log continues behind it: the log was
+    /// cut and written again. Reading can start at the start of this file.
     #[error("{}: no record begins at offset {offset}, up to which the log was read before: it was rewritten", file.display())]
     Rewritten {
         /// The file that holds the offset.
         file: PathBuf,
         /// Where that file starts in the log.
         file_start: u64,
-        /// The offset that was asked for.
+        /// The requested offset.
         offset: u64,
     },
-    /// The offset at which reading is to go on lies behind the log: it was recreated, or is another one.
+    /// The offset at which reading is to resume lies behind the log: it was recreated, or is another one.
     #[error("the commit log ends at offset {end}, before {offset}, up to which it was read before")]
     BeyondEnd {
-        /// The offset that was asked for.
+        /// The requested offset.
         offset: u64,
         /// Where the last file ends.
         end: u64,

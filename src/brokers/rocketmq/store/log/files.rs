@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::error::Error;
 use crate::file_window::is_zero;
 
-/// Bytes compared or looked through at a time.
+/// Bytes compared or searched at a time.
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// One file of the log.
@@ -24,8 +24,8 @@ pub struct LogFile {
 
 /// Lists the files of a log by their start.
 ///
-/// A log can be spread over several folders. Names that are not 20 digits are none of its files; an empty last file
-/// is one the broker has only just made.
+/// A log can be spread over several folders. Names that are not 20 digits are ignored; an empty last file is one the
+/// broker has just created.
 pub(super) fn find(folders: &[PathBuf]) -> Result<Vec<LogFile>, Error> {
     let mut found = BTreeMap::new();
     let mut seen = Vec::new();
@@ -78,17 +78,17 @@ fn list(folder: &Path, found: &mut BTreeMap<u64, LogFile>) -> Result<(), Error> 
     Ok(())
 }
 
-/// The offset in a file name. Offsets are signed in the format.
+/// The offset in a file name, which is signed in the format.
 fn start_of(name: &str) -> Option<u64> {
     let digits = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
     let start = if digits { name.parse::<i64>().ok()? } else { return None };
     u64::try_from(start).ok()
 }
 
-/// Of two files of one name the one to read; `None` if that is the first.
+/// Selects which of two files with the same name to read; `None` if it is the first.
 ///
-/// A broker that spreads its log can leave a file of zeros on the other disk, and a copy can be older: then one of them
-/// is what the other begins with, and zeros behind it.
+/// A broker that spreads its log can leave a file of zeros on the other disk, and a copy can be older. Then one of them
+/// is what the other begins with, followed by zeros.
 fn fuller(one: &LogFile, other: &LogFile) -> Result<Option<LogFile>, Error> {
     let mut readers = [open(one)?, open(other)?];
     let mut chunks = [Vec::new(), Vec::new()];
@@ -115,7 +115,7 @@ fn fuller(one: &LogFile, other: &LogFile) -> Result<Option<LogFile>, Error> {
             _ => return Err(Error::Conflict { first: one.path.clone(), second: other.path.clone() }),
         };
     }
-    // of two with the same data the longer one: the other is not copied whole
+    // of two files with the same data the longer one: the other was not copied completely
     let is_other = with_data.map_or(other.bytes > one.bytes, |which| which == 1);
     Ok(is_other.then(|| other.clone()))
 }
@@ -124,9 +124,9 @@ fn open(file: &LogFile) -> Result<File, Error> {
     File::open(&file.path).map_err(Error::io(&file.path))
 }
 
-/// Whether a file holds anything but zeros. Brokers make a file of zeros ahead of the one they write.
+/// Whether a file holds anything but zeros. Brokers create a file of zeros ahead of the one they write.
 ///
-/// A file without blocks on the disk and with zeros at its start is believed to be one without reading it all.
+/// A file without blocks on disk and with zeros at its start is assumed to be one, without reading all of it.
 pub(super) fn has_data(file: &LogFile) -> Result<bool, Error> {
     let mut reader = match File::open(&file.path) {
         Ok(reader) => reader,

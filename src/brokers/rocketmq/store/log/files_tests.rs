@@ -127,7 +127,7 @@ fn tiered_storage_is_refused() {
     let mut log = MadeLog::new(0, FILE_BYTES);
     *log.file(0) = [record(71_000), record(83_000)].concat();
     assert!(matches!(open(&log), Err(Error::Tiered { .. })));
-    // a file that was only given another name is damage
+    // a file that was only renamed is damage
     *log.file(0) = [record(71_000), record(71_096)].concat();
     assert_eq!(record(0).len(), 96);
     assert!(open(&log).is_ok());

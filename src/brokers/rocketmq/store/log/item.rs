@@ -1,4 +1,4 @@
-//! What a walk over a commit log comes across.
+//! What a walk over a commit log returns.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -25,9 +25,9 @@ pub enum Item<'a> {
 /// What is not a record. Offsets are physical offsets in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The walk was to start before the first file; the walk starts at `to`. The broker deletes old files.
+    /// The walk was to start before the first file, and starts at `to`. The broker deletes old files.
     Lost {
-        /// The offset that was asked for.
+        /// The requested offset.
         from: u64,
         /// Start of the log.
         to: u64,
@@ -36,25 +36,25 @@ pub enum Event {
     MissingFiles {
         /// First offset that is not there.
         from: u64,
-        /// Where the log goes on.
+        /// Where the log continues.
         to: u64,
     },
-    /// A file was read to its end.
+    /// The file was read to its end.
     EndOfFile {
         /// Where the file starts.
         start: u64,
-        /// Where the next file starts, or will.
+        /// Where the next file starts, or will start.
         next: u64,
-        /// The size in the end marker if it is not what was left of the file; a warning.
+        /// The size in the end marker if it is not the number of bytes left in the file; a warning.
         wrong_marker: Option<i32>,
     },
-    /// Bytes were passed over; a warning.
+    /// Bytes were skipped; a warning.
     Damage(Damage),
     /// The log ends here. This is always the last item.
     End {
-        /// Where the next record begins once there is one: where to start the next walk.
+        /// Where the next record will begin: start the next walk there.
         at: u64,
-        /// How the end was told.
+        /// How the end was recognised.
         reason: EndReason,
     },
 }
@@ -64,11 +64,11 @@ pub enum Event {
 pub struct Damage {
     /// The file.
     pub file: PathBuf,
-    /// First physical offset passed over.
+    /// First physical offset that was skipped.
     pub offset: u64,
     /// What is wrong there.
     pub reason: DamageReason,
-    /// Where reading goes on: at a sound record that was found by its magic, or at the start of the next file.
+    /// Where reading continues: at a sound record that was found by its magic, or at the start of the next file.
     pub skipped_to: u64,
 }
 
@@ -79,13 +79,13 @@ impl fmt::Display for Damage {
     }
 }
 
-/// Why bytes were passed over.
+/// Why bytes were skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DamageReason {
     /// No sound record begins there.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// Zeros, although the log goes on.
+    /// Zeros, although the log continues behind them.
     #[error("zeros in the middle of the log")]
     Zeros,
     /// The file is shorter than it was.
@@ -93,7 +93,7 @@ pub enum DamageReason {
     Cut,
 }
 
-/// How the end of a log was told.
+/// How the end of a log was recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum EndReason {
     /// Zeros follow: the part of a file that is not written yet.
@@ -102,7 +102,7 @@ pub enum EndReason {
     /// The last record is not whole and nothing sound follows: the broker is writing it, or was stopped.
     #[error("the last record is not whole: {0}")]
     Torn(RecordError),
-    /// Older records follow, which were cut off by a recovery of the broker and not written over yet.
+    /// Older records follow, which a recovery of the broker cut off and which are not overwritten yet.
     #[error("remains of older records follow")]
     Stale,
     /// The last file is full and the next is not there yet.

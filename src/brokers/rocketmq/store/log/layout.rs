@@ -1,6 +1,6 @@
-//! Recognises logs that look like a commit log by their file names but are none: DLedger and tiered storage.
+//! Recognises logs of DLedger and of tiered storage, whose file names look like those of a commit log.
 //!
-//! Looks only at the heads of files; everything that is not clearly one of the two is left to the walk.
+//! It reads only the heads of files; everything that is not clearly one of the two is left to the walk.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -12,10 +12,10 @@ use crate::codec::cursor::{Cursor, Short};
 
 /// Bytes of the head that DLedger puts before each record.
 const DLEDGER_HEAD_BYTES: usize = 48;
-/// Bytes up to and with the physical offset of a record.
+/// Bytes up to and including the physical offset of a record.
 const RECORD_HEAD_BYTES: usize = 36;
 
-/// What the start of a record tells.
+/// Fields at the start of a record.
 struct Head {
     size: i64,
     is_record: bool,
@@ -80,8 +80,8 @@ fn is_dledger(first: &Head, head: &[u8], start: u64) -> bool {
         })
 }
 
-/// Whether neither of the first two records belongs where it stands, nor the second behind the first, as it would in
-/// a file that was only given another name.
+/// Whether neither of the first two records belongs where it stands, and the second does not follow the first as it
+/// would in a file that was only renamed.
 fn is_tiered(first: &Head, next: &Head, start: u64) -> bool {
     let behind_first = |position: i64| position.checked_add(first.size);
     let start = i64::try_from(start).unwrap_or(i64::MAX);
@@ -91,7 +91,7 @@ fn is_tiered(first: &Head, next: &Head, start: u64) -> bool {
         && Some(next.position) != behind_first(first.position)
 }
 
-/// Reads as much as there is; the rest stays zero.
+/// Reads as many bytes as there are; the rest stays zero.
 fn fill(file: &mut File, mut bytes: &mut [u8]) -> std::io::Result<()> {
     while !bytes.is_empty() {
         match file.read(bytes)? {

@@ -1,4 +1,4 @@
-//! A commit log made for tests, file by file as a broker writes it.
+//! A commit log built for tests, file by file as a broker writes it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub(super) const FILE_BYTES: usize = 1000;
 /// Store timestamp of the first record.
 pub(super) const STORED: i64 = 1_700_000_000_000;
 
-/// The log in memory. `files` holds what is written, without the zeros behind it.
+/// The log in memory. `files` holds what was written, without the zeros behind it.
 pub(super) struct MadeLog {
     pub(super) file_bytes: usize,
     pub(super) files: BTreeMap<u64, Vec<u8>>,

@@ -1,6 +1,6 @@
-//! The store of a RocketMQ broker on disk: its commit log, walked record by record.
+//! The commit log of a RocketMQ broker on disk, walked record by record.
 //!
-//! This room knows files, torn tails, gaps, damage and remains of older data. It never interprets a record beyond
+//! This module knows files, torn tails, gaps, damage and remains of older data. It never interprets a record beyond
 //! what proves it sound, never writes anything, takes no lock, and can read while the broker runs.
 
 mod commit_log;

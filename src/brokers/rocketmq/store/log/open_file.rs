@@ -9,7 +9,7 @@ use crate::brokers::rocketmq::format::record::{MAGIC_V1, MAGIC_V2, MAX_HEAD_BYTE
 use crate::brokers::rocketmq::format::{RecordError, record};
 use crate::file_window::FileWindow;
 
-/// Bytes of the marker behind the last record. A rest of a file smaller than this holds nothing.
+/// Bytes of the marker behind the last record. A smaller rest of a file holds nothing.
 pub(super) const MARKER_BYTES: usize = 8;
 /// Distance of the magic from the start of a record.
 const MAGIC_AT: u64 = 4;
@@ -28,25 +28,26 @@ pub(super) struct Sound {
     pub(super) size: usize,
     /// When the broker stored it.
     pub(super) stored: i64,
-    /// Topic or properties end in zeros, or have a page of them: it was not whole when the file was copied.
+    /// Topic or properties end in zeros or contain a page of them: the record was not complete when the file was
+    /// copied.
     pub(super) is_unfinished: bool,
 }
 
-/// By what remains of older records are told from records of the log.
+/// What distinguishes remains of older records from records of the log.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Age {
-    /// Everything before this physical offset is of the log.
+    /// Everything before this physical offset belongs to the log.
     pub(super) live_up_to: u64,
-    /// When the last record before was stored.
+    /// Store time of the previous record.
     pub(super) last_stored: Option<i64>,
 }
 
-/// What stands behind unsound bytes.
+/// Result of a search behind unsound bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Search {
     /// Position in the file of the next record of the log.
     pub(super) found: Option<u64>,
-    /// Whether remains of older records were passed over.
+    /// Whether remains of older records were skipped.
     pub(super) stale: bool,
 }
 
@@ -68,28 +69,28 @@ impl OpenFile {
         self.window.length()
     }
 
-    /// What was checked or loaded last, and whatever else is in memory behind it.
+    /// The bytes of the last check or load, and whatever else is in memory behind them.
     pub(super) fn in_memory(&self, position: u64) -> &[u8] {
         self.window.in_memory(position)
     }
 
-    /// Makes sure that the next look reads the file again.
+    /// Makes the next access read the file again.
     pub(super) const fn forget(&mut self) {
         self.window.forget();
     }
 
-    /// The bytes that tell a record from a marker and from zeros; `None` at the end of the file.
+    /// The bytes that distinguish a record from a marker and from zeros; `None` at the end of the file.
     pub(super) fn head(&mut self, position: u64) -> Result<Option<[u8; MARKER_BYTES]>, Error> {
         let bytes = self.load(position, MARKER_BYTES)?;
         Ok(bytes.first_chunk().copied())
     }
 
-    /// What is in the file from `position` on: at least `bytes`, if there are as many.
+    /// The bytes of the file from `position` on: at least `bytes`, if there are so many.
     pub(super) fn load(&mut self, position: u64, bytes: usize) -> Result<&[u8], Error> {
         self.window.at(position, bytes).map_err(Error::io(&self.path))
     }
 
-    /// Checks everything there is to check of the record at `position`, and leaves it in memory.
+    /// Makes every possible check of the record at `position`, and leaves it in memory.
     pub(super) fn check(&mut self, position: u64) -> Result<Result<Sound, RecordError>, Error> {
         let place = self.start.saturating_add(position);
         let length = self.length();
@@ -114,8 +115,8 @@ impl OpenFile {
         }))
     }
 
-    /// Whether the sound record at `position` is older than it can be and nothing newer follows it: then it was cut
-    /// off by a recovery of the broker, and the position behind the last record of that kind is given.
+    /// Whether the sound record at `position` is older than it can be and nothing newer follows it. Then a recovery of
+    /// the broker cut it off, and the position behind the last record of that kind is returned.
     pub(super) fn remains(&mut self, position: u64, sound: Sound, age: Age) -> Result<Option<u64>, Error> {
         let Some(last_stored) = age.last_stored else { return Ok(None) };
         let is_older = sound.stored < last_stored.saturating_sub(CLOCK_SLACK_MS);
@@ -132,7 +133,7 @@ impl OpenFile {
         Ok(Some(position))
     }
 
-    /// Notes how far the records before `end` brought each queue. What is no record is passed over.
+    /// Notes how far the records before `end` advanced each queue. Anything else is skipped.
     pub(super) fn note_ends(&mut self, end: u64, ends: &mut QueueEnds) -> Result<(), Error> {
         let mut position = 0;
         while position < end {
@@ -153,7 +154,7 @@ impl OpenFile {
         Ok(())
     }
 
-    /// Whether the records from `position` to `end` continue the queues as they stand.
+    /// Whether the records from `position` to `end` continue the queues noted so far.
     pub(super) fn continues(
         &mut self,
         mut position: u64,
@@ -168,7 +169,7 @@ impl OpenFile {
                 match ends.judge(&record) {
                     Judgement::Contradicts => return Ok(false),
                     Judgement::GoesOn => goes_on = true,
-                    Judgement::TellsNothing => {}
+                    Judgement::Unknown => {}
                 }
             }
             position = position.saturating_add(sound.size as u64);

@@ -1,7 +1,8 @@
-//! How far records brought each queue, by which a clock that went back is told from remains of older records: behind a
-//! clock that went back the queue offsets go on.
+//! How far records advanced each queue. This distinguishes a clock that was set back from remains of older records:
+//! behind a clock that was set back, the queue offsets continue.
 //!
-//! Only asked when times went back, since it means reading a file again. It knows no more than the records it is shown.
+//! It is used only where store times went back, since it means reading a file again. It knows only the records it is
+//! shown.
 
 use std::collections::HashMap;
 
@@ -16,43 +17,43 @@ pub(super) struct QueueEnds {
     next: HashMap<Vec<u8>, HashMap<i32, End>>,
 }
 
-/// How far a queue is.
+/// The next offset of a queue.
 #[derive(Debug, Clone, Copy)]
 struct End {
     next: i64,
-    /// Known only from the records that are judged, which always continue one another.
+    /// Known only from the records being judged, which always continue one another.
     is_judged: bool,
 }
 
-/// What the queue offset of a record says.
+/// What the queue offset of a record shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Judgement {
     /// It is the next one of its queue.
     GoesOn,
-    /// It is another than the next one of its queue.
+    /// It is not the next one of its queue.
     Contradicts,
-    /// The queue was not seen, begins anew, or the record has no place in one.
-    TellsNothing,
+    /// Nothing: the queue was not seen or begins again, or the record has no queue offset.
+    Unknown,
 }
 
 impl QueueEnds {
-    /// A record of the log follows.
+    /// Notes a record of the log.
     pub(super) fn note(&mut self, record: &Record<'_>) {
         self.set(record, false);
     }
 
-    /// Whether a record that may be of the log continues its queue; the next one follows it.
+    /// Whether a record that may belong to the log continues its queue. The next one is expected behind it.
     pub(super) fn judge(&mut self, record: &Record<'_>) -> Judgement {
         let end = self.next.get(record.topic).and_then(|queues| queues.get(&record.queue_id)).copied();
         self.set(record, true);
         match end.filter(|_| is_queued(record)) {
             Some(End { next, is_judged }) if next == record.queue_offset => match is_judged {
-                true => Judgement::TellsNothing,
+                true => Judgement::Unknown,
                 false => Judgement::GoesOn,
             },
-            // light queues have no offsets of their own, and a topic that is made anew begins at 0
+            // light queues have no offsets of their own, and a topic that is recreated begins at 0
             Some(_) if record.queue_offset != 0 => Judgement::Contradicts,
-            _ => Judgement::TellsNothing,
+            _ => Judgement::Unknown,
         }
     }
 
@@ -72,12 +73,12 @@ impl QueueEnds {
     }
 }
 
-/// Whether the record has a place in a queue: half and rolled back ones of the oldest transactions have none.
+/// Whether the record has a queue offset: half and rolled back records of the oldest transactions have none.
 fn is_queued(record: &Record<'_>) -> bool {
     !matches!(record.sys_flag.transaction(), Transaction::Prepared | Transaction::Rollback)
 }
 
-/// Queue offsets that the record takes.
+/// Number of queue offsets that the record takes.
 fn messages(record: &Record<'_>) -> i64 {
     let number =
         record.sys_flag.is_inner_batch().then(|| record.properties.number(names::INNER_NUM)).flatten();

@@ -1,16 +1,16 @@
 //! Walking a commit log from record to record, in bounded memory.
 //!
-//! What is no sound record is judged by what follows:
-//! - zeros with nothing but zeros behind them are the end of the log;
+//! Bytes that are not a sound record are judged by what follows them:
+//! - zeros followed only by zeros are the end of the log;
 //! - bytes in the last file with no sound record behind them are its torn tail;
 //! - sound but clearly older records in the last file are remains that a recovery of the broker left, unless their
-//!   queue offsets go on: then the broker's clock went back;
-//! - a last record whose topic or properties are not there yet waits until it is whole, or until others follow it;
-//! - everything else is damage. It is reported and passed over, up to the next record that proves itself by magic,
-//!   position and checksum, else to the next file.
+//!   queue offsets continue: then the broker's clock was set back;
+//! - a last record whose topic or properties are not there yet waits until it is complete or others follow it;
+//! - everything else is damage. It is reported and skipped, up to the next record that proves itself by magic, position
+//!   and checksum, or else to the next file.
 //!
-//! The broker may be writing while the log is read. Bytes that do not fit what was read behind them are therefore
-//! read once more before they are called damaged.
+//! The broker may be writing while the log is read. So bytes that do not fit what was read behind them are read once
+//! more before they are called damaged.
 
 use super::error::Error;
 use super::files;
@@ -29,34 +29,34 @@ pub struct Walker {
     /// Bytes of a whole file.
     file_bytes: u64,
     options: WalkOptions,
-    /// The file being read.
+    /// Index of the file being read.
     index: usize,
-    /// It, once it is open.
+    /// The file being read, once it is open.
     file: Option<OpenFile>,
-    /// Position in it.
+    /// Position in that file.
     position: u64,
-    /// Where the file being read should begin; earlier than it does if files are missing.
+    /// Where the file being read should begin; if files are missing, it begins later.
     expected: Option<u64>,
     /// Where the log ends if there is no further file.
     end: u64,
-    /// An event to give before anything else.
+    /// An event to return before anything else.
     pending: Option<Event>,
-    /// When the last record was stored.
+    /// Store time of the last record.
     last_stored: Option<i64>,
-    /// The last file that holds anything but zeros, once that was needed.
+    /// The last file that holds anything but zeros, once it was needed.
     last_with_data: Option<usize>,
-    /// The place last found unsound, and what a search behind it found.
+    /// The offset last found unsound, and the result of the search behind it.
     suspect: Option<(u64, Search)>,
     done: bool,
 }
 
-/// What a step came to.
+/// Result of a step.
 enum Step {
     /// A sound record of this many bytes at the current position.
     Record(usize),
     /// Something to report.
     Event(Event),
-    /// Nothing yet.
+    /// Nothing to return: take another step.
     Again,
 }
 
@@ -171,13 +171,13 @@ impl Walker {
             return end(self.offset(), EndReason::Stale);
         }
         let Some(file) = &mut self.file else { return Ok(Step::Again) };
-        // a look ahead may have moved on
+        // a look ahead may have moved the window
         file.load(position, sound.size)?;
         self.last_stored = Some(sound.stored);
         Ok(Step::Record(sound.size))
     }
 
-    /// Whether nothing follows the record here.
+    /// Whether nothing follows this record.
     fn is_last(&mut self, sound: Sound) -> Result<bool, Error> {
         if self.age()?.live_up_to == u64::MAX {
             return Ok(false);
@@ -191,14 +191,14 @@ impl Walker {
         Ok(!is_marked && file.check(behind)?.is_err())
     }
 
-    /// Whether the older record here begins what a recovery of the broker left. If its queues go on with it, the
-    /// broker's clock went back instead.
+    /// Whether the older record here begins the remains that a recovery of the broker left. If its queues continue with
+    /// it, the broker's clock was set back instead.
     fn is_remains(&mut self, sound: Sound) -> Result<bool, Error> {
         let (age, position) = (self.age()?, self.position);
         let Some(file) = &mut self.file else { return Ok(false) };
         let Some(end) = file.remains(position, sound, age)? else { return Ok(false) };
         let mut ends = QueueEnds::default();
-        // the file before, too: the clock can go back where a file begins
+        // the file before, too: the clock can be set back where a file begins
         let before = self.index.checked_sub(1).and_then(|index| self.files.get(index));
         if let Some(before) = before
             && let Ok(mut opened) = OpenFile::open(before)
@@ -232,7 +232,7 @@ impl Walker {
         }
     }
 
-    /// Turns to the next file, which should begin at `expected`.
+    /// Moves to the next file, which should begin at `expected`.
     fn leave_file(&mut self, expected: u64) {
         self.expected = Some(expected);
         self.index += 1;
@@ -240,7 +240,7 @@ impl Walker {
         self.file = None;
     }
 
-    /// Ends a file at its marker (of which the size is given), or where it has no bytes left.
+    /// Ends a file at its marker, whose size is given, or where it has no bytes left.
     fn end_file(&mut self, marker: Option<i32>) -> Step {
         let Some(LogFile { start, path, .. }) = self.files.get(self.index).cloned() else {
             return Step::Again;
@@ -271,7 +271,7 @@ impl Walker {
         })
     }
 
-    /// Judges bytes that are no sound record.
+    /// Judges bytes that are not a sound record.
     fn unsound(&mut self, reason: DamageReason) -> Result<Step, Error> {
         let (here, position) = (self.offset(), self.position);
         let age = self.age()?;
@@ -285,7 +285,7 @@ impl Walker {
             _ => {
                 let search = file.search(position.saturating_add(1), age)?;
                 self.suspect = Some((here, search));
-                // what stands behind was read later: the broker may have written this in the meantime
+                // the bytes behind were read later: the broker may have written these in the meantime
                 file.forget();
                 return Ok(Step::Again);
             }
@@ -318,7 +318,7 @@ impl Walker {
         Ok(Step::Event(Event::Damage(Damage { file: path, offset: here, reason, skipped_to })))
     }
 
-    /// By what remains of older records are known in the current file.
+    /// What distinguishes remains of older records in the current file.
     fn age(&mut self) -> Result<Age, Error> {
         let last_with_data = match self.last_with_data {
             Some(last) => last,

@@ -112,7 +112,7 @@ fn zero_files_behind_the_end_belong_to_it() {
     let seen = log.walk();
     assert_eq!(records(&seen), log.offsets);
     assert_eq!(events(seen), [end(FILE + 2 * SIZE, EndReason::Zeros)]);
-    // also when they take no room on the disk, or none at all
+    // also when they take no space on disk, or have no bytes at all
     std::fs::File::create(log.path(3 * FILE)).unwrap().set_len(FILE).unwrap();
     std::fs::write(log.path(4 * FILE), b"").unwrap();
     assert_eq!(events(log.walk()), [end(FILE + 2 * SIZE, EndReason::Zeros)]);
@@ -160,7 +160,7 @@ fn a_marker_with_a_wrong_size_is_a_warning() {
         assert_eq!(records(&seen), log.offsets);
         let warning = Event::EndOfFile { start: 0, next: FILE, wrong_marker: Some(wrong) };
         assert_eq!(events(seen), [warning.clone(), end(FILE + 2 * SIZE, EndReason::Zeros)]);
-        // at the end of the log it is looked at again
+        // at the end of the log the rest of the file is read again
         std::fs::remove_file(log.path(FILE)).unwrap();
         assert_eq!(events(log.walk()), [warning, end(5 * SIZE, EndReason::EndOfFiles)]);
     }
@@ -253,7 +253,7 @@ fn a_record_that_belongs_elsewhere_is_damage() {
     assert_eq!(found[0], damage(&log, 0, 0, wrong.into(), FILE));
 }
 
-/// A log of which the broker cut off all but two records in a recovery, and has written `new` since.
+/// A log of which the broker cut off all but two records in a recovery, and then wrote `new` records.
 fn recovered(new: usize, new_body: usize, pause_ms: i64) -> MadeLog {
     let mut log = MadeLog::with_records(0, 5);
     let old = log.files[&0].clone();

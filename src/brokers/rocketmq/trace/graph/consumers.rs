@@ -1,7 +1,7 @@
 //! The consumer side of a trace graph: reports of consumers paired to deliveries and grouped.
 //!
 //! A delivery is reported twice, before and after the listener ran, and either report can be missing. Clients report
-//! the bare name of a group; stored copies tell the whole one, with the namespace.
+//! the bare name of a group; stored copies have the whole name, with the namespace.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,14 +9,14 @@ use super::graph::{Consumer, Delivery, Outcome, UNKNOWN_GROUP};
 use super::rows::{CopyKind, CopyRow, TraceRow};
 use crate::lake::schema::namespace;
 
-/// The reports of one delivery, at least one of them.
+/// The reports of one delivery, at least one of the two.
 #[derive(Debug)]
 pub(super) struct Pair<'a> {
     before: Option<&'a TraceRow>,
     after: Option<&'a TraceRow>,
 }
 
-/// Joins the reports that have request id and message id in common, in order where several do.
+/// Joins reports with the same request id and message id, in order where there are several.
 pub(super) fn pair<'a>(
     before: impl Iterator<Item = &'a TraceRow>,
     after: impl Iterator<Item = &'a TraceRow>,
@@ -26,7 +26,7 @@ pub(super) fn pair<'a>(
     for row in after {
         waiting.entry(key(row)).or_default().push_back(row);
     }
-    // What carries no request id belongs to no other report.
+    // A report without a request id belongs to no other report.
     let alone = waiting.remove(&None).unwrap_or_default();
     let mut pairs: Vec<Pair<'_>> = before
         .map(|row| Pair {
@@ -41,7 +41,7 @@ pub(super) fn pair<'a>(
 }
 
 impl<'a> Pair<'a> {
-    /// The first value there is, that of the begin before that of the end.
+    /// The first value found, looking at the begin before the end.
     fn first(&self, field: impl Fn(&'a TraceRow) -> Option<&'a str>) -> Option<&'a str> {
         self.before.and_then(&field).or_else(|| self.after.and_then(&field))
     }
@@ -71,7 +71,7 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// Clients write code 0 also where they know no code, so it does not overrule a failure.
+/// Clients also write code 0 where they know no code, so it does not overrule a failure.
 fn outcome(after: &TraceRow) -> Outcome {
     match (after.context_code, after.success) {
         (Some(1), _) => Outcome::TimedOut,
@@ -103,7 +103,7 @@ pub(super) fn consumers<'a>(pairs: Vec<Pair<'a>>, copies: &[&'a CopyRow]) -> Vec
     groups.into_values().collect()
 }
 
-/// The whole name of each bare one, where copies leave only one.
+/// The whole name of each bare name for which the copies leave only one.
 fn whole_names<'a>(copies: &[&'a CopyRow]) -> BTreeMap<&'a str, Option<&'a str>> {
     let mut names: BTreeMap<&str, Option<&str>> = BTreeMap::new();
     for group in copies.iter().filter_map(|copy| copy.group.as_deref()) {

@@ -1,13 +1,14 @@
 //! The shape of a trace graph as JSON.
 //!
-//! Times are milliseconds since the Unix epoch, those of events by the clients' clocks. What nobody reported is `null`.
+//! Times are milliseconds since the Unix epoch; those of events are by the clients' clocks. What nobody reported is
+//! `null`.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// Group of deliveries whose reports name none.
+/// Name of the group of deliveries whose reports name none.
 pub const UNKNOWN_GROUP: &str = "%UNKNOWN_GROUP%";
 
 /// All that is known about one message.
@@ -36,7 +37,7 @@ pub struct Send<'a> {
     pub client_host: Option<&'a str>,
     /// Address of the broker.
     pub store_host: Option<&'a str>,
-    /// How long the send took, of a batch the whole.
+    /// How long the send took; for a batch, the whole batch.
     pub cost_ms: Option<i64>,
     /// Whether it was answered with `SEND_OK`.
     pub success: Option<bool>,

@@ -1,8 +1,8 @@
-//! The story of one RocketMQ message as one JSON object: what is stored of it and what clients reported about it.
+//! The history of one RocketMQ message as one JSON object: its stored copies and what clients reported about it.
 //!
-//! [`assemble`] is pure: it gets the trace events and the stored copies of one message and sorts them into sends,
-//! transaction answers, recalls and, per consumer group, deliveries. It never makes up what neither shows: a delivery
-//! appears only if a consumer reported it. It does no look-up and knows no limits.
+//! [`assemble`] is pure: it takes the trace events and the stored copies of one message and sorts them into sends,
+//! transaction answers, recalls and, per consumer group, deliveries. It never invents what neither shows: a delivery
+//! appears only if a consumer reported it. It looks nothing up and has no limits.
 //!
 //! Clocks of clients differ, so events of the same millisecond are ordered by when their trace message was stored.
 

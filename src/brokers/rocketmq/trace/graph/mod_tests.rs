@@ -182,7 +182,7 @@ fn a_repeated_report_counts_once_and_the_first_stored_wins() {
 }
 
 #[test]
-fn calls_are_told_apart_by_request_and_message() {
+fn calls_are_distinguished_by_request_and_message() {
     let other = |event: TraceEvent<'static>| TraceEvent { msg_ids: Some("batch".into()), ..event };
     let cost = |cost| TraceEvent { cost_time: Some(cost), ..after() };
     let graph = graph(&[before(), other(before()), other(cost(2)), cost(1)]);
@@ -250,7 +250,7 @@ fn a_group_with_a_namespace_is_one_group() {
     assert_eq!(consumers(&["ns%order_consumer"; 2]), [of("ns%order_consumer", 1, 2)]);
     assert_eq!(consumers(&["order_consumer"]), [of("order_consumer", 1, 1)]);
     assert_eq!(consumers(&["ns%other"]), [of("ns%other", 0, 1), of("order_consumer", 1, 0)]);
-    // nobody can tell which of the two it was
+    // which of the two it was is unknown
     assert_eq!(
         consumers(&["a%order_consumer", "b%order_consumer"]),
         [of("a%order_consumer", 0, 1), of("b%order_consumer", 0, 1), of("order_consumer", 1, 0)]

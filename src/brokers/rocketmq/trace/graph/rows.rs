@@ -1,6 +1,6 @@
-//! What a trace graph is made of: trace events and stored copies of one message, owned, as read from tables.
+//! The input of a trace graph: trace events and stored copies of one message, owned, as read from tables.
 //!
-//! Only what the graph needs is here. Nothing here reads a table.
+//! It has only the fields that the graph needs. Nothing here reads a table.
 
 use serde_json::Value;
 
@@ -8,13 +8,13 @@ use crate::brokers::rocketmq::trace::event::MessageEvent;
 use crate::brokers::rocketmq::trace::identity::Identity;
 use crate::brokers::rocketmq::trace::kind::Kind;
 
-/// A trace event as far as it is about one message; fields as in
+/// The part of a trace event that is about one message; fields as in
 /// [`TraceEvent`](crate::brokers::rocketmq::trace::event::TraceEvent).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceRow {
     /// Type of the event.
     pub kind: Kind,
-    /// Place in its trace message.
+    /// Index in its trace message.
     pub event: u32,
     /// Client clock, milliseconds since the Unix epoch.
     pub time_stamp: Option<i64>,
@@ -44,7 +44,7 @@ pub struct TraceRow {
     pub transaction_state: Option<String>,
     /// Whether the broker asked for the answer.
     pub from_transaction_check: Option<bool>,
-    /// Address of the client: that in the event or else where the trace message came from.
+    /// Address of the client: the one in the event, or else the one that the trace message came from.
     pub client_host: Option<String>,
     /// Offset id of the trace message.
     pub carrier: Option<String>,
@@ -107,15 +107,15 @@ impl TraceRow {
         self.cost_time.filter(|cost| *cost >= 0)
     }
 
-    /// Where the row stands among others: by its time, which is that of its trace message if it has none, then by
-    /// its place in the trace topic.
+    /// The order of rows: by time, which is that of the trace message if the event has none, then by position in the
+    /// trace topic.
     pub(super) fn order(&self) -> (i64, i64, Option<&str>, u32) {
         let stored = self.carrier_store_time;
         (self.time_stamp.unwrap_or(stored), stored, self.carrier.as_deref(), self.event)
     }
 }
 
-/// What a stored copy of the message is, as far as consumers are concerned.
+/// Kind of a stored copy, as far as consumers are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyKind {
     /// Stored in a retry topic, to be delivered to one group again. A copy parked on its way there is
@@ -140,6 +140,6 @@ pub struct CopyRow {
     pub broker: String,
     /// Offset id, which orders the copies stored in one broker in the same millisecond.
     pub offset_message_id: String,
-    /// The copy as it is shown.
+    /// The copy as it is displayed.
     pub message: Value,
 }

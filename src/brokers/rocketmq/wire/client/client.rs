@@ -1,8 +1,9 @@
 //! Asks name servers and brokers, over one connection per address.
 //!
-//! Connections are made when they are needed, and made again when they ended, left a request without an answer, or were
-//! silent for so long that the server may be about to cut them. A failed call is never repeated. The client sends the requests of
-//! [`requests`](crate::brokers::rocketmq::wire::requests) and no others: no heart-beat, no group, no commit.
+//! Connections are made when they are needed, and made again when they have ended, left a request without an answer, or
+//! were silent for so long that the server may be about to close them. A failed call is never repeated. The client
+//! sends the requests of [`requests`](crate::brokers::rocketmq::wire::requests) and no others: no heart-beat, no group,
+//! no commit.
 
 use std::collections::HashMap;
 use std::io;
@@ -30,9 +31,9 @@ use crate::brokers::rocketmq::wire::requests::{
 pub struct ClientSettings {
     /// Longest time to connect, TLS included.
     pub connect_timeout: Duration,
-    /// Longest time from sending a request to its whole response. Pulls that wait have their wait on top.
+    /// Longest time from sending a request to its whole response. The wait of a pull is added to it.
     pub request_timeout: Duration,
-    /// A connection that was silent for longer is not used again. Servers cut one after 120 seconds.
+    /// A connection that was silent for longer is not used again. Servers close one after 120 seconds.
     pub idle_limit: Duration,
     /// Largest frame taken or sent, in bytes with its four length bytes.
     pub max_frame: usize,
@@ -40,7 +41,7 @@ pub struct ClientSettings {
     pub max_in_flight: usize,
     /// How headers of requests are written. Compact ones have no advantage but size.
     pub header_type: HeaderType,
-    /// Who signs the requests, where servers want to know.
+    /// The user who signs the requests, where servers require it.
     pub credentials: Option<Credentials>,
     /// TLS, if the servers speak it.
     pub tls: Option<Tls>,
@@ -125,7 +126,7 @@ impl Client {
         let connection = self.connection(address).await?;
         let response = connection.call(command, &name, after).await;
         match &response {
-            // A connection that lost its way does not say so.
+            // A connection whose path is lost does not report that.
             Err(RemoteError::Timeout { .. }) => self.forget(&connection).await,
             Ok(Command { code: response::GO_AWAY, .. }) => self.forget(&connection).await,
             _ => {}
@@ -137,7 +138,7 @@ impl Client {
         self.inner.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection to an address, made if there is none of use.
+    /// The connection to an address; it is made if there is no usable one.
     async fn connection(&self, address: &str) -> Result<Connection, RemoteError> {
         let slot = Arc::clone(self.slots().entry(address.to_owned()).or_default());
         let settings = &self.inner.connection;
@@ -153,14 +154,14 @@ impl Client {
             let connection = Connection::open(address, settings).await?;
             Ok(slot.insert(connection).clone())
         };
-        // The limit counts for whoever waits for the one who connects, too.
+        // The limit also covers callers who wait for another one to connect.
         tokio::time::timeout(settings.connect_timeout, found).await.unwrap_or_else(|_| {
             let source = io::ErrorKind::TimedOut.into();
             Err(RemoteError::Connect { address: address.to_owned(), source })
         })
     }
 
-    /// Lets the next call connect again. Those that still wait on the connection keep it until then.
+    /// Makes the next call connect again. Calls that still wait on the connection keep it until then.
     async fn forget(&self, connection: &Connection) {
         let slot = self.slots().get(connection.address()).cloned();
         if let Some(slot) = slot {
@@ -171,7 +172,7 @@ impl Client {
         }
     }
 
-    /// Sends a request and reads its answer. `read` gives `None` for a response code that is a refusal.
+    /// Sends a request and reads its answer. `read` returns `None` for a response code that is a refusal.
     pub(super) async fn ask<T>(
         &self,
         address: &str,
@@ -206,7 +207,7 @@ impl Client {
     }
 }
 
-/// The requests by name. The first argument is `host:port` of the server to ask. All fail with a [`RemoteError`].
+/// One method per request. The first argument is `host:port` of the server to ask. All fail with a [`RemoteError`].
 #[allow(clippy::missing_errors_doc)]
 impl Client {
     /// Where a topic is, as a name server knows it; see [`requests::topic_route`].
@@ -290,7 +291,8 @@ impl Client {
         topic: Option<&str>,
     ) -> Result<Option<Bytes>, RemoteError> {
         let read = |response: &Command| {
-            // There is no code of its own for it. Where no message begins the broker fails to read one and tells how.
+            // No response code says so. Where no message begins, the broker fails to read one, and its remark shows
+            // how.
             let remark = response.remark.as_deref().unwrap_or_default();
             let is_missing = remark.starts_with("can not find message") || remark.starts_with("java.lang.");
             Ok(match response.code {

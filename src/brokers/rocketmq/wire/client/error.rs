@@ -11,8 +11,8 @@ use crate::brokers::rocketmq::wire::requests::AnswerError;
 /// A failed call to a server.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
-    /// No connection came about in time; `source` is of kind `TimedOut` if the server stayed silent, and says so if
-    /// TLS is why.
+    /// No connection was made in time; `source` is of kind `TimedOut` if the server stayed silent, and says so if TLS
+    /// is the reason.
     #[error("cannot connect to {address}: {source}")]
     Connect {
         /// `host:port` of the server.
@@ -117,9 +117,9 @@ impl RemoteError {
         }
     }
 
-    /// Whether the same request may succeed later: the server was busy or going away, out of reach or silent. A slave
-    /// that serves no pulls says busy for ever, so ask another address of the broker as well. Do not repeat requests that
-    /// change something without looking first.
+    /// Whether the same request may succeed later: the server was busy, shutting down, unreachable or silent. A slave
+    /// that serves no pulls always answers that it is busy, so ask another address of the broker as well. Do not repeat
+    /// a request that changes something without checking its effect first.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
@@ -129,12 +129,12 @@ impl RemoteError {
         }
     }
 
-    /// Whether the user may not do that, or is not known, or the topic or group is closed to everybody.
+    /// Whether the user is unknown or lacks the right, or the topic or group is closed to everybody.
     #[must_use]
     pub fn is_permission(&self) -> bool {
         match self {
             Self::Refused { code: response::NO_PERMISSION, .. } => true,
-            // Brokers with the older ACL have no code of its own for it.
+            // Brokers with the older ACL have no response code of their own for it.
             Self::Refused { code: response::SYSTEM_ERROR, remark: Some(remark), .. } => {
                 remark.contains("AclException")
             }

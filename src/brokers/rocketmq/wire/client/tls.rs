@@ -1,7 +1,7 @@
 //! TLS to name servers and brokers (RocketMQ remoting: TLS).
 //!
-//! TLS wraps the whole connection from the first byte. Certificates of RocketMQ servers seldom name a host, so a
-//! certificate has to come from the given authority, but not to name the server asked. Files are read once.
+//! TLS wraps the whole connection from the first byte. Certificates of RocketMQ servers rarely name a host, so a
+//! certificate must come from the given authority but need not name the server. Files are read once.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -27,14 +27,15 @@ pub struct TlsSettings {
     pub ca_file: Option<PathBuf>,
     /// This client's certificate chain and its private key (PKCS#8, PKCS#1 or SEC1), where servers want one.
     pub client: Option<(PathBuf, PathBuf)>,
-    /// Takes any certificate, so nothing says who the server is. Brokers make up their own certificate by default.
+    /// Accepts any certificate, so the identity of the server is not checked. Brokers generate their own certificate by
+    /// default.
     pub accept_any_certificate: bool,
 }
 
 /// Why TLS cannot be set up.
 #[derive(Debug, Error)]
 pub enum TlsError {
-    /// Neither an authority nor the will to do without.
+    /// Neither an authority is given nor the setting to accept any certificate.
     #[error("TLS needs a CA file, or has to accept any certificate")]
     NothingTrusted,
     /// A file is not readable, or has nothing usable in it.
@@ -45,7 +46,7 @@ pub enum TlsError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The settings do not go together, such as a certificate and the key of another.
+    /// The settings contradict each other, such as a certificate and the key of another one.
     #[error("TLS settings: {0}")]
     Settings(#[from] rustls::Error),
 }
@@ -64,7 +65,7 @@ impl Tls {
     /// Reads the files.
     ///
     /// # Errors
-    /// [`TlsError`] if nothing is trusted or a file is of no use.
+    /// [`TlsError`] if nothing is trusted or a file cannot be used.
     pub fn load(settings: &TlsSettings) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let roots = match (&settings.ca_file, settings.accept_any_certificate) {
@@ -81,12 +82,12 @@ impl Tls {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => builder.with_client_auth_cert(certificates(chain)?, private_key(key)?)?,
         };
-        // Sessions are kept by server name, and all brokers of a host would have the same.
+        // Sessions are stored by server name, which would be the same for all brokers of a host.
         config.resumption = Resumption::disabled();
         Ok(Self(TlsConnector::from(Arc::new(config))))
     }
 
-    /// Does the handshake. `peer` only has to be some name: none is sent and none is compared.
+    /// Does the handshake. `peer` can be any name: none is sent and none is compared.
     pub(super) async fn connect(&self, peer: IpAddr, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         self.0.connect(ServerName::IpAddress(peer.into()), stream).await
     }

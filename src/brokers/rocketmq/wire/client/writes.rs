@@ -1,7 +1,7 @@
 //! What an operator may change in a cluster: offsets of groups, and messages sent again.
 //!
-//! Apart from the [`Client`], so that everybody sees that nothing which follows or queries a cluster uses it. A failed
-//! call may have taken effect: look before repeating it.
+//! It is a type of its own beside the [`Client`], so that it is plain that nothing which follows or queries a cluster
+//! uses it. A failed call may have taken effect: check before repeating it.
 
 use super::client::Client;
 use super::error::RemoteError;
@@ -23,7 +23,7 @@ impl<'a> Writes<'a> {
         Self { client }
     }
 
-    /// Resets a group in a topic on one master, and gives the queues with their new offsets; see
+    /// Resets a group in a topic on one master, and returns the queues with their new offsets; see
     /// [`writes::reset_offset`].
     pub async fn reset_offset(
         &self,

@@ -1,6 +1,6 @@
 //! Settings, figures and groups of a broker (RocketMQ remoting: broker configuration, runtime info, groups).
 //!
-//! The request for a single group is left out: by default it creates the group if there is none.
+//! There is no request for a single group: by default it would create a missing group.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,7 +28,7 @@ pub fn group_configs() -> Request {
     Request::new(request::GET_ALL_SUBSCRIPTIONGROUP_CONFIG)
 }
 
-/// Texts by name. Among the settings of a broker can be passwords, so only names are shown when it is printed.
+/// Texts by name. The settings of a broker can include passwords, so only names are printed.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct NamedTexts(BTreeMap<String, String>);
 
@@ -45,7 +45,7 @@ impl NamedTexts {
         self.get(name)?.trim().parse().ok()
     }
 
-    /// The truth value with this name.
+    /// The boolean with this name.
     #[must_use]
     pub fn get_bool(&self, name: &str) -> Option<bool> {
         self.get(name)?.trim().parse().ok()
@@ -58,7 +58,7 @@ impl fmt::Debug for NamedTexts {
     }
 }
 
-/// Reads the body of the answer to [`broker_config`]: lines of `name=value`. Others are skipped.
+/// Reads the body of the answer to [`broker_config`]: lines of `name=value`. Other lines are skipped.
 #[must_use]
 pub fn parse_properties(body: &[u8]) -> NamedTexts {
     let text = String::from_utf8_lossy(body);

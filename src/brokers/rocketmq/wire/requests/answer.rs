@@ -1,4 +1,4 @@
-//! Reading of answers: members of a JSON body, fields of a response header.
+//! Reads answers: members of a JSON body, fields of a response header.
 
 use thiserror::Error;
 
@@ -6,10 +6,10 @@ use crate::brokers::rocketmq::format::json;
 use crate::brokers::rocketmq::format::json::{JsonError, Value};
 use crate::brokers::rocketmq::wire::command::Command;
 
-/// Why an answer that says success is of no use.
+/// Why an answer that reports success cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AnswerError {
-    /// The body is no JSON.
+    /// The body is not JSON.
     #[error("the body is not readable: {0}")]
     Json(#[from] JsonError),
     /// The body is JSON, but no object.
@@ -35,7 +35,7 @@ pub struct MessageQueue {
 }
 
 impl MessageQueue {
-    /// Reads the key of a map: an object, or an object written into a text as other servers do.
+    /// Reads the key of a map: an object, or an object written as a text, as other servers do.
     pub(in super::super) fn from_key(key: &Value) -> Result<Self, AnswerError> {
         let key = json::reparsed(key);
         Ok(Self {
@@ -46,7 +46,7 @@ impl MessageQueue {
     }
 }
 
-/// The object that the body is.
+/// The object in the body.
 pub(in super::super) fn object(body: &[u8]) -> Result<Value, AnswerError> {
     match json::parse(body)? {
         object @ Value::Map(_) => Ok(object),
@@ -59,7 +59,7 @@ fn member<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
     object.get(name).filter(|value| !matches!(value, Value::Null))
 }
 
-/// Whether a member is there and says something.
+/// Whether a member is present, and neither null nor an empty object.
 pub(super) fn is_present(object: &Value, name: &str) -> bool {
     member(object, name).is_some_and(|value| !value.entries().is_empty() || !matches!(value, Value::Map(_)))
 }
@@ -105,7 +105,7 @@ pub(super) fn plain_text(value: &Value) -> Option<String> {
     }
 }
 
-/// A member that is a truth value, or `default` if it is absent.
+/// A boolean member, or `default` if it is absent.
 pub(super) fn truth_or(object: &Value, name: &'static str, default: bool) -> Result<bool, AnswerError> {
     member(object, name).map_or(Ok(default), |value| value.as_bool().ok_or(AnswerError::Unreadable(name)))
 }

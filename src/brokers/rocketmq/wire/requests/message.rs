@@ -1,7 +1,8 @@
-//! Messages: the next ones of a queue, those with a key, one by its place (RocketMQ remoting: pull, query, view).
+//! Messages: the next ones of a queue, those with a key, one by its offset (RocketMQ remoting: pull, query, view).
 //!
-//! Bodies of answers are records one after the other, which nothing here reads. A pull never commits an offset, and
-//! always names the group that every broker has for its tools: any other name would create a group or disturb one.
+//! Bodies of answers are records one after the other, which this module does not read. A pull never commits an offset,
+//! and always names the group that every broker has for its tools: any other name would create a group or disturb an
+//! existing one.
 
 use std::time::Duration;
 
@@ -14,10 +15,10 @@ use crate::brokers::rocketmq::wire::command::Command;
 
 /// The group that every pull names. Every broker defines it at its start.
 pub const PULL_GROUP: &str = "TOOLS_CONSUMER";
-/// Longest time a pull may wait. A waiting pull does not count as traffic, and servers cut a silent connection after
+/// Longest time a pull may wait. A waiting pull does not count as traffic, and servers close a silent connection after
 /// two minutes.
 pub const MAX_PULL_WAIT: Duration = Duration::from_secs(60);
-/// Brokers look for pulls that waited long enough this often, so an answer can come so much later than asked.
+/// How often brokers look for pulls that waited long enough: an answer can come so much later than requested.
 pub const PULL_TICK: Duration = Duration::from_secs(5);
 
 /// Flag of a pull: wait for a message.
@@ -34,7 +35,7 @@ pub struct PullRequest<'a> {
     pub queue_id: i32,
     /// The first offset wanted.
     pub offset: i64,
-    /// Most messages wanted; at least one is always asked for. Brokers have smaller limits of their own, so fewer
+    /// Most messages wanted; at least one is always requested. Brokers have smaller limits of their own, so fewer
     /// messages do not mean that the end is reached.
     pub max_messages: u16,
     /// Tags wanted, with `||` between several; all messages without. Brokers compare hashes: compare the tags again.
@@ -67,11 +68,12 @@ pub fn pull(pull: &PullRequest<'_>) -> Request {
 /// What became of a pull.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PullStatus {
-    /// There are messages. The first can be later than asked: what retention just removed is skipped without a word.
+    /// There are messages. The first can be later than requested: messages that retention just removed are skipped
+    /// silently.
     Found,
     /// The end of the queue is reached.
     NotFound,
-    /// Nothing matched; go on at [`Pull::next`] at once, unless that is the offset asked for, as a slave says it.
+    /// Nothing matched; continue at [`Pull::next`] at once, unless that is the requested offset, which slaves answer.
     RetryImmediately,
     /// The queue has no such offset; [`Pull::next`] is the nearest.
     OffsetMoved,
@@ -82,7 +84,7 @@ pub enum PullStatus {
 pub struct Pull {
     /// What became of it.
     pub status: PullStatus,
-    /// The offset to go on with. With a filter it is not the one behind the last message.
+    /// The offset to continue with. With a filter it is not the one behind the last message.
     pub next: i64,
     /// The first offset of the queue that can still be read.
     pub min: i64,
@@ -96,7 +98,7 @@ impl Pull {
     /// Reads the answer to [`pull`]; `None` if the broker refused it.
     ///
     /// # Errors
-    /// [`AnswerError`] if the header says no offsets.
+    /// [`AnswerError`] if the header lacks the offsets.
     pub fn parse(response: &Command) -> Result<Option<Self>, AnswerError> {
         let (status, body) = match response.code {
             response::SUCCESS => (PullStatus::Found, response.body.clone()),
@@ -124,7 +126,7 @@ pub struct QueryMessages<'a> {
     pub key: &'a str,
     /// Most messages wanted. Brokers give at most 64, the newest, and do not say that there are more.
     pub max_messages: u16,
-    /// Earliest store time in milliseconds. The index knows whole seconds, rounded down: begin one second early.
+    /// Earliest store time in milliseconds. The index has whole seconds, rounded down: begin one second early.
     pub begin: i64,
     /// Latest store time in milliseconds.
     pub end: i64,
@@ -142,14 +144,14 @@ pub fn query_messages(query: &QueryMessages<'_>) -> Request {
         .with("maxNum", query.max_messages)
         .with("beginTimestamp", query.begin)
         .with("endTimestamp", query.end);
-    // Left out when it is false: brokers up to 4.9.3 do not count it in a signature.
+    // Left out when it is false: brokers up to 4.9.3 do not include it in a signature.
     if query.is_unique { request.with("_UNIQUE_KEY_QUERY", true) } else { request }
 }
 
-/// Asks a broker for the message at an offset of its commit log. `topic` is only looked at to see what is allowed.
+/// Asks a broker for the message at an offset of its commit log. `topic` is only used to check permissions.
 ///
-/// The broker does not look whether a message begins at the offset: check magic, size, offset and store host of what
-/// comes.
+/// The broker does not check whether a message begins at the offset: verify magic, size, offset and store host of the
+/// answer.
 #[must_use]
 pub fn view_message(offset: i64, topic: Option<&str>) -> Request {
     let request = Request::new(request::VIEW_MESSAGE_BY_ID).with("offset", offset);

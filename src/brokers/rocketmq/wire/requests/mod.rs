@@ -1,8 +1,8 @@
 //! Requests that read, and their answers (RocketMQ remoting: requests).
 //!
-//! A [`Request`] can be made by the functions of this module only, and none of them makes one that creates, commits,
-//! registers or changes anything. Answers are read tolerantly: unknown members are ignored, absent lists are empty.
-//! What is absent without a sensible default is an [`AnswerError`], never a guess.
+//! Only the functions of this module create a [`Request`], and none of them creates, commits, registers or changes
+//! anything on a server. Answers are read tolerantly: unknown members are ignored, absent lists are empty. A value that
+//! is absent and has no sensible default is an [`AnswerError`], never a guess.
 
 mod admin;
 mod answer;
@@ -75,7 +75,7 @@ impl Request {
         request_name(self.code).map_or_else(|| Cow::Owned(format!("request {}", self.code)), Cow::Borrowed)
     }
 
-    /// How long the server may hold its answer back because it was told to wait, on top of any time limit.
+    /// How long the server may hold its answer back because the request asks it to wait. It is added to any time limit.
     #[must_use]
     pub const fn held(&self) -> Duration {
         self.held

@@ -1,7 +1,7 @@
 //! Offsets of queues and of consumer groups (RocketMQ remoting: offsets of a queue, consumer offset, stats).
 //!
-//! Offsets count the messages of a queue from 0. Brokers answer the offset requests for unknown topics and queues,
-//! too, with the offset of nothing: look both up in the route first. Ask masters, not slaves.
+//! Offsets count the messages of a queue from 0. Brokers also answer offset requests for unknown topics and queues, as
+//! if these were empty: look both up in the route first. Ask masters, not slaves.
 
 use super::Request;
 use super::answer::{
@@ -78,7 +78,7 @@ pub fn all_offsets() -> Request {
     Request::new(request::GET_ALL_CONSUMER_OFFSET)
 }
 
-/// How far a group is in one queue of the broker that was asked.
+/// The offset of a group in one queue of the broker that was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredOffset {
     /// The topic.
@@ -96,7 +96,7 @@ pub struct StoredOffset {
 pub struct AllOffsets {
     /// Offsets of groups whose consumers share the queues.
     pub offsets: Vec<StoredOffset>,
-    /// Offsets of groups whose consumers get every message each; they say nothing about progress.
+    /// Offsets of groups whose consumers each get every message; they say nothing about progress.
     pub broadcast: Vec<StoredOffset>,
 }
 
@@ -139,7 +139,7 @@ pub fn consume_stats(group: &str, topic: Option<&str>) -> Request {
     }
 }
 
-/// How far a group is in one queue.
+/// The offsets of a group in one queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumeProgress {
     /// The queue.
@@ -148,9 +148,9 @@ pub struct ConsumeProgress {
     pub broker_offset: i64,
     /// The next offset to consume, as committed; also 0 if nothing was ever committed.
     pub consumer_offset: i64,
-    /// The next offset to pull; only brokers of 5.x say it.
+    /// The next offset to pull; only 5.x brokers report it.
     pub pull_offset: Option<i64>,
-    /// When the last consumed message was stored; `None` if unknown or no longer there.
+    /// When the last consumed message was stored; `None` if this is unknown or the message was removed.
     pub last_timestamp: Option<i64>,
 }
 
@@ -184,7 +184,7 @@ impl ConsumeStats {
     }
 }
 
-/// A rate is for show only: one that is not readable is 0.
+/// A rate is for display only: one that is not readable becomes 0.
 fn rate(body: &Value, name: &str) -> f64 {
     match body.get(name) {
         Some(Value::Float(rate)) => *rate,
@@ -208,7 +208,7 @@ pub struct TopicStatsRow {
     pub min_offset: i64,
     /// The offset that the next message will have.
     pub max_offset: i64,
-    /// When the last message was stored; `None` if there never was one, or it is gone.
+    /// When the last message was stored; `None` if there never was one, or if it was removed.
     pub last_update: Option<i64>,
 }
 

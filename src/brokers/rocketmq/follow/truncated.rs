@@ -1,10 +1,10 @@
-//! A queue whose last record is not what was read: where reading goes on.
+//! A queue whose last record is no longer the one that was read: where reading resumes.
 //!
-//! A crash that cut off the end of the broker's log, a store that was put back, a topic or a broker made anew: the
-//! beginning of the queue is the same as before up to some offset, perhaps none, and what follows is new. The border is
-//! searched for among the records that are stored. Reading goes on there, and each record is compared with what is
-//! stored until the offsets that were read before are passed. What was replaced stays stored: somebody may have
-//! consumed it. An alarm says which offsets.
+//! After a crash that cut off the end of the broker's log, or when a store was restored or a topic or a broker
+//! recreated, the queue is the same as before up to some offset, perhaps none, and what follows is new. That border is
+//! searched for among the stored records. Reading resumes there, and each record is compared with the stored ones until
+//! the offsets that were read before are passed. What was replaced stays stored, since it may have been consumed. An
+//! alarm names the offsets.
 
 use std::time::Duration;
 
@@ -16,21 +16,21 @@ use crate::brokers::rocketmq::format::record::{Record, records};
 use crate::brokers::rocketmq::replay::QueuePlace;
 use crate::brokers::rocketmq::wire::requests::Pull;
 
-/// What one offset of a queue holds.
+/// What the broker has at one offset of a queue.
 enum Probe {
-    /// A record that is stored; the place behind it.
+    /// A record that is stored, with the place behind it.
     Stored(QueuePlace),
-    /// A record that is not.
+    /// A record that is not stored.
     New,
     /// Nothing: the broker's first record is at this offset.
     Later(i64),
-    /// Nothing that can be read; the queue changes at this moment.
+    /// Nothing that can be read: the queue is changing.
     Nothing,
 }
 
 impl QueueFollower {
-    /// Goes back to the border between what is stored and what is new; `false` if it cannot be found now.
-    pub(super) async fn go_back(&mut self, found: &Pull) -> Result<bool, Failure> {
+    /// Rewinds to the border between stored and new records; `false` if it cannot be found now.
+    pub(super) async fn rewind(&mut self, found: &Pull) -> Result<bool, Failure> {
         let old = self.place.unwrap_or_default();
         let received = self.inbox.received();
         if let Some(received) = received
@@ -52,20 +52,20 @@ impl QueueFollower {
         self.put_frame(PLACED, placed(&self.topic, self.queue_id, &place)?).await?;
         (self.place, self.is_blind, self.is_behind) = (Some(place), false, found.max > next);
         if next < old.next {
-            self.inbox.went_back(&self.topic, self.queue_id, next..old.next, found.max);
+            self.inbox.truncated(&self.topic, self.queue_id, next..old.next, found.max);
         }
         Ok(true)
     }
 
-    /// The place behind the last record of the queue that is stored, `Some(None)` if there is no such record; `None` if
-    /// the queue changes at this moment.
+    /// The place behind the last record of the queue that is stored; `Some(None)` if there is no such record, `None` if
+    /// the queue is changing.
     async fn border(
         &self,
         old: &QueuePlace,
         mut begin: i64,
         end: i64,
     ) -> Result<Option<Option<QueuePlace>>, Failure> {
-        // from the old place on back, in growing steps: a crash takes little
+        // search backwards from the old place in growing steps: a crash removes little
         let (mut at, mut step) = (end.min(old.next) - 1, 1);
         let mut new_from = end;
         let mut stored = loop {
@@ -116,12 +116,12 @@ impl QueueFollower {
             .at(&self.topic, self.queue_id, vec![record.queue_offset])
             .await
             .map_err(Failure::Lookup)?;
-        // of what the lake dropped by its age only place and time can tell
+        // records that retention removed from the lake can only be recognised by place and time
         let by_age = || !known.has_offset(record.queue_offset) && old.stored.is_some() && old.reaches(record);
         Ok(known.has(record) || by_age())
     }
 
-    /// Offsets of records that are stored already, of those that are read again.
+    /// Offsets of those records, among the ones read again, that are stored already.
     pub(super) async fn stored_already(
         &self,
         place: &QueuePlace,
