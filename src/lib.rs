@@ -15,3 +15,4 @@ pub mod query;
 pub mod rows;
 pub mod stream;
 mod upkeep;
+pub mod wire;
