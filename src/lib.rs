@@ -60,3 +60,4 @@ pub mod query;
 pub mod rows;
 pub mod stream;
 mod upkeep;
+pub mod wire;
