@@ -2,7 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqlake::brokers::qmq::format::action_log::{ActionKind, Invalid, MIN_RECORD_BYTES, SEGMENT_BYTES, Step, encode, step};
+use mqlake_fuzz::brokers::qmq::format::action_log::{
+    ActionKind, Invalid, MIN_RECORD_BYTES, SEGMENT_BYTES, Step, encode, step,
+};
 
 fn walk(data: &[u8], segment_bytes: usize) {
     let mut at = 0;
@@ -25,10 +27,7 @@ fn walk(data: &[u8], segment_bytes: usize) {
                         assert!(count >= 0);
                         assert_eq!(count, last_message_sequence - first_message_sequence + 1);
                     }
-                    ActionKind::RangeAck {
-                        first_sequence,
-                        last_sequence,
-                    } => {
+                    ActionKind::RangeAck { first_sequence, last_sequence } => {
                         assert!(last_sequence - first_sequence + 1 > 0);
                     }
                     ActionKind::ForeverOffline => {}

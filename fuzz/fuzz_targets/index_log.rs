@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqlake::brokers::qmq::format::index_log::{SEGMENT_BYTES, Step, encode, step};
+use mqlake_fuzz::brokers::qmq::format::index_log::{SEGMENT_BYTES, Step, encode, step};
 
 fn walk(data: &[u8], file_bytes: usize) {
     let mut at = 0;
@@ -14,13 +14,7 @@ fn walk(data: &[u8], file_bytes: usize) {
                 assert!(record.sequence >= 0);
                 assert!(!record.subject.is_empty() && !record.message_id.is_empty());
                 let mut again = Vec::new();
-                encode(
-                    &mut again,
-                    record.sequence,
-                    record.create_time_ms,
-                    record.subject,
-                    record.message_id,
-                );
+                encode(&mut again, record.sequence, record.create_time_ms, record.subject, record.message_id);
                 assert_eq!(again, rest[..record.size]);
                 at += record.size;
             }

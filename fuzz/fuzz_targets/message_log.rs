@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqlake::brokers::qmq::format::message_log::{MIN_RECORD_BYTES, SEGMENT_BYTES, Step, encode, step};
-use mqlake::brokers::qmq::format::payload::{Payload, attributes};
+use mqlake_fuzz::brokers::qmq::format::message_log::{MIN_RECORD_BYTES, SEGMENT_BYTES, Step, encode, step};
+use mqlake_fuzz::brokers::qmq::format::payload::{Payload, attributes};
 
 fn walk(data: &[u8], segment_bytes: usize) {
     let mut at = 0;
@@ -13,9 +13,7 @@ fn walk(data: &[u8], segment_bytes: usize) {
             Step::Record(record) => {
                 assert!(record.size >= MIN_RECORD_BYTES && record.size <= rest.len().min(limit));
                 assert!(record.subject.len() + record.payload.len() < record.size);
-                if let (true, Ok(subject)) =
-                    (record.crc_matches(), std::str::from_utf8(record.subject))
-                {
+                if let (true, Ok(subject)) = (record.crc_matches(), std::str::from_utf8(record.subject)) {
                     let mut again = Vec::new();
                     encode(
                         &mut again,

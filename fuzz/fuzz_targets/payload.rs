@@ -2,26 +2,18 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqlake::brokers::qmq::format::payload::{Payload, attributes, encode_attributes, encode_with_body};
+use mqlake_fuzz::brokers::qmq::format::payload::{Payload, attributes, encode_attributes, encode_with_body};
 
 fn check_attributes(body: &[u8]) {
     let Ok(pairs) = attributes(body) else { return };
     assert_eq!(pairs.is_empty(), body.is_empty());
     assert!(pairs.len() * 4 <= body.len());
-    let pairs: Vec<(&str, &str)> = pairs
-        .iter()
-        .map(|(key, value)| (&**key, &**value))
-        .collect();
+    let pairs: Vec<(&str, &str)> = pairs.iter().map(|(key, value)| (&**key, &**value)).collect();
     // A replaced byte of bad UTF-8 takes three, so only short texts are sure to fit their lengths again.
     if body.len() <= usize::from(u16::MAX) / 6 {
         let again = encode_attributes(&pairs);
         let again = attributes(&again).expect("encoded attributes decode");
-        assert!(
-            again
-                .iter()
-                .map(|(key, value)| (&**key, &**value))
-                .eq(pairs)
-        );
+        assert!(again.iter().map(|(key, value)| (&**key, &**value)).eq(pairs));
     }
 }
 

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqlake::brokers::qmq::wire::remoting::{Step, encode, step};
+use mqlake_fuzz::brokers::qmq::wire::remoting::{Step, encode, step};
 
 const MAX_FRAME: usize = 1 << 16;
 

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqlake::brokers::qmq::wire::meta::{AcquireAnswer, AcquireRequest, RegisterRequest};
-use mqlake::brokers::qmq::wire::sync::{Answer, Checkpoint, Maxima, Request};
+use mqlake_fuzz::brokers::qmq::wire::meta::{AcquireAnswer, AcquireRequest, RegisterRequest};
+use mqlake_fuzz::brokers::qmq::wire::sync::{Answer, Checkpoint, Maxima, Request};
 
 fuzz_target!(|data: &[u8]| {
     let mut again = Vec::new();

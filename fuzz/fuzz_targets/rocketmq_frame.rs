@@ -4,11 +4,15 @@
 
 use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
-use mqlake::brokers::rocketmq::wire::Command;
-use mqlake::brokers::rocketmq::wire::frame::{DEFAULT_MAX_FRAME, decode, encode};
-use mqlake::brokers::rocketmq::wire::header_error::{HeaderType};
-use mqlake::brokers::rocketmq::wire::requests::{AllOffsets, ClusterInfo, ConsumeStats, Pull, TopicConfig, TopicRoute, TopicStats, parse_group_configs, parse_groups, parse_offset, parse_properties, parse_runtime_info, parse_store_time, parse_topic_configs, parse_topics};
-use mqlake::brokers::rocketmq::wire::writes::{Sent, parse_reset_table};
+use mqlake_fuzz::brokers::rocketmq::wire::Command;
+use mqlake_fuzz::brokers::rocketmq::wire::frame::{DEFAULT_MAX_FRAME, decode, encode};
+use mqlake_fuzz::brokers::rocketmq::wire::header_error::HeaderType;
+use mqlake_fuzz::brokers::rocketmq::wire::requests::{
+    AllOffsets, ClusterInfo, ConsumeStats, Pull, TopicConfig, TopicRoute, TopicStats, parse_group_configs,
+    parse_groups, parse_offset, parse_properties, parse_runtime_info, parse_store_time, parse_topic_configs,
+    parse_topics,
+};
+use mqlake_fuzz::brokers::rocketmq::wire::writes::{Sent, parse_reset_table};
 
 const MAX_FRAME: usize = 1 << 16;
 

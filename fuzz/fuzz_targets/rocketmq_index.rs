@@ -2,9 +2,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqlake::brokers::rocketmq::format::checkpoint::{CHECKPOINT_BYTES, Checkpoint};
-use mqlake::brokers::rocketmq::format::consume_queue::{BATCH_ITEM_BYTES, Entry, ITEM_BYTES, decode, decode_batch, extended_position, locate, queue_offset, tags_code};
-use mqlake::brokers::rocketmq::format::index_file::{HEADER_BYTES, IndexFile, Layout, QUERY_LIMIT, SLOT_BYTES, Window, key_hash, lookup_files};
+use mqlake_fuzz::brokers::rocketmq::format::checkpoint::{CHECKPOINT_BYTES, Checkpoint};
+use mqlake_fuzz::brokers::rocketmq::format::consume_queue::{
+    BATCH_ITEM_BYTES, Entry, ITEM_BYTES, decode, decode_batch, extended_position, locate, queue_offset,
+    tags_code,
+};
+use mqlake_fuzz::brokers::rocketmq::format::index_file::{
+    HEADER_BYTES, IndexFile, Layout, QUERY_LIMIT, SLOT_BYTES, Window, key_hash, lookup_files,
+};
 
 const ALWAYS: Window = Window { begin_ms: i64::MIN, end_ms: i64::MAX };
 

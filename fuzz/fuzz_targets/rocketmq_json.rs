@@ -3,10 +3,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqlake::brokers::rocketmq::format::broker_config::{consumer_offsets, delay_offsets, subscription_groups, topics};
-use mqlake::brokers::rocketmq::format::json::{JsonError, MAX_DEPTH, Value, parse, reparsed};
-use mqlake::brokers::rocketmq::format::pop;
-use mqlake::brokers::rocketmq::format::pop::{PopRecord, TAG_ACK, TAG_BATCH_ACK, TAG_CHECK_POINT};
+use mqlake_fuzz::brokers::rocketmq::format::broker_config::{
+    consumer_offsets, delay_offsets, subscription_groups, topics,
+};
+use mqlake_fuzz::brokers::rocketmq::format::json::{JsonError, MAX_DEPTH, Value, parse, reparsed};
+use mqlake_fuzz::brokers::rocketmq::format::pop;
+use mqlake_fuzz::brokers::rocketmq::format::pop::{PopRecord, TAG_ACK, TAG_BATCH_ACK, TAG_CHECK_POINT};
 use serde_json::Value as Strict;
 
 fn same(read: &Value, strict: &Strict) -> bool {

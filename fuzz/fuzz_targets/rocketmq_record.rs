@@ -3,14 +3,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqlake::brokers::rocketmq::format::body::{BodyState, Decompressor};
-use mqlake::brokers::rocketmq::format::{inner_batch, properties};
-use mqlake::codec::offset_id::OffsetId;
-use mqlake::brokers::rocketmq::format::properties::{Properties, names};
-use mqlake::brokers::rocketmq::format::record::{MAX_RECORD_BYTES, MIN_RECORD_BYTES, Record, decode, outline, records};
-use mqlake::brokers::rocketmq::format::record_encode::{encode, encode_with_record_crc};
-use mqlake::brokers::rocketmq::format::sys_flag::SysFlag;
-use mqlake::brokers::rocketmq::format::topics::classify;
+use mqlake_fuzz::brokers::rocketmq::format::body::{BodyState, Decompressor};
+use mqlake_fuzz::brokers::rocketmq::format::message_id::MessageId;
+use mqlake_fuzz::brokers::rocketmq::format::properties::{Properties, names};
+use mqlake_fuzz::brokers::rocketmq::format::record::{
+    MAX_RECORD_BYTES, MIN_RECORD_BYTES, Record, decode, outline, records,
+};
+use mqlake_fuzz::brokers::rocketmq::format::record_encode::{encode, encode_with_record_crc};
+use mqlake_fuzz::brokers::rocketmq::format::sys_flag::SysFlag;
+use mqlake_fuzz::brokers::rocketmq::format::topics::classify;
+use mqlake_fuzz::brokers::rocketmq::format::{inner_batch, properties};
 
 const MAX_BODY: usize = 1 << 16;
 /// zlib, LZ4, Zstandard, unknown.
@@ -67,7 +69,8 @@ fn check_record(decompressor: &mut Decompressor, record: &Record<'_>, bytes: &[u
     let head = outline(bytes).expect("a whole record has an outline");
     assert_eq!((head.size, head.position), (record.size(), record.position));
     let _ = (record.check_body_crc(), record.check_record_crc());
-    assert_eq!(OffsetId::parse(&record.offset_id().to_string()), Some(record.offset_id()));
+    let read = MessageId::parse(&record.offset_id().to_string());
+    assert!(matches!(read, MessageId::Classic { offset, .. } if offset == record.offset_id()));
 
     let mut again = Vec::new();
     encode(&mut again, record);

@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqlake::brokers::rocketmq::trace::decode::{Limits, Reason, decode, looks_like_trace};
-use mqlake::brokers::rocketmq::trace::encode::encode;
-use mqlake::brokers::rocketmq::trace::event::TraceEvent;
-use mqlake::brokers::rocketmq::trace::{FIELD_SEPARATOR, RECORD_SEPARATOR};
+use mqlake_fuzz::brokers::rocketmq::trace::decode::{Limits, Reason, decode, looks_like_trace};
+use mqlake_fuzz::brokers::rocketmq::trace::encode::encode;
+use mqlake_fuzz::brokers::rocketmq::trace::event::TraceEvent;
+use mqlake_fuzz::brokers::rocketmq::trace::{FIELD_SEPARATOR, RECORD_SEPARATOR};
 
 const TIGHT: Limits = Limits { body_bytes: 512, records: 4, fields: 16 };
 

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqlake::stream::spool::{Frame, Spool, SpoolSettings};
+use mqlake_fuzz::stream::spool::{Frame, Spool, SpoolSettings};
 
 fuzz_target!(|data: &[u8]| {
     let folder = std::env::temp_dir().join(format!("mqlake-fuzz-spool-{}", std::process::id()));

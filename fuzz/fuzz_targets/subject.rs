@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mqlake::brokers::qmq::format::Kind;
-use mqlake::brokers::qmq::format::subject::{DEAD_PREFIX, RETRY_PREFIX, SubjectName};
+use mqlake_fuzz::brokers::qmq::format::Kind;
+use mqlake_fuzz::brokers::qmq::format::subject::{DEAD_PREFIX, RETRY_PREFIX, SubjectName};
 
 fn check(name: &str) {
     let parsed = SubjectName::parse(name);

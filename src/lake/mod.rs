@@ -8,6 +8,7 @@ mod compact;
 mod encode;
 mod file;
 mod known;
+mod library_errors;
 mod merge;
 mod owner;
 pub mod paths;

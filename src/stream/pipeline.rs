@@ -19,7 +19,7 @@ use super::spool::{Frame, GAP, OwnedFrame, Spool, SpoolReader, SpoolSettings, Sp
 use super::status::Board;
 use super::wake::Wake;
 use super::worker::Worker;
-use crate::config::Config;
+use crate::config::{Config, Follow};
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Log, Owner, StreamId};
 use crate::query::Catalog;
@@ -296,6 +296,15 @@ impl Pipeline {
         // both have to end: the next writer sweeps files that a flusher has not committed yet
         let (worked, flushed) = tokio::join!(worker, flusher);
         worked?.and(flushed?)
+    }
+}
+
+impl From<&Follow> for SpoolSettings {
+    fn from(settings: &Follow) -> SpoolSettings {
+        SpoolSettings {
+            segment_bytes: settings.spool_segment.as_u64(),
+            max_bytes: settings.spool_max.as_u64(),
+        }
     }
 }
 

@@ -59,8 +59,6 @@ pub use reader::SpoolReader;
 pub use view::SpoolView;
 pub use writer::Spool;
 
-use crate::config;
-
 /// Sizes of a spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpoolSettings {
@@ -68,15 +66,6 @@ pub struct SpoolSettings {
     pub segment_bytes: u64,
     /// Maximum bytes of all segments together, headers included.
     pub max_bytes: u64,
-}
-
-impl From<&config::Follow> for SpoolSettings {
-    fn from(settings: &config::Follow) -> SpoolSettings {
-        SpoolSettings {
-            segment_bytes: settings.spool_segment.as_u64(),
-            max_bytes: settings.spool_max.as_u64(),
-        }
-    }
 }
 
 /// Kind of a frame without records: a range that the broker no longer has, or that was skipped. The engine knows no
