@@ -155,7 +155,9 @@ mod tests {
             ("", BadToken::Foreign),
             ("zzz", BadToken::Foreign),
             ("00000183782957989999ff97aaaaaaaaaaaaaaaaaaaaaaaaaaaa", BadToken::Foreign),
-            (&token[..token.len() - 4], BadToken::Damaged),
+            // cut behind whole groups of base64, and inside of one
+            (&token[..token.len() / 4 * 4 - 4], BadToken::Damaged),
+            (&token[..token.len() / 4 * 4 - 3], BadToken::Foreign),
             (&format!("{token}="), BadToken::Foreign),
             (&format!(" {token}"), BadToken::Foreign),
             (&"A".repeat(MAX_TEXT_BYTES + 4), BadToken::Foreign),

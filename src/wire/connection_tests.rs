@@ -20,8 +20,8 @@ const NOTICE: u8 = 2;
 const UNKNOWN: u8 = 9;
 
 /// A frame has its length, an id of four bytes, a kind, and a body.
-#[derive(Debug, Clone)]
-struct Plain;
+#[derive(Debug, Clone, Default)]
+struct Plain(LengthDelimitedCodec);
 
 fn frame(id: i32, kind: u8, body: &[u8]) -> Vec<u8> {
     let length = (body.len() as u32 + 5).to_be_bytes();
@@ -33,7 +33,7 @@ impl Decoder for Plain {
     type Error = End;
 
     fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Self::Item>, End> {
-        let Some(mut found) = LengthDelimitedCodec::new().decode(buffer)? else { return Ok(None) };
+        let Some(mut found) = self.0.decode(buffer)? else { return Ok(None) };
         let (id, kind) = (found.get_i32(), found.get_u8());
         match kind {
             RESPONSE => Ok(Some(Received::Response(id, found.freeze()))),
@@ -76,7 +76,7 @@ impl Server {
 fn connected(max_in_flight: usize) -> (Connection<Plain, Bytes>, Server) {
     let (near, far) = tokio::io::duplex(1024);
     let server = Server(Framed::new(far, LengthDelimitedCodec::new()));
-    (Connection::over(near, "server:1", Plain, max_in_flight), server)
+    (Connection::over(near, "server:1", Plain::default(), max_in_flight), server)
 }
 
 async fn ask_within(

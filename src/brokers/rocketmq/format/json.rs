@@ -1,8 +1,8 @@
 //! The JSON that RocketMQ brokers write with fastjson, and how much of it is taken (RocketMQ remoting: JSON bodies;
 //! RocketMQ formats: JSON files).
 //!
-//! That JSON is not strict: keys can be bare numbers or whole objects, texts can stand in single quotes. [`parse`] makes
-//! a [`Value`] tree that keeps such keys. A `$ref` is never followed; what it stands for is not needed anywhere.
+//! That JSON is not strict: keys can be bare numbers or whole objects, texts can stand in single quotes. [`parse`]
+//! makes a [`Value`] tree that keeps such keys. A `$ref` is never followed; what it stands for is not needed anywhere.
 
 use std::borrow::Cow;
 
@@ -18,8 +18,8 @@ pub const MAX_VALUES: usize = 8 << 20;
 /// Deepest nesting of objects and lists, object keys included.
 pub const MAX_DEPTH: usize = 64;
 
-/// What fastjson 1.2, which the brokers use, writes by default: Java maps with numbers or objects as keys, and references
-/// to an object that occurs twice. Beyond that it reads `NaN`, which is null here, and the escapes `\v` and `\0`.
+/// What fastjson 1.2, which the brokers use, writes by default: Java maps with numbers or objects as keys, and
+/// references to an object that occurs twice. Beyond that it reads `NaN`, which is null here, and the escapes `\v` and `\0`.
 const FASTJSON: Dialect = Dialect {
     prefixes: &[],
     blanks: b" \t\n\x0c\r",
