@@ -362,7 +362,7 @@ impl Table {
                     let delta = self.newest().await?;
                     // this commit may have succeeded: its answer was lost, or the checkpoint after it failed
                     if self.is_committed(&delta, &commit).await? {
-                        tracing::warn!(table = self.def.name, %error, "committed, although writing the commit returned an error");
+                        tracing::warn!(table = self.def.name, %error, "committed despite an error");
                         return Ok(Outcome::Committed);
                     }
                 }

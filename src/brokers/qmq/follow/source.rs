@@ -157,7 +157,7 @@ impl Source {
             () = self.keep_registered(metaserver, &identity, &meta) => Ok(()),
         };
         if open.received() != before {
-            // a connection that made progress was useful
+            // a connection that made progress starts the backoff anew
             backoff.reset();
         }
         gaps.store().await;

@@ -258,7 +258,7 @@ impl Resume<'_> {
             return Ok(());
         }
         for message in known.runtime.block_on(known.records.messages_from(replacement.at))? {
-            // a queue of which the log only has records that were read long before
+            // a queue that the walk did not meet stands at its first lost message
             let key = (message.topic, message.queue_id);
             let place = QueuePlace { next: message.queue_offset, ..QueuePlace::default() };
             let known = replacement.queues.entry(key).or_insert(place);
