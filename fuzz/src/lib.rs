@@ -46,6 +46,7 @@ pub mod config {
 
 #[path = "../../src/http"]
 pub mod http {
+    pub mod page_token;
     pub mod qmq {
         pub mod request;
     }
