@@ -13,14 +13,15 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::Following;
-use super::store_faults::{Fault, Faulty};
+
 use crate::rocketmq_peer::{Acl, Cluster, ClusterSettings, Faults, Message};
+use crate::support::faulty::{Fault, Faulty};
 use crate::support::rocketmq::{BROKERS, When, lake, messages, write_store};
 use crate::support::{self, effort, rows};
 
 const TRACE_TOPIC: &str = "RMQ_SYS_TRACE_TOPIC";
 
-pub(super) fn config(home: &Path, cluster: &Cluster) -> Config {
+pub(crate) fn config(home: &Path, cluster: &Cluster) -> Config {
     let mut config = support::config(&home.join("data"));
     config.follow.spool = Some(home.join("spool"));
     config.follow.flush_every = Duration::from_secs(1);
