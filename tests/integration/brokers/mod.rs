@@ -31,8 +31,12 @@ pub(crate) trait Broker: Sized {
     const GROUP: &'static str;
     /// What is compared: statements by table. Their columns are those of [`Broker::rows`].
     const COMPARED: &'static [(&'static str, &'static str)];
-    /// Alarms of which one is raised when the broker's log is another one than the one that was followed.
-    const ANOTHER_LOG: &'static [&'static str];
+    /// Alarms when the broker's logs are others than those that were followed: of each group one is raised.
+    const ANOTHER_LOG: &'static [&'static [&'static str]];
+    /// What such an alarm says.
+    const ADVICE: &'static str;
+    /// The alarm of a gap, where there is one beside the gap itself.
+    const GAP_ALARM: Option<&'static str>;
     /// Whether another log is followed by itself. If not, nothing is appended until an operator accepts it, and then all of
     /// it is read, so what both logs hold is there twice.
     const GOES_ON_BY_ITSELF: bool;
@@ -101,6 +105,7 @@ macro_rules! over {
             a_log_that_went_back,
             a_broker_made_anew,
             a_store_that_is_away,
+            a_store_that_is_full_for_long,
             an_import_then_following,
             following_then_an_import,
         );

@@ -282,8 +282,10 @@ impl super::Broker for Qmq {
         ),
         ("unresolved_ack", "SELECT * FROM unresolved_ack WHERE broker_group = 'g1'"),
     ];
-    const ANOTHER_LOG: &'static [&'static str] =
-        &["message log", "action log", "message log reset", "action log reset"];
+    const ANOTHER_LOG: &'static [&'static [&'static str]] =
+        &[&["message log", "message log reset"], &["action log", "action log reset"]];
+    const ADVICE: &'static str = "mqlake seek --broker-group g1";
+    const GAP_ALARM: Option<&'static str> = None;
     const GOES_ON_BY_ITSELF: bool = false;
     const COMMITTED_FIRST: &'static TableDef = &DEAD_MESSAGE;
 

@@ -157,7 +157,9 @@ impl super::Broker for RocketMq {
              WHERE broker_group = 'broker-a'",
         ),
     ];
-    const ANOTHER_LOG: &'static [&'static str] = &["went back"];
+    const ANOTHER_LOG: &'static [&'static [&'static str]] = &[&["went back"]];
+    const ADVICE: &'static str = "were read";
+    const GAP_ALARM: Option<&'static str> = Some("holes");
     const GOES_ON_BY_ITSELF: bool = true;
     const COMMITTED_FIRST: &'static TableDef = &CONTENT;
 

@@ -17,8 +17,10 @@ use crate::support::rows;
 
 /// Bound of every wait; reached only by a defect.
 pub(super) const PATIENCE: Duration = Duration::from_secs(240);
-/// Time between two looks.
+/// Time between two looks at the status.
 const LOOK: Duration = Duration::from_millis(10);
+/// Time between two statements, which cost more than what they wait for.
+const STATEMENT: Duration = Duration::from_millis(80);
 
 /// Sorted lines by table.
 pub(super) type Rows = BTreeMap<&'static str, Vec<String>>;
@@ -121,7 +123,7 @@ impl Server {
                     wanted.len(),
                     self.follow.status()
                 );
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(STATEMENT).await;
             }
         }
     }
@@ -134,7 +136,7 @@ impl Server {
         for (table, statement) in B::COMPARED {
             while lines(&self.engine, statement).await.len() < truth[table].len() {
                 assert!(begun.elapsed() < PATIENCE, "{what}: {table}: {:#?}", self.follow.status());
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(STATEMENT).await;
             }
         }
     }

@@ -125,18 +125,18 @@ fn serve(settings: &Path) -> Child {
 /// An import that is killed again and again, and begins anew in a new lake now and then so that early points are hit, too.
 /// PROJECTION and GLOB-ONCE hold afterwards.
 pub(in crate::brokers) async fn killed_imports<B: Broker>() {
-    let kills = effort::times("MQLAKE_TEST_KILLS", 5, 40);
+    let kills = effort::times("MQLAKE_TEST_KILLS", 4, 40);
     let home = tempfile::tempdir().unwrap();
     let (data, directory) = (home.path().join("data"), home.path().join("store"));
     let mut broker = B::start().await;
-    let all: Vec<u32> = broker.grow(600).collect();
+    let all: Vec<u32> = broker.grow(330).collect();
     broker.write_store(&directory);
     let mut random = SmallRng::seed_from_u64(0x696d_706f);
     let (mut killed, mut runs) = (0, 0);
     while killed < kills && runs < kills * 3 {
         runs += 1;
         let mut child = import::<B>(&data, &directory);
-        Point::Commits(random.random_range(0..20)).wait(&mut child, &data, None).await;
+        Point::Commits(random.random_range(0..12)).wait(&mut child, &data, None).await;
         let is_killed = kill(child);
         killed += u32::from(is_killed);
         if (!is_killed || killed % 3 == 0) && data.exists() {

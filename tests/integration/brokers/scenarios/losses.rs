@@ -1,7 +1,9 @@
 //! What is lost: the spool, what retention removed before it was read, the end of a log, a broker with all it had.
 
-use super::super::server::{Server, check, store};
+use mqlake::stream::SourceStatus;
+
 use crate::brokers::Broker;
+use crate::brokers::server::{Server, check, store};
 
 /// A spool that is lost only costs asking the broker once more.
 pub(in crate::brokers) async fn a_lost_spool<B: Broker>() {
@@ -41,6 +43,9 @@ pub(in crate::brokers) async fn gaps<B: Broker>() {
         server.wait_for("behind a gap", &broker, &all).await;
         server.wait("the gaps", |source| source.gaps.len() >= wanted.len()).await;
         assert_gaps(&server, &mut wanted);
+        if let Some(alarm) = B::GAP_ALARM {
+            server.wait(alarm, |source| source.alarms.contains_key(alarm)).await;
+        }
         server.stop().await;
         check("a gap", store(&config), &broker, &all).await;
     }
@@ -53,7 +58,10 @@ pub(in crate::brokers) async fn gaps<B: Broker>() {
 
 fn assert_gaps(server: &Server, wanted: &mut [(String, u64, u64)]) {
     wanted.sort();
-    let mut found = server.source().unwrap().gaps;
+    let source = server.source().unwrap();
+    let shown = serde_json::to_value(&source).unwrap();
+    assert_eq!(shown["gaps"].as_array().unwrap().len(), wanted.len(), "{shown}");
+    let mut found = source.gaps;
     found.sort_by(|a, b| (&a.stream, a.from).cmp(&(&b.stream, b.from)));
     assert_eq!(found.len(), wanted.len(), "{found:?} instead of {wanted:?}");
     for (gap, (stream, from, to)) in found.iter().zip(wanted.iter()) {
@@ -137,8 +145,12 @@ async fn accepted<B: Broker>(
     server: Server,
     before: &[u32],
 ) -> Server {
-    let is_noticed = |alarms: &str| B::ANOTHER_LOG.contains(&alarms);
-    server.wait(what, |source| source.alarms.keys().any(|about| is_noticed(about))).await;
+    for log in B::ANOTHER_LOG {
+        let is_noticed = |(about, text): (&str, &String)| log.contains(&about) && text.contains(B::ADVICE);
+        let is_so =
+            |source: &SourceStatus| source.alarms.iter().any(|(about, text)| is_noticed((about, text)));
+        server.wait(what, is_so).await;
+    }
     if B::GOES_ON_BY_ITSELF {
         return server;
     }

@@ -12,4 +12,6 @@ pub(super) use following::{first_sync, growth, restart};
 pub(super) use importing::{an_import_then_following, following_then_an_import};
 pub(super) use killed::{killed_imports, killed_servers};
 pub(super) use losses::{a_broker_made_anew, a_log_that_went_back, a_lost_spool, gaps};
-pub(super) use stores::{a_spool_lost_while_tables_stand_apart, a_store_that_is_away, two_writers};
+pub(super) use stores::{
+    a_spool_lost_while_tables_stand_apart, a_store_that_is_away, a_store_that_is_full_for_long, two_writers,
+};
