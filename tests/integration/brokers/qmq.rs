@@ -397,4 +397,9 @@ impl super::Broker for Qmq {
     fn assert_nothing_received(&self) {
         assert_eq!(self.peer.counters(GROUP).index.bytes, 0, "bytes of index answers");
     }
+
+    fn assert_only_read(&self) {
+        let asked = self.peer.counters(GROUP);
+        assert_eq!((asked.refused, asked.unknown), (0, 0), "{asked:?}");
+    }
 }

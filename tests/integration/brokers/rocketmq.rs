@@ -292,6 +292,10 @@ impl super::Broker for RocketMq {
     }
 
     fn assert_nothing_received(&self) {
-        // a pull before the first new message cannot be avoided: it shows whether the queue is the same
+        // the last message of each queue is looked at once more: it shows whether the queue is the same
+    }
+
+    fn assert_only_read(&self) {
+        self.cluster.assert_read_only();
     }
 }

@@ -51,8 +51,9 @@ fn assert_same(what: &str, table: &str, found: &[String], wanted: &[String]) {
     assert_eq!(found.len(), wanted.len(), "{what}: rows of table {table}");
 }
 
-/// Compares what is committed with the truth, and verifies the lake.
+/// Compares what is committed with the truth, verifies the lake, and asks the broker whether it was only read.
 pub(super) async fn check<B: Broker>(what: &str, store: Store, broker: &B, messages: &[u32]) {
+    broker.assert_only_read();
     let settings = Config::default();
     let lake = Arc::new(Lake::open_existing(store, settings.lake.clone()).await.unwrap());
     let report = lake.verify(mqlake::brokers::streams_of).await.unwrap();
