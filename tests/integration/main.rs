@@ -1,7 +1,7 @@
 //! Integration tests: they speak at the boundary (files in, HTTP, SQL, command line and files out).
 //!
 //! One binary with folders, so that it links once. `support` makes stores and lakes; each folder tests one
-//! face. `reports` holds stores that users had trouble with, each with a case that says what comes out of it.
+//! face, and `brokers` runs the same scenarios over each system. `reports` holds stores that users had trouble with, each with a case that says what comes out of it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, missing_docs)]
 
@@ -10,6 +10,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod api;
+mod brokers;
 mod cli;
 mod follow;
 mod house;

@@ -16,7 +16,7 @@ const T: i64 = 1_716_200_000_000;
 const SEGMENT: u64 = message_log::SEGMENT_BYTES as u64;
 
 /// A message whose record header and payload name the given queues.
-pub(super) fn message(queue: &str, sequence: i64, subject: &str, id: &str) -> Vec<u8> {
+fn message(queue: &str, sequence: i64, subject: &str, id: &str) -> Vec<u8> {
     let content = payload::encode(0, T + sequence, T + 9, subject, id, &[], &[("k", "v")]);
     let mut record = Vec::new();
     message_log::encode(&mut record, 3, T + 10, sequence, queue, &content);
@@ -131,60 +131,6 @@ async fn e9_a_blocked_index_stream_is_passed_through_the_message_log() {
     assert_eq!(ids(&following).await.len(), 20);
     assert!(!following.source("g1").alarms.contains_key("index stream"), "over");
     following.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e10_what_retention_removed_is_a_gap_that_is_told() {
-    let actions: Vec<u8> = (0..50).flat_map(|n| action("c", n, pull(n, n, n))).collect();
-    let one = action("c", 0, pull(0, 0, 0)).len() as u64;
-    let scene = Scene::of(orders(0..5), actions[..one as usize * 5].to_vec()).await;
-    scene.follow().await.stop().await;
-    scene.peer.append_message("g1", &orders(5..50));
-    scene.peer.append_action("g1", &actions[one as usize * 5..]);
-    scene.peer.reveal_all();
-    let (message_at, action_at) = (orders(0..30).len() as u64, one * 30);
-    scene.peer.set_minimum("g1", message_at, action_at);
-    let following = scene.follow().await;
-    let all: Vec<String> = [names(0..5), names(30..50)].concat();
-    assert_eq!(ids(&following).await, all);
-    let gaps = following.source("g1").gaps;
-    let found: Vec<(&str, u64, u64)> =
-        gaps.iter().map(|gap| (gap.stream.as_str(), gap.from, gap.to)).collect();
-    assert!(found.contains(&("qmq/g1/message", orders(0..5).len() as u64, message_at)), "{found:?}");
-    assert!(found.contains(&("qmq/g1/action", one * 5, action_at)), "{found:?}");
-    let status = following.server.get("/api/status").await.json();
-    assert_eq!(status["sources"][0]["gaps"].as_array().unwrap().len(), 2);
-    following.stop().await;
-    // gaps are not forgotten by a restart
-    let following = scene.follow().await;
-    assert_eq!(following.source("g1").gaps.len(), 2);
-    following.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e11_a_recreated_log_is_alarmed_and_accepted_by_command() {
-    let actions: Vec<u8> = (0..9).flat_map(|n| action("c", n, pull(n, n, n))).collect();
-    let scene = Scene::of(orders(0..9), actions).await;
-    scene.follow().await.stop().await;
-    let renewed: Vec<u8> = (0..3).flat_map(|n| message("order", n, "order", &format!("new{n}"))).collect();
-    let new_action = action("c", 100, pull(0, 0, 2));
-    scene.peer.replace_logs("g1", GroupLogs::from_bytes("g1", vec![(0, renewed)], vec![(0, new_action)]));
-    let following = Following::start(&scene.config).await;
-    for alarm in ["message log reset", "action log reset"] {
-        following.wait(alarm, |f| f.source("g1").alarms.contains_key(alarm)).await;
-        let told = following.source("g1").alarms[alarm].clone();
-        assert!(told.contains("mqlake seek --broker-group g1"), "{told}");
-    }
-    assert_eq!(ids(&following).await.len(), 9, "nothing is appended");
-    following.stop().await;
-    assert!(scene.seek(logs::MESSAGE, SeekTarget::Start).await.is_some());
-    assert!(scene.seek(logs::ACTION, SeekTarget::Start).await.is_some());
-    let following = scene.follow().await;
-    assert_eq!(following.count("message").await, 12);
-    assert_eq!(following.count("record").await, 10);
-    following.stop().await;
-    let report = support::open(&scene.config).await.verify(mqlake::brokers::streams_of).await.unwrap();
-    assert!(report.findings.is_empty(), "{:?}", report.findings);
 }
 
 /// The index stream would silently skip everything from an offset inside a record.
@@ -365,16 +311,6 @@ async fn e18_e21_sequences_and_ids_that_repeat_are_all_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e20_what_was_received_before_a_restart_is_not_stored_again() {
-    let scene = Scene::of(orders(0..9), action("c", 1, pull(0, 1, 0))).await;
-    for _ in 0..3 {
-        let following = scene.follow().await;
-        assert_eq!((following.count("message").await, following.count("record").await), (9, 2));
-        following.stop().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e22_e23_answers_that_come_late_or_refuse_change_nothing() {
     let settings = PeerSettings { error: 0.2, silent: 0.05, cut: 0.05, ..PeerSettings::default() };
     let logs = GroupLogs::from_bytes("g1", vec![(0, orders(0..500))], vec![(0, Vec::new())]);
@@ -428,18 +364,6 @@ async fn e27_e28_bodies_and_names_that_cannot_be_read_do_not_stop_the_stream() {
     let following = scene.follow().await;
     assert_eq!(ids(&following).await, names(0..4));
     assert_eq!(following.count("content").await, 4, "content = all keeps every body");
-    following.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e29_a_replaced_slave_is_found_without_a_restart() {
-    let scene = Scene::of(orders(0..5), Vec::new()).await;
-    let following = scene.follow().await;
-    scene.peer.move_slave("g1");
-    scene.peer.append_message("g1", &orders(5..9));
-    scene.peer.reveal_all();
-    following.wait_until_caught_up(&scene.peer).await;
-    assert_eq!(ids(&following).await, names(0..9));
     following.stop().await;
 }
 

@@ -107,39 +107,6 @@ async fn two_processes_write_the_same_tables_one_per_group() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_imported_group_is_followed_from_where_the_import_ended() {
-    let home = tempfile::tempdir().unwrap();
-    let peer = Peer::start(week_logs(), PeerSettings::default()).await;
-    peer.reveal_all();
-    let config = config(home.path(), &peer);
-    for group in crate::support::week::GROUPS {
-        let store = home.path().join("store").join(group);
-        crate::support::week::write_store(group, &store);
-        crate::support::import(&config, &store, group).await.unwrap();
-    }
-    let following = Following::start(&config).await;
-    following.wait_until_caught_up(&peer).await;
-    following.stop().await;
-    assert_equals_import(&home.path().join("data")).await;
-    assert_eq!(peer.counters("bg1").index.bytes, 0, "nothing was left to receive");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_spool_is_received_again() {
-    let home = tempfile::tempdir().unwrap();
-    let peer = Peer::start(week_logs(), PeerSettings::default()).await;
-    let config = config(home.path(), &peer);
-    for fraction in [0.2, 0.5, 1.0] {
-        peer.reveal_fraction(fraction);
-        let following = Following::start(&config).await;
-        following.wait_until_caught_up(&peer).await;
-        following.stop().await;
-        std::fs::remove_dir_all(home.path().join("spool")).unwrap();
-    }
-    assert_equals_import(&home.path().join("data")).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closed_days_are_settled_beside_following() {
     let home = tempfile::tempdir().unwrap();
     let peer = Peer::start(week_logs(), PeerSettings::default()).await;

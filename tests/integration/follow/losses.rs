@@ -17,7 +17,7 @@ use super::Following;
 use super::rocketmq::{append, config, settings};
 use crate::rocketmq_peer::{Cluster, ClusterSettings, Message, StoreCopy, TopicConfig};
 use crate::support::effort;
-use crate::support::rocketmq::{BROKERS, When, import, write_store};
+use crate::support::rocketmq::{BROKERS, When, import, write_beginning};
 
 const TOPIC: &str = "order";
 const QUEUES: i32 = 2;
@@ -480,7 +480,7 @@ async fn a_broker_made_anew_after_an_import_is_followed_from_its_beginning() {
     let cluster = Cluster::start(settings()).await;
     let config = config(home.path(), &cluster);
     let store = home.path().join("store");
-    write_store(When::Before, BROKERS[0], &store);
+    write_beginning(When::Before, BROKERS[0], 1, &store);
     import(&config, &store, BROKERS[0]).await.unwrap();
     for (topic, numbers) in [("order-paid", 0..4), ("fresh", 4..8)] {
         cluster.set_queues(topic, 1);

@@ -1,6 +1,7 @@
 //! A restart after an outage of the store: the spool is full, and can be larger than memory.
 
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use mqlake::brokers::rocketmq::format::record::Record;
@@ -67,9 +68,19 @@ async fn committed(config: &Config, broker: &str) -> Option<u64> {
     lake.table(&MESSAGE).ok()?.position(&logs::stream(broker, logs::PULLED)).await.ok()?
 }
 
+fn start(settings: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_mqlake"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+        .arg(settings)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
 /// Most memory of a server until it has committed `end`.
 async fn peak_until(config: &Config, settings: &Path, end: u64) -> usize {
-    let mut server = super::crash::start(settings);
+    let mut server = start(settings);
     let begun = tokio::time::Instant::now();
     while committed(config, "broker-a").await.is_none_or(|position| position < end) {
         assert!(begun.elapsed() < super::PATIENCE * 4, "not committed");

@@ -1,13 +1,11 @@
 //! Following a running cluster, over real sockets, against the test peer.
 
-mod crash;
 mod edges;
 mod life;
 mod losses;
 mod memory;
 mod refusals;
 pub(crate) mod rocketmq;
-mod store_faults;
 mod told;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +17,6 @@ use mqlake::follow::Follow;
 use mqlake::lake::{Lake, Store};
 use mqlake::query::Catalog;
 use mqlake::stream::SourceStatus;
-use object_store::ObjectStore;
 use tokio::time::Instant;
 
 use crate::peer::{GroupLogs, Peer};
@@ -64,15 +61,6 @@ pub struct Following {
 impl Following {
     pub async fn start(config: &Config) -> Following {
         let store = Store::open(&config.data, &config.storage).unwrap();
-        Following::over(store, config).await
-    }
-
-    async fn with_objects(objects: Arc<dyn ObjectStore>, config: &Config) -> Following {
-        let store = Store::with_objects(objects, "memory:///lake/".parse().unwrap()).unwrap();
-        Following::over(store, config).await
-    }
-
-    async fn over(store: Store, config: &Config) -> Following {
         let lake = Arc::new(Lake::open(store, config.lake.clone()).await.unwrap());
         let catalog = Arc::new(Catalog::open(lake.clone(), &config.cache).await.unwrap());
         let follow = Arc::new(Follow::start(Arc::new(config.clone()), lake, catalog.clone()).unwrap());

@@ -11,7 +11,7 @@ mod late_store;
 mod leftovers;
 mod long_keys;
 mod place;
-mod posted;
+pub(crate) mod posted;
 #[cfg(target_os = "linux")]
 mod power_loss;
 mod probe;

@@ -1,5 +1,5 @@
-//! Several processes at one lake: both take posted traces, both follow a broker, one imports what the other follows, both
-//! keep the tables in shape.
+//! Several processes at one lake: both take posted traces, one imports what the other follows, both keep the tables in
+//! shape. That both follow one broker is a scenario of `brokers/`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use mqlake::brokers::qmq::import::ImportRequest;
 use mqlake::brokers::rocketmq::RocketMqImport;
-use mqlake::brokers::rocketmq::import::PostedTraces;
 use mqlake::config::{Config, ContentPolicy, RocketMqSource};
 use mqlake::error::ErrorKind;
 use mqlake::follow::Follow;
@@ -29,7 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 over_every_store!(
     two_servers_that_take_traces_lose_none,
     an_import_beside_a_server_that_follows_doubles_nothing,
-    two_servers_that_follow_one_broker_double_nothing,
     two_processes_that_keep_tables_in_shape_lose_nothing,
 );
 
@@ -185,45 +183,6 @@ async fn an_import_beside_a_server_that_follows_doubles_nothing(place: Place) {
     import(&place, &config, &store).await.unwrap();
     assert_rows(&place, &wanted).await;
     place.assert_sound().await;
-}
-
-async fn two_servers_that_follow_one_broker_double_nothing(place: Place) {
-    let store = place.own("store");
-    let cluster = broker(&store).await;
-    let (a_config, b_config) = (config(&place, &cluster, "a"), config(&place, &cluster, "b"));
-    let wanted = truth(&store, &a_config).await;
-    cluster.reveal(0.1);
-    let a = Server::start(&place, &a_config).await;
-    let b = Server::start(&place, &b_config).await;
-    for step in 2..=10 {
-        cluster.reveal(f64::from(step) / 10.0);
-        // long enough for each to commit what the other has received as well
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        if step == 5 {
-            let body = posted("posted beside");
-            a.engine_lake_append(&place, &body).await;
-        }
-    }
-    b.stop().await;
-    a.wait_for(COMPARED[0].1, wanted[0].len()).await;
-    a.stop().await;
-    let mut wanted = wanted;
-    // one more trace was posted
-    let statement = "SELECT * FROM trace WHERE broker_group <> 'posted'";
-    let found = place.rows(statement).await;
-    assert_eq!(found, std::mem::take(&mut wanted[2]));
-    for index in [0, 1] {
-        assert_eq!(place.rows(COMPARED[index].1).await, wanted[index], "{}", COMPARED[index].0);
-    }
-    place.assert_sound().await;
-}
-
-impl Server {
-    /// A third process at the same tables.
-    async fn engine_lake_append(&self, place: &Place, body: &PostedTraces) {
-        let lake = place.lake(&mqlake::config::Lake::default()).await;
-        assert_eq!(lake.append_posted(body).await.unwrap(), [(1, 0)]);
-    }
 }
 
 /// Every table of a lake as sorted rows.

@@ -1,6 +1,7 @@
 //! Stores and lakes for tests.
 
 pub mod effort;
+pub mod faulty;
 pub mod generate;
 pub mod http;
 pub mod rocketmq;

@@ -1,11 +1,13 @@
 //! All rows of a lake's tables as sorted JSON lines, so that two lakes can be compared row for row.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use mqlake::config::Config;
 use mqlake::lake::Lake;
 use mqlake::query::{Catalog, SqlEngine};
+use parquet::file::reader::{FileReader, SerializedFileReader};
 
 /// Rows of a statement as JSON values.
 pub async fn query(data: &Path, statement: &str) -> Vec<serde_json::Value> {
@@ -67,4 +69,18 @@ pub fn assert_equal(left: &[(String, Vec<String>)], right: &[(String, Vec<String
         assert!(difference.is_none(), "table {name}: {difference:?}");
         assert_eq!(a.len(), b.len(), "rows of table {name}");
     }
+}
+
+/// Rows in all settled files of a table, found as a plain glob finds them.
+pub fn glob_rows(data: &Path, table: &str) -> usize {
+    let mut rows = 0;
+    for day in std::fs::read_dir(data.join(table)).unwrap().map(Result::unwrap) {
+        if day.file_name().to_string_lossy().starts_with("dt=") {
+            for file in std::fs::read_dir(day.path()).unwrap().map(Result::unwrap) {
+                let reader = SerializedFileReader::new(File::open(file.path()).unwrap()).unwrap();
+                rows += reader.metadata().file_metadata().num_rows() as usize;
+            }
+        }
+    }
+    rows
 }
