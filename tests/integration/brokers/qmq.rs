@@ -3,6 +3,7 @@
 //! Of five messages three are normal, one is a retry and one a dead letter. Each normal one is pulled and acknowledged.
 //! After every fifty messages both logs begin a new segment.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -79,7 +80,7 @@ impl Segments {
             if segment + 1 < self.bytes.len() {
                 file.set_len(self.size as u64).unwrap();
             }
-            file.write_all_at(&bytes, 0).unwrap();
+            file.write_all_at(bytes, 0).unwrap();
         }
     }
 }
@@ -108,8 +109,8 @@ pub(super) struct Qmq {
     held: Vec<Held>,
     /// Rows of every message there ever was.
     rows: Vec<Vec<(&'static str, Value)>>,
-    /// Next sequence of each queue of [`QUEUES`], the first three being one.
-    sequences: [i64; 5],
+    /// Next sequence of each queue.
+    sequences: BTreeMap<&'static str, i64>,
 }
 
 impl Qmq {
@@ -134,9 +135,9 @@ impl Qmq {
         let first = Begin { message: self.messages.end(), action: self.actions.end() };
         let kind = number as usize % 5;
         let queue = QUEUES[kind];
-        let sequence = self.sequences[kind];
-        let same_queue = QUEUES.iter().zip(&mut self.sequences).filter(|(name, _)| **name == queue);
-        same_queue.for_each(|(_, next)| *next += 1);
+        let next = self.sequences.entry(queue).or_default();
+        let sequence = *next;
+        *next += 1;
         let (id, time) = (format!("id{number}"), created(number));
         let content = payload::encode(0, time, time + 9000, queue, &id, &[], &[("k", &value(number))]);
         let mut record = Vec::new();
@@ -235,8 +236,12 @@ fn message_rows(number: u32, kind: usize, sequence: i64) -> Vec<(&'static str, V
     let (id, time) = (format!("id{number}"), created(number));
     let message = |kind: Option<i64>, group: Option<&str>| {
         let mut row = json!({"subject": "order", "sequence": sequence, "message_id": id, "ms": time});
-        kind.map(|kind| row["kind"] = kind.into());
-        group.map(|group| row["consumer_group"] = group.into());
+        if let Some(kind) = kind {
+            row["kind"] = kind.into();
+        }
+        if let Some(group) = group {
+            row["consumer_group"] = group.into();
+        }
         row
     };
     if kind < 3 {
@@ -300,7 +305,7 @@ impl super::Broker for Qmq {
             actions: Segments::new(action_log::SEGMENT_BYTES),
             held: Vec::new(),
             rows: Vec::new(),
-            sequences: [0; 5],
+            sequences: BTreeMap::new(),
         }
     }
 
@@ -338,9 +343,7 @@ impl super::Broker for Qmq {
         self.actions.truncate(begin.action);
         // its sequences are used again
         for held in self.held.drain(kept..) {
-            let queue = QUEUES[held.number as usize % 5];
-            let same_queue = QUEUES.iter().zip(&mut self.sequences).filter(|(name, _)| **name == queue);
-            same_queue.for_each(|(_, next)| *next -= 1);
+            *self.sequences.get_mut(QUEUES[held.number as usize % 5]).unwrap() -= 1;
         }
         let new = self.append_unseen(messages);
         self.replace();
@@ -351,7 +354,7 @@ impl super::Broker for Qmq {
         self.messages = Segments::new(message_log::SEGMENT_BYTES);
         self.actions = Segments::new(action_log::SEGMENT_BYTES);
         self.held.clear();
-        self.sequences = [0; 5];
+        self.sequences.clear();
         let new = self.append_unseen(messages);
         self.replace();
         new
