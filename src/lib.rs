@@ -1,4 +1,4 @@
-//! mqlake: message history and trace analytics for QMQ and RocketMQ, on columnar storage.
+//! mqlake: message history and trace analytics for message queues, on columnar storage.
 //!
 //! # Modules
 //!
@@ -15,8 +15,8 @@
 //! | [`cli`] | the commands of the program |
 //!
 //! Beside them stand [`follow`] (starts and stops all followers), `upkeep` (merges and expires files while sources are
-//! followed), [`config`] (settings), [`codec`] (shared by decoders), `durable` (file names that survive a power loss) and
-//! [`error`]. A module uses only those below it in the list of `ARCHITECTURE.md`, which also names the invariants.
+//! followed), [`config`] (settings), [`wire`], `file_window` and [`codec`] (shared by clients, readers and decoders),
+//! `durable` (file names that survive a power loss) and [`error`]. A module uses only those below it in the list of `ARCHITECTURE.md`, which also names the invariants.
 //!
 //! # Example
 //!

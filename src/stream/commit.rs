@@ -205,7 +205,7 @@ pub(crate) async fn blocking<B, T>(
     work: impl FnOnce(&B) -> Result<T> + Send + 'static,
 ) -> Result<T>
 where
-    B: Send + Sync + 'static,
+    B: Send + Sync + ?Sized + 'static,
     T: Send + 'static,
 {
     let batch = batch.clone();

@@ -97,11 +97,11 @@ impl Lake {
 
     async fn encode_flush(&self, flush: Flush, stream: &StreamId, days: &DayRule) -> Result<EncodedFlush> {
         let Flush { batch, state, to } = flush;
-        let batch = Arc::new(batch);
+        let batch: Arc<dyn Batch> = Arc::from(batch);
         let count = batch.tables().len();
         let jobs = (0..count).map(|table| {
             let (group, settings, days) = (stream.broker_group.clone(), self.settings.clone(), days.clone());
-            blocking(&batch, move |batch: &Box<dyn Batch>| {
+            blocking(&batch, move |batch: &(dyn Batch + 'static)| {
                 let tables = batch.tables();
                 let rows = tables
                     .get(table)

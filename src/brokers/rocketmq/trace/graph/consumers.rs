@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::graph::{Consumer, Delivery, Outcome, UNKNOWN_GROUP};
 use super::rows::{CopyKind, CopyRow, TraceRow};
+use super::shape::{Consumer, Delivery, Outcome, UNKNOWN_GROUP};
 use crate::lake::schema::namespace;
 
 /// The reports of one delivery, at least one of the two.

@@ -7,15 +7,15 @@
 //! Clocks of clients differ, so events of the same millisecond are ordered by when their trace message was stored.
 
 mod consumers;
-pub mod graph;
 pub mod rows;
+pub mod shape;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::kind::Kind;
-use graph::{Recall, Send, TraceGraph, Transaction};
 use rows::{CopyRow, TraceRow};
+use shape::{Recall, Send, TraceGraph, Transaction};
 
 /// Assembles the graph of one message. Reports of the same event count once, the one stored first.
 #[must_use]

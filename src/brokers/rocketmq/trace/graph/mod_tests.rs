@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::graph::{Outcome, UNKNOWN_GROUP};
 use super::rows::CopyKind;
+use super::shape::{Outcome, UNKNOWN_GROUP};
 use super::*;
 use crate::brokers::rocketmq::trace::decode::{Limits, decode};
 use crate::brokers::rocketmq::trace::event::TraceEvent;

@@ -6,17 +6,17 @@
 //!
 //! Nothing here keeps an offset, repeats a failed call, pauses between calls or reads a record.
 
-mod client;
 mod connection;
 mod error;
+mod reads;
 mod tls;
 mod writes;
 
 #[cfg(test)]
 mod fake;
 
-pub use client::{Client, ClientSettings};
 pub use connection::{Connection, ConnectionSettings};
 pub use error::RemoteError;
+pub use reads::{Client, ClientSettings};
 pub use tls::{Tls, TlsError, TlsSettings};
 pub use writes::Writes;

@@ -361,5 +361,5 @@ impl Client {
 }
 
 #[cfg(test)]
-#[path = "client_tests.rs"]
+#[path = "reads_tests.rs"]
 mod tests;

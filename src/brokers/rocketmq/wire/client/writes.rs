@@ -3,8 +3,8 @@
 //! It is a type of its own beside the [`Client`], so that it is plain that nothing which follows or queries a cluster
 //! uses it. A failed call may have taken effect: check before repeating it.
 
-use super::client::Client;
 use super::error::RemoteError;
+use super::reads::Client;
 use crate::brokers::rocketmq::wire::requests::MessageQueue;
 use crate::brokers::rocketmq::wire::writes;
 use crate::brokers::rocketmq::wire::writes::{ResetTo, SendMessage, Sent};
