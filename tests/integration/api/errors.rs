@@ -1,4 +1,4 @@
-//! Unusable queries and failing stores: what a client is told.
+//! Unusable queries and failing stores: what a client gets.
 
 use axum::body::Body;
 use axum::http::Request;

@@ -1,4 +1,4 @@
-//! The demo: it works whatever is configured, touches nothing of that, and keeps what it is told to keep.
+//! The demo: it works whatever is configured, touches nothing of that, and keeps what it is asked to keep.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;

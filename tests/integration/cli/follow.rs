@@ -64,10 +64,10 @@ async fn the_original_s_configuration_is_enough_and_a_term_signal_commits() {
     let (mut server, url) = serve(home.path());
     let end = format!("visible {}", peer.ends("bg2").0);
     until(|| text(&status(home.path(), &url)).contains(&end)).await;
-    let told = status(home.path(), &url);
-    assert!(told.status.success(), "{}", text(&told));
-    assert!(text(&told).contains("group bg2  following"), "{}", text(&told));
-    assert!(text(&told).contains("last commit "), "{}", text(&told));
+    let reported = status(home.path(), &url);
+    assert!(reported.status.success(), "{}", text(&reported));
+    assert!(text(&reported).contains("group bg2  following"), "{}", text(&reported));
+    assert!(text(&reported).contains("last commit "), "{}", text(&reported));
 
     let seek =
         ["seek", "--qmq-conf", "conf", "--broker-group", "bg2", "--stream", "action", "--to", "next-segment"];

@@ -29,10 +29,10 @@ fn a_server_waits_for_data_and_goes_on_when_another_process_imports() {
         }
         let (status, body) = server.get("/api/status");
         assert!(status.contains(" 200 "), "{status}");
-        let told: serde_json::Value = serde_json::from_str(&body).unwrap();
-        assert_eq!(told["ready"], false);
-        assert_eq!(told["version"], env!("CARGO_PKG_VERSION"));
-        assert!(told["problem"].as_str().unwrap().contains("there is no data at"), "{told}");
+        let reported: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(reported["ready"], false);
+        assert_eq!(reported["version"], env!("CARGO_PKG_VERSION"));
+        assert!(reported["problem"].as_str().unwrap().contains("there is no data at"), "{reported}");
         let url = format!("http://{}", server.address);
         let seen = run(mqlake(home.path(), &["status", "--url", &url]));
         assert_eq!(seen.code, Some(1), "{}{}", seen.out, seen.log);
@@ -68,7 +68,7 @@ fn a_server_with_sources_begins_with_nothing() {
 }
 
 #[test]
-fn a_store_that_is_away_is_told_once_however_long_each_attempt_took() {
+fn a_store_that_is_away_is_reported_once_however_long_each_attempt_took() {
     let home = tempfile::tempdir().unwrap();
     let mut command = mqlake(home.path(), &["serve", "--listen", "127.0.0.1:0", "--data", "s3://bucket/x"]);
     command.env("AWS_ENDPOINT", "http://127.0.0.1:1").env("AWS_ALLOW_HTTP", "true");
@@ -77,7 +77,7 @@ fn a_store_that_is_away_is_told_once_however_long_each_attempt_took() {
         .env("AWS_SECRET_ACCESS_KEY", "s")
         .env("MQLAKE_HTTP__REFRESH", "50ms");
     let server = Running::start(command, home.path()).listening();
-    // each answer tells the last attempt
+    // each answer shows the last attempt
     let mut reasons = std::collections::BTreeSet::new();
     server.until("it tried three times", |server| {
         let (status, body) = server.get("/readyz");

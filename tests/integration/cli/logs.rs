@@ -43,7 +43,7 @@ fn a_server_says_what_it_is_at_its_start_without_secrets() {
 }
 
 #[test]
-fn a_failure_that_repeats_itself_is_told_once() {
+fn a_failure_that_repeats_itself_is_reported_once() {
     let home = tempfile::tempdir().unwrap();
     let mut command = mqlake(home.path(), &["serve", "--listen", "127.0.0.1:0"]);
     command.env("MQLAKE_QMQ__META_SERVER_ENDPOINT", "http://127.0.0.1:1/meta/address");

@@ -51,7 +51,7 @@ impl Running {
         Running { child, log, out, address: String::new() }
     }
 
-    /// Waits until a server tells its address.
+    /// Waits until a server prints its address.
     pub(super) fn listening(mut self) -> Running {
         let out = self.out.as_mut().unwrap();
         loop {

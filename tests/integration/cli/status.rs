@@ -31,7 +31,7 @@ fn ok(body: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_no_server_is_told_with_exit_code_4() {
+fn what_is_no_server_is_reported_with_exit_code_4() {
     let home = tempfile::tempdir().unwrap();
     let cases: [(Vec<u8>, &str); 10] = [
         (ok("<html>hello</html>"), "not a status of mqlake"),

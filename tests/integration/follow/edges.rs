@@ -163,9 +163,9 @@ async fn a_log_that_was_written_again_up_to_the_own_place_is_alarmed() {
     scene.peer.drop_connections();
     for alarm in ["message log", "action log"] {
         following.wait(alarm, |f| f.source("g1").alarms.contains_key(alarm)).await;
-        let told = following.source("g1").alarms[alarm].clone();
-        assert!(told.contains("has other records at offset"), "{told}");
-        assert!(told.contains("mqlake seek --broker-group g1"), "{told}");
+        let reported = following.source("g1").alarms[alarm].clone();
+        assert!(reported.contains("has other records at offset"), "{reported}");
+        assert!(reported.contains("mqlake seek --broker-group g1"), "{reported}");
     }
     assert_eq!(ids(&following).await, names(0..9), "nothing is appended");
     following.stop().await;
@@ -392,8 +392,8 @@ async fn e7_a_damaged_action_log_is_stepped_over_by_command() {
     let scene = Scene::new(logs, PeerSettings::default()).await;
     let following = Following::start(&scene.config).await;
     following.wait("an alarm", |f| f.source("g1").alarms.contains_key("action log")).await;
-    let told = following.source("g1").alarms["action log"].clone();
-    assert!(told.contains("--to next-segment"), "{told}");
+    let reported = following.source("g1").alarms["action log"].clone();
+    assert!(reported.contains("--to next-segment"), "{reported}");
     let sound = Some(first.len() as u64);
     following.wait("the sound record", |f| f.source("g1").streams.iter().any(|s| s.visible == sound)).await;
     assert_eq!(following.count("record").await, 1);

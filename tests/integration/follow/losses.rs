@@ -411,12 +411,12 @@ async fn every_message_is_stored_once_whatever_a_broker_loses() {
             story.play(step).await;
         }
         story.check(what).await;
-        let told = story.alarm();
+        let reported = story.alarm();
         for piece in alarm {
-            assert!(told.contains(piece), "{what}: {piece:?} is not in {told:?}");
+            assert!(reported.contains(piece), "{what}: {piece:?} is not in {reported:?}");
         }
         if what == "nothing was lost" {
-            assert_eq!(told, "", "{what}");
+            assert_eq!(reported, "", "{what}");
         }
         story.end().await;
     });
@@ -537,11 +537,11 @@ async fn random_histories_lose_and_double_nothing() {
     let runs = (0..histories).map(|seed| async move {
         let mut random = SmallRng::seed_from_u64(seed);
         let mut story = Story::new(|settings| settings.old_brokers = seed % 2 == 1).await;
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         let (mut is_running, mut is_away) = (true, false);
         for _ in 0..24 {
             let step = random_step(&mut random, is_running, is_away, story.copy.is_some());
-            told.push(step);
+            reported.push(step);
             story.play(step).await;
             is_running = match step {
                 Stop => false,
@@ -558,7 +558,7 @@ async fn random_histories_lose_and_double_nothing() {
             story.play(Start).await;
         }
         story.play(Back).await;
-        story.check(&format!("seed {seed}: {told:?}")).await;
+        story.check(&format!("seed {seed}: {reported:?}")).await;
         story.end().await;
     });
     futures::stream::iter(runs).buffer_unordered(4).collect::<Vec<()>>().await;

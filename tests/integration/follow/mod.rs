@@ -1,12 +1,12 @@
 //! Following a running cluster, over real sockets, against the test peer.
 
+mod alarms;
 mod edges;
 mod life;
 mod losses;
 mod memory;
 mod refusals;
 pub(crate) mod rocketmq;
-mod told;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

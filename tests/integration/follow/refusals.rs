@@ -1,4 +1,4 @@
-//! What an operator is told when a source cannot be followed; queries go on meanwhile.
+//! What an operator sees when a source cannot be followed; queries go on meanwhile.
 
 use super::{Following, config, week_logs};
 use crate::peer::{Peer, PeerSettings};

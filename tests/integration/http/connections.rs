@@ -137,7 +137,7 @@ async fn who_asks_nothing_makes_room_for_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_finds_no_room_is_told_at_once() {
+async fn a_client_without_a_connection_is_refused_at_once() {
     let server = Listening::over(&week::lake(), |config| config.http.max_connections = 2).await;
     let mut asked = Vec::new();
     for _ in 0..2 {

@@ -107,7 +107,7 @@ async fn a_body_that_is_too_long_is_413() {
     let answer = server.raw(&request).await;
     assert_eq!((status(&answer), &*problem(&answer)), (413, "bad-body"), "{answer}");
     let long = "x".repeat((2 << 20) + 1);
-    // without a length that tells
+    // without a length in the head
     let chunks = format!("{:x}\r\n{long}\r\n0\r\n\r\n", long.len());
     let request = format!(
         "POST /api/v1/backtrack/reset HTTP/1.1\r\n{head}\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"

@@ -84,7 +84,7 @@ async fn a_failure_is_logged_once_with_its_route_and_request() {
         assert_eq!(about.len(), 1, "{about:?}");
         assert!(about[0].contains(&format!("route=\"{route}\"")), "{about:?}");
         assert!(about[0].contains("request_id") && about[0].contains("store unavailable"), "{about:?}");
-        // who asks wrong is told, and the log is not
+        // a wrong request is answered with the reason, and nothing is logged
         let wrong = Request::get("/api/message?backupQuery=x").header("x-request-id", "id-8");
         server.send(wrong.body(Body::empty()).unwrap()).await;
         assert_eq!(lines.take(), Vec::<String>::new());

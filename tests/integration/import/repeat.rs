@@ -57,7 +57,7 @@ async fn small_batches_give_the_same_rows() {
 }
 
 #[tokio::test]
-async fn contents_are_kept_as_told() {
+async fn contents_are_kept_as_set() {
     let home = tempfile::tempdir().unwrap();
     let store = home.path().join("store");
     week::write_store("bg2", &store);

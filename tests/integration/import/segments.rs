@@ -64,7 +64,7 @@ async fn the_index_log_of_a_java_backup() {
     support::import(&config, &store, "bg2").await.unwrap();
     assert_eq!(rows::table(&data, "message").await.len(), wanted);
     let known = rows::query(&data, "SELECT count(store_time) + count(tags) AS n FROM message").await;
-    assert_eq!(known[0]["n"], 0, "an index log tells neither store times nor tags");
+    assert_eq!(known[0]["n"], 0, "an index log has neither store times nor tags");
     let again = support::import(&config, &store, "bg2").await.unwrap();
     assert_eq!(again.commits, 0);
 }

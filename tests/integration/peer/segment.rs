@@ -1,7 +1,7 @@
 //! One segment of a broker's log: its bytes, where its records end, and for messages the answers of sync type 5,
 //! made once when the bytes arrive.
 //!
-//! It never knows how much of the segment is visible; that is told with each call.
+//! It never knows how much of the segment is visible; each call gives it.
 
 use mqlake::codec::cursor::Short;
 

@@ -237,7 +237,7 @@ async fn traces_by_key_find_what_is_stored_as_copies_only() {
         assert_eq!(graph, by_id, "{number}");
         let other = server.get(&format!("{key}Other")).await.json();
         assert_eq!((&other["copies"], &other["known"]["topic"]), (&json!([]), &json!(false)), "{number}");
-        // a list tells where it is
+        // a list shows where it is
         let list =
             server.get(&format!("/api/v1/messages?system=rocketmq&topic=Orders&key=w-{number}")).await.json();
         let is_whole = number < 8;
@@ -270,7 +270,7 @@ async fn a_topic_narrows_a_trace() {
     assert_eq!(of(&shown, "&topic=MG_31").await, (1, 1, 1, Value::Null));
     assert_eq!(of(&shown, "&topic=MG_30%09").await, (1, 1, 1, Value::Null));
     assert_eq!(of(&shown, "&topic=NOPE").await, (0, 0, 0, json!("other_topic")));
-    // nothing tells the topic of what only a consumer reported
+    // nothing shows the topic of what only a consumer reported
     assert_eq!(of(&only_reported, "").await, (0, 0, 1, Value::Null));
     assert_eq!(of(&only_reported, "&topic=MG_30").await, (0, 0, 1, Value::Null));
     assert_eq!(of(&only_reported, "&topic=NOPE").await, (0, 0, 0, json!("unknown_topic")));
@@ -394,7 +394,7 @@ async fn the_host_of_a_consumer_is_read_where_its_client_writes_it() {
     assert_eq!(hosts, [json!({"client_host": "172.16.5.9"}), json!({"client_host": "0.0.0.0"})]);
 }
 
-/// Without traces the place of a group tells what it has passed; without a place nobody knows.
+/// Without traces the position of a group shows what it has passed; without a place nobody knows.
 #[tokio::test]
 async fn a_group_without_traces_has_passed_what_lies_before_its_place() {
     let made = orders().await;
@@ -408,7 +408,7 @@ async fn a_group_without_traces_has_passed_what_lies_before_its_place() {
     let silent = preview("g").await;
     assert_eq!((&silent["messages"], &silent["consumed"]), (&json!(2), &json!(2)), "{silent}");
     assert_eq!(silent["consumed_by"], "offsets", "{silent}");
-    assert_eq!(silent["gone"], Value::Null, "nobody told what the broker still has: {silent}");
+    assert_eq!(silent["gone"], Value::Null, "nothing shows what the broker still has: {silent}");
     let unknown = preview("nobody").await;
     assert_eq!((&unknown["messages"], &unknown["consumed"]), (&json!(4), &Value::Null), "{unknown}");
     assert_eq!(
@@ -424,7 +424,7 @@ async fn a_group_without_traces_has_passed_what_lies_before_its_place() {
     assert_eq!(rows, [json!({"consumed": 2, "consumed_by": "offsets"})]);
 }
 
-/// Offsets that are missing between the two places are not told as if they were not there.
+/// Offsets that are missing between the two places are not reported as missing.
 #[tokio::test]
 async fn a_preview_tells_what_is_not_kept() {
     let mut made = Made::new();

@@ -112,9 +112,9 @@ async fn a_missing_file() {
 }
 
 /// A log that is another one than the one before, wherever the earlier import ended: the broker was made anew, or it is
-/// that of another broker. All of it is imported beside what was there, and that is told.
+/// that of another broker. All of it is imported beside what was there, and a warning says so.
 #[tokio::test]
-async fn another_log_is_told_and_imported() {
+async fn another_log_is_reported_and_imported() {
     for (end_of_first, end_of_other) in [(Some(600_000), Some(100_000)), (None, None)] {
         let home = tempfile::tempdir().unwrap();
         let (first, other) = (home.path().join("first"), home.path().join("other"));
@@ -131,7 +131,7 @@ async fn another_log_is_told_and_imported() {
         let before = messages_in(&data).await;
         let summary = import(&config, &other, "one").await.unwrap();
         assert_eq!((summary.replaced.len(), summary.replaced[0].from), (1, 0), "{summary:?}");
-        assert!(summary.warnings.iter().any(|told| told.contains("another broker")), "{summary:?}");
+        assert!(summary.warnings.iter().any(|reported| reported.contains("another broker")), "{summary:?}");
         let alone = support::config(&home.path().join("alone"));
         import(&alone, &other, "one").await.unwrap();
         let of_other = messages_in(&home.path().join("alone")).await;

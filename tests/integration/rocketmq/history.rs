@@ -102,7 +102,7 @@ async fn messages(data: &Path) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_end_of_any_size_is_told_and_passed() {
+async fn a_lost_end_of_any_size_is_reported_and_passed() {
     // sizes of what is written in place of the last three, at which offsets the new end lies before, at or behind the old
     for (new, leaves_remains) in [
         (vec![], true),
@@ -128,8 +128,9 @@ async fn a_lost_end_of_any_size_is_told_and_passed() {
         if new.is_empty() {
             assert!(summary.replaced.is_empty(), "{what}: {summary:?}");
             // with all of it still there nothing shows that it was lost
-            let is_told = summary.warnings.iter().any(|told| told.contains("There is nothing new in it"));
-            assert_eq!(is_told, !leaves_remains, "{what}: {summary:?}");
+            let is_reported =
+                summary.warnings.iter().any(|reported| reported.contains("There is nothing new in it"));
+            assert_eq!(is_reported, !leaves_remains, "{what}: {summary:?}");
         } else {
             let [replaced] = &summary.replaced[..] else { panic!("{what}: {summary:?}") };
             assert_eq!((replaced.from, replaced.messages()), (kept, Some(3)), "{what}: {replaced:?}");
@@ -213,11 +214,11 @@ async fn random_histories() {
     for seed in 0..histories {
         let mut random = SmallRng::seed_from_u64(seed);
         let mut history = History::new();
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         history.append("Orders", 0, &[30; 5]);
         for _ in 0..40 {
             let step = random.random_range(0..100);
-            told.push(step);
+            reported.push(step);
             match step {
                 0..45 => {
                     let topic = if random.random_bool(0.7) { "Orders" } else { "Payments" };
@@ -246,7 +247,7 @@ async fn random_histories() {
                     }
                     let with_queues = random.random_bool(0.3);
                     history.import(with_queues).await;
-                    history.check(&format!("seed {seed}, steps {told:?}")).await;
+                    history.check(&format!("seed {seed}, steps {reported:?}")).await;
                 }
             }
         }

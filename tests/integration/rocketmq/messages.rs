@@ -107,9 +107,9 @@ async fn every_body_is_kept_decompressed() {
     assert!(wanted.is_empty(), "{} are missing, such as {:?}", wanted.len(), wanted.keys().next());
 }
 
-/// What producers were told about their messages leads to them.
+/// What producers got for their messages leads to them.
 #[tokio::test]
-async fn every_send_is_found_where_its_producer_was_told() {
+async fn every_send_is_found_by_what_its_producer_got() {
     let statement =
         "SELECT message_id, own_id, subject, broker_group, queue_id, sequence FROM message WHERE kind = 0";
     let mut by_id: HashMap<String, Vec<(Value, Place)>> = HashMap::new();
@@ -128,7 +128,7 @@ async fn every_send_is_found_where_its_producer_was_told() {
             continue;
         };
         different.equal("topic", send, &json!(topic), &send["topic"]);
-        // who sends one-way is told nothing
+        // a one-way send has no answer
         if send["kind"] != "oneway" {
             let place = json!([broker, queue, offset]);
             different.equal(

@@ -50,7 +50,7 @@ async fn nothing_that_was_imported_is_lost() {
 
 /// A broker without new messages can have removed old ones.
 #[tokio::test]
-async fn what_the_broker_cannot_give_any_more_is_told() {
+async fn what_the_broker_cannot_give_any_more_is_reported() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
     copy_directory(&lake(), &data);
@@ -108,7 +108,7 @@ fn index_hash(topic: &str, key: &str) -> u32 {
 }
 
 #[tokio::test]
-async fn keys_of_removed_messages_are_told() {
+async fn keys_of_removed_messages_are_reported() {
     // hash and offset id of the keys and unique ids of removed messages, with their store time
     let mut removed: HashMap<(String, String), i64> = HashMap::new();
     for row in (0..messages().rows).filter(|row| is_gone(*row)) {
@@ -141,7 +141,7 @@ async fn the_route_tells_of_removed_messages_with_a_key() {
             .map(|row| row["message_id"].as_str().unwrap().to_owned())
             .collect();
     let server = Server::over(&lake_after(), |_| {}).await;
-    let (mut asked, mut told) = (0, 0);
+    let (mut asked, mut reported) = (0, 0);
     for query in lines("golden/query_by_key") {
         let found: Vec<&str> =
             query["found"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
@@ -163,9 +163,9 @@ async fn the_route_tells_of_removed_messages_with_a_key() {
             assert_eq!(here.contains(id), offset >= START_AFTER, "{path}: {id}");
             assert_eq!(lost.contains(id), stored.contains(id), "{path}: {id}");
         }
-        told += lost.len();
+        reported += lost.len();
     }
-    assert!(asked == 25 && told >= 25, "{asked} {told}");
+    assert!(asked == 25 && reported >= 25, "{asked} {reported}");
 }
 
 /// The brokers' own answers after retention are among ours.

@@ -89,7 +89,7 @@ async fn keys_and_ids() {
     }
 }
 
-/// A message found by its key is told beside the key, one found by its id comes from its own row.
+/// A message found by its key is stored inline with the key, one found by its id comes from its own row.
 #[tokio::test]
 async fn a_key_tells_what_an_id_tells() {
     let server = Server::over(&lake(), |_| {}).await;

@@ -71,13 +71,13 @@ impl Broker {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// Makes or changes a topic and tells the name server.
+    /// Makes or changes a topic and registers it with the name server.
     pub(super) fn set_topic(&mut self, topic: &str, config: TopicConfig) {
         self.registered.insert(topic.to_owned(), config.clone());
         self.topics.insert(topic.to_owned(), config);
     }
 
-    /// Deletes a topic with its queues and offsets; the name server is not told.
+    /// Deletes a topic with its queues and offsets; the name server does not learn of it.
     pub(super) fn delete_topic(&mut self, topic: &str) {
         self.topics.remove(topic);
         self.queues.retain(|(of, _), _| of != topic);

@@ -1,4 +1,4 @@
-//! What a broker tells about itself, its topics and its groups: 21, 26, 28, 201 and 202.
+//! What a broker reports about itself, its topics and its groups: 21, 26, 28, 201 and 202.
 
 use super::broker::Broker;
 use super::frame::Frame;

@@ -153,7 +153,7 @@ impl Log {
         last.map_or((0, 0), |last| (last.store_time, last.physical))
     }
 
-    /// The bytes at a physical offset that a size field there tells; nobody checks that a record starts there.
+    /// The bytes at a physical offset that a size field there gives; nobody checks that a record starts there.
     pub(super) fn read(&self, physical: i64) -> Option<Vec<u8>> {
         if physical < self.start {
             return None;

@@ -51,7 +51,7 @@ pub struct ClusterSettings {
     pub create_groups: bool,
     /// Whether a send makes the topic it names.
     pub create_topics: bool,
-    /// Whether brokers reset offsets themselves; if not, they would tell the clients, of which there are none.
+    /// Whether brokers reset offsets themselves; if not, they would ask the clients, of which there are none.
     pub server_side_reset: bool,
     /// What goes wrong.
     pub faults: Faults,

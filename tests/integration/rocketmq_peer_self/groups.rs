@@ -1,4 +1,4 @@
-//! Offsets of groups, what brokers tell about themselves, and sends.
+//! Offsets of groups, what brokers report about themselves, and sends.
 
 use super::client::{Client, cluster, fill, next, pull};
 use crate::rocketmq_peer::{Frame, Message, Record};

@@ -120,7 +120,7 @@ pub fn log_files(store: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Fills a commit log file of a store with zeros from a place on, and removes what tells how far the log went.
+/// Fills a commit log file of a store with zeros from a place on, and removes what shows how far the log went.
 pub fn end_log_at(store: &Path, file: usize, at: usize) {
     let path = &log_files(store)[file];
     let mut log = std::fs::read(path).unwrap();

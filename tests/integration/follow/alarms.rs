@@ -1,4 +1,4 @@
-//! What operators are told of a RocketMQ broker that cannot be followed as it should: alarms, lag, readiness.
+//! What operators see of a RocketMQ broker that cannot be followed as it should: alarms, lag, readiness.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ impl Following {
     }
 
     async fn wait_for_alarm(&self, about: &str, piece: &str) {
-        let is_told = |f: &Following| f.alarm(about).is_some_and(|text| text.contains(piece));
-        self.wait(&format!("alarm {about:?} with {piece:?}"), is_told).await;
+        let is_reported = |f: &Following| f.alarm(about).is_some_and(|text| text.contains(piece));
+        self.wait(&format!("alarm {about:?} with {piece:?}"), is_reported).await;
     }
 
     fn lag(&self) -> Option<u64> {
@@ -69,7 +69,7 @@ async fn a_topic_that_is_removed_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_topic_that_nobody_may_read_is_told_until_it_can_be_read() {
+async fn a_topic_that_nobody_may_read_is_reported_until_it_can_be_read() {
     let home = tempfile::tempdir().unwrap();
     let cluster = Cluster::start(settings()).await;
     let broker = cluster.brokers()[0].clone();
@@ -177,7 +177,7 @@ async fn rejected_keys_make_the_server_not_ready_and_say_why() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clock_that_jumps_by_decades_is_told_once() {
+async fn a_clock_that_jumps_by_decades_is_reported_once() {
     let home = tempfile::tempdir().unwrap();
     let cluster = Cluster::start(settings()).await;
     let broker = cluster.brokers()[0].clone();
