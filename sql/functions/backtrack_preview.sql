@@ -1,9 +1,13 @@
 -- backtrack_preview(system, group, topic, time): what a group would consume again in each queue if it were set back
 -- to a time. The position of the group comes from the latest sample; for QMQ, from its pulls.
 , live AS (
-  -- current positions of the brokers
-  SELECT * FROM (VALUES ('', -1, 0, 0)) AS reported(broker_group, queue_id, consumer_offset, min_offset)
-  WHERE broker_group <> ''
+  -- current positions that brokers report, a line each: broker, queue, position of the group, begin of the queue
+  SELECT split_part(line, chr(9), 1) AS broker_group,
+    CAST(split_part(line, chr(9), 2) AS INT) AS queue_id,
+    CAST(nullif(split_part(line, chr(9), 3), '') AS BIGINT) AS consumer_offset,
+    CAST(nullif(split_part(line, chr(9), 4), '') AS BIGINT) AS min_offset
+  FROM (SELECT unnest(string_to_array(CAST($live AS VARCHAR), chr(10))) AS line)
+  WHERE line <> ''
 ),
 stored_positions AS (
   SELECT broker_group, queue_id,

@@ -1,8 +1,8 @@
 //! The systems whose history is kept: one folder each, with the same subfolders in the order in which data passes them.
 //!
 //! `format` decodes bytes, `wire` speaks with brokers, `store` reads their files, `replay` turns records into rows, and
-//! `follow` and `import` are the two ways in. This file is the only place outside these folders that names a system;
-//! the rest of the program uses the traits of [`crate::stream`]. A system never knows HTTP, the command line or another
+//! `follow` and `import` are the two ways in. This file is the registry: the engine, the tables and
+//! queries know systems only through it and the traits of [`crate::stream`]. A system never knows HTTP, the command line or another
 //! system.
 
 pub mod qmq;

@@ -110,7 +110,7 @@ fn group_names(group: &str, topic: &str) -> [(&'static str, String); 3] {
 }
 
 /// A text as an SQL literal.
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
@@ -239,6 +239,7 @@ mod tests {
         let query = PreviewQuery { system, group, topic, time: Moment::QueueEnd, live: &live };
         let statement = query.statement();
         assert!(!statement.contains('$'), "{statement}");
+        assert!(statement.contains("'broker-a\t0\t5\t'"), "{statement}");
         assert!(statement.contains("'g'''") && statement.contains("'ns%g'''"), "{statement}");
     }
 }

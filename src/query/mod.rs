@@ -20,7 +20,7 @@ mod subjects;
 
 pub use catalog::{Catalog, HotFile, Pinned, PinnedTable};
 pub use files::FileCache;
-pub(crate) use functions::PreviewQuery;
+pub(crate) use functions::{PreviewQuery, literal};
 pub use isolated::{IsolatedSql, Program, Usage, WORKER_COMMAND, run_worker};
 pub(crate) use limits::too_long;
 pub use rows::SqlRows;

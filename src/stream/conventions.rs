@@ -90,8 +90,3 @@ pub(crate) trait Conventions: Send + Sync {
         None
     }
 }
-
-/// A text as an SQL literal.
-pub(crate) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}

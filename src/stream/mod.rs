@@ -32,7 +32,7 @@ mod wake;
 mod worker;
 
 pub(crate) use commit::{TablePosition, encode, is_uneven, lowest};
-pub(crate) use conventions::{Conventions, literal};
+pub(crate) use conventions::Conventions;
 pub(crate) use cut::HotBytes;
 pub(crate) use gaps::Gaps;
 pub(crate) use import::{Flushes, Imported, LogReader};

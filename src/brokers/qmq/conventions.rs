@@ -4,7 +4,8 @@
 use super::format::Kind;
 use super::{Qmq, logs};
 use crate::lake::Gap;
-use crate::stream::{Conventions, literal};
+use crate::query::literal;
+use crate::stream::Conventions;
 
 impl Conventions for Qmq {
     fn has_keys(&self) -> bool {

@@ -5,8 +5,9 @@ use super::format::{index_file, topics};
 use super::{RocketMq, lost_key_text};
 use crate::lake::Gap;
 use crate::lake::schema::namespace;
+use crate::query::literal;
 use crate::query::lookup::StoredMessage;
-use crate::stream::{Conventions, literal};
+use crate::stream::Conventions;
 
 impl Conventions for RocketMq {
     fn has_keys(&self) -> bool {

@@ -13,8 +13,9 @@ use super::system;
 use super::watermark::watermark;
 use crate::error::Result;
 use crate::lake::schema::{MESSAGE, namespace};
+use crate::query::literal;
 use crate::query::lookup::{MessagePlace, StoredMessage};
-use crate::stream::{System, literal};
+use crate::stream::System;
 
 /// Answers the route.
 pub(super) async fn dead_letters(app: &App, mut params: Params) -> Result<Messages, Refusal> {

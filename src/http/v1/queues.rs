@@ -6,8 +6,9 @@ use super::super::app::App;
 use super::known::Asked;
 use super::refusal::Refusal;
 use super::statement::{rows, timestamp};
+use crate::query::literal;
 use crate::query::moment::Moment;
-use crate::stream::{System, literal};
+use crate::stream::System;
 
 /// The offsets of a time in a queue.
 #[derive(Debug, Clone, Deserialize)]

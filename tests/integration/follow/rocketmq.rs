@@ -330,6 +330,30 @@ async fn progress_of_groups_has_a_history() {
     following.stop().await;
 }
 
+/// The position of a group is the one that its broker reports now, however old the newest sample is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preview_asks_the_brokers_for_positions() {
+    let home = tempfile::tempdir().unwrap();
+    let cluster = cluster().await;
+    cluster.set_queues("order", 1);
+    append(&cluster, "order", 0, 0..10);
+    let broker = cluster.brokers()[0].clone();
+    cluster.add_group("g");
+    cluster.set_consumer_offset(&broker, "g", "order", 0, 4);
+    let mut config = config(home.path(), &cluster);
+    config.rocketmq[0].progress_every = Duration::from_secs(24 * 60 * 60);
+    let following = Following::start(&config).await;
+    following.wait_for("order", 10).await;
+    for position in [7, 2] {
+        cluster.set_consumer_offset(&broker, "g", "order", 0, position);
+        let preview =
+            following.get("/api/v1/backtrack/preview?system=rocketmq&group=g&topic=order&timestamp=0").await;
+        assert_eq!(preview["queues"][0]["to_offset"], position, "{preview}");
+        assert_eq!(preview["messages"], position, "{preview}");
+    }
+    following.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reset_and_a_replay_need_the_admin_switch_and_report_what_they_did() {
     let home = tempfile::tempdir().unwrap();
